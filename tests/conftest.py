@@ -1,0 +1,139 @@
+"""What every test may ask for: a database of either engine, real servers, a receiver, a browser."""
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.services.browser import browser_options, find_browser
+from tests.services.croft import Croft
+from tests.services.postgres import Postgres, find_postgres
+from tests.services.receiver import Receiver
+
+SLOW = {"browser", "nodes"}  # folders of tests that start whole servers: they come last
+
+# A shared machine may stall anywhere; how fast an example runs is measured elsewhere.
+hypothesis.settings.register_profile("shared machine", deadline=None)
+hypothesis.settings.load_profile("shared machine")
+
+servers = pytest.StashKey[list[Croft]]()
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Iterator[Postgres]:
+    binaries = find_postgres()
+    if binaries is None:
+        pytest.skip("PostgreSQL server not found: apt-get install postgresql")
+    cluster = Postgres(binaries)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.remove()
+
+
+@pytest.fixture
+def postgres(postgres_cluster: Postgres) -> Iterator[Postgres]:
+    """The session's cluster, running. A test may stop, kill and restart it."""
+    postgres_cluster.start()
+    yield postgres_cluster
+    postgres_cluster.start()
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """A new, empty PostgreSQL database."""
+    url = postgres.create_database()
+    yield url
+    postgres.start()
+    postgres.drop_database(url)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A database file that does not exist yet."""
+    return f"sqlite:///{tmp_path}/undercroft.db"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A new, empty database; the test runs once on each engine."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def start_croft(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Croft]]:
+    """Starts servers, each with its own data, given what `Croft` takes; they end with the test."""
+    started = request.node.stash.setdefault(servers, [])
+
+    def start(**options: Any) -> Croft:
+        croft = Croft(tmp_path / f"croft-{len(started)}", **options)
+        started.append(croft)
+        croft.start()
+        return croft
+
+    yield start
+    for croft in started:
+        croft.close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as listening:
+        yield listening
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = find_browser()
+    if path is None:
+        pytest.skip("Chromium not found: apt-get install chromium")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=browser_options())
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """An empty tab with no cookies of other tests."""
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not SLOW.isdisjoint(item.nodeid.split("/")))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _refuse_skip(report)
+    if report.failed:
+        for croft in item.stash.get(servers, []):
+            report.sections.append((f"log of croft on port {croft.port}", croft.log_tail()))
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Where CI=true nothing may be missing: a skip is a failure there. An expected failure is no skip."""
+    if os.environ.get("CI") != "true" or not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    report.outcome = "failed"
+    report.longrepr = f"CI=true allows no skip, and this was one. {reason}"
