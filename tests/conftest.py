@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.services.browser import browser_options, find_browser
-from tests.services.croft import Croft
+from tests.services.croft import Croft, new_token
 from tests.services.postgres import Postgres, find_postgres
 from tests.services.receiver import Receiver
 
@@ -68,11 +68,12 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def start_croft(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Croft]]:
-    """Starts servers, each with its own data, given what `Croft` takes; they end with the test."""
+    """Starts servers given what `Croft` takes, each with its own data and all with one token."""
+    token = new_token()
     started = request.node.stash.setdefault(servers, [])
 
     def start(**options: Any) -> Croft:
-        croft = Croft(tmp_path / f"croft-{len(started)}", **options)
+        croft = Croft(tmp_path / f"croft-{len(started)}", **{"token": token, **options})
         started.append(croft)
         croft.start()
         return croft

@@ -16,19 +16,29 @@ from tests.services.waiting import wait_until
 PROGRAM = Path(sys.executable).with_name("croft")
 
 
+def new_token() -> str:
+    return secrets.token_urlsafe(30)
+
+
 class Croft:
     """`start`, `stop`, `kill` and `restart` keep port, data and log; `http` speaks to it as the admin.
 
     `folder` gets `data/`, `home/` and `croft.log`. `database` is a URL, None for the embedded one in `data/`.
-    `environment` is added to the server's own; of ours it sees only PATH.
+    Nodes of one database want one `token`, the admin's. `environment` is added to the server's own; of ours it
+    sees only PATH.
     """
 
     def __init__(
-        self, folder: Path, *, database: str | None = None, environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        database: str | None = None,
+        token: str | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.token = secrets.token_urlsafe(30)
+        self.token = token or new_token()
         self.data = folder / "data"
         self.log = folder / "croft.log"
         self.http = httpx.Client(
