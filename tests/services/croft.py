@@ -1,5 +1,6 @@
 """A real `croft serve` process of its own: free port, own data, killed and started again by the tests."""
 
+import itertools
 import os
 import secrets
 import subprocess
@@ -24,8 +25,7 @@ class Croft:
     """`start`, `stop`, `kill` and `restart` keep port, data and log; `http` speaks to it as the admin.
 
     `folder` gets `data/`, `home/` and `croft.log`. `database` is a URL, None for the embedded one in `data/`.
-    Nodes of one database want one `token`, the admin's. `environment` is added to the server's own; of ours it
-    sees only PATH.
+    Nodes of one database want one `token`, the admin's. Of our environment the server sees only PATH.
     """
 
     def __init__(
@@ -53,16 +53,9 @@ class Croft:
             "UNDERCROFT_ALLOW_PRIVATE_TARGETS": "1",
             **(environment or {}),
         }
-        self._command = [
-            str(PROGRAM),
-            "serve",
-            "--data",
-            str(self.data),
-            "--listen",
-            f"127.0.0.1:{self.port}",
-        ]
-        if database:
-            self._command += ["--database", database]
+        arguments = {"--data": self.data, "--listen": f"127.0.0.1:{self.port}", "--database": database}
+        given = [(name, str(value)) for name, value in arguments.items() if value]
+        self._command = [str(PROGRAM), "serve", *itertools.chain.from_iterable(given)]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
