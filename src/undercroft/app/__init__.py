@@ -1,0 +1,1 @@
+"""Where everything meets: assembly, server, node, settings, the command line."""

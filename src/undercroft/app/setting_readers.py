@@ -1,0 +1,127 @@
+"""From what a file, a variable or a flag says to the value of a setting: one reader each, listed at the end.
+
+Each takes a text, or what TOML made of it, and raises ValueError with what to write instead.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from undercroft.app import notation
+from undercroft.app.notation import DatabaseUrl, Secret
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text: put it in quotes")
+    if "\0" in value:
+        raise ValueError("a text may not hold a zero byte")
+    return value
+
+
+def _path(value: object) -> Path:
+    if isinstance(value, Path):
+        return value
+    text = _text(value)
+    if not text:
+        raise ValueError("names no folder: write a path, such as ./var")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{text!r}: there is no such user, write the whole path") from None
+
+
+def _database(value: object) -> DatabaseUrl:
+    return notation.database_url(_secret(value).reveal())
+
+
+def _secret(value: object) -> Secret:
+    """As `_text`, and what was written is not repeated where it is wrong."""
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError("is no text: put it in quotes")
+    return Secret(value.strip())
+
+
+def _switch(value: object) -> bool:
+    return value if isinstance(value, bool) else notation.switch(str(value))
+
+
+def _names(value: object) -> tuple[str, ...]:
+    """A list, or a text with commas."""
+    parts = _text(value).split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple):
+        raise ValueError(f'{value!r} is no list: write ["one", "two"] or one,two')
+    return tuple(name for part in parts if (name := _text(part).strip()))
+
+
+def _listen(value: object) -> tuple[str, ...]:
+    addresses = _names(value)
+    for text in addresses:
+        notation.address(text)
+    return addresses
+
+
+def _one_of(*choices: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        word = _text(value).strip().lower()
+        if word not in choices:
+            raise ValueError(f"{value!r} is none of {', '.join(choices)}")
+        return word
+
+    return read
+
+
+def _number(least: int, most: int, read_text: Callable[[str], float], show: Callable[[int], str]) -> Any:
+    def read(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError(f"{value!r} is no number")
+        number = read_text(value) if isinstance(value, str) else value
+        if not least <= number <= most:  # also for the TOML's nan
+            raise ValueError(f"{value} is out of range: {show(least)} to {show(most)}")
+        return number
+
+    return read
+
+
+def _duration(least: int, most: int) -> Callable[[object], float]:
+    read = _number(least, most, notation.duration, notation.duration_text)
+    return lambda value: float(read(value))
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"\d{1,12}", text.strip(), re.ASCII):
+        raise ValueError(f"{text!r} is no whole number")
+    return int(text)
+
+
+def _whole(least: int, most: int, read_text: Callable[[str], int], show: Callable[[int], str]) -> Any:
+    read = _number(least, most, read_text, show)
+
+    def whole(value: object) -> int:
+        if isinstance(value, float):
+            raise ValueError(f"{value} is no whole number")
+        return int(read(value))
+
+    return whole
+
+
+_DAY = 86_400
+READERS: dict[str, Callable[[object], Any]] = {
+    "data_dir": _path,
+    "listen": _listen,
+    "database": _database,
+    "admin_token": _secret,
+    "allow_private_targets": _switch,
+    "anonymous": _names,
+    "log_format": _one_of("auto", "text", "json"),
+    "log_level": _one_of("debug", "info", "warning", "error"),
+    "max_body": _whole(2**10, 2**30, notation.size, notation.size_text),
+    "request_timeout": _duration(1, 3_600),
+    "shutdown_grace": _duration(0, 3_600),
+    "webhook_default_scheme": _one_of("http", "https"),
+    "keep_delivered": _duration(0, 3_650 * _DAY),
+    "keep_dead": _duration(3_600, 3_650 * _DAY),
+    "database_pool": _whole(1, 500, _count, str),
+    "node_name": _text,
+}

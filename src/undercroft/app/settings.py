@@ -1,0 +1,245 @@
+"""Settings: read once, frozen, wrong ones explained with a hint. docs/settings.md describes each.
+
+Later wins: defaults, the TOML file, UNDERCROFT_* variables (or the content of UNDERCROFT_*_FILE), flags.
+"""
+
+import difflib
+import os
+import re
+import socket
+import tomllib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from undercroft.app import notation
+from undercroft.app.notation import DatabaseUrl, Secret
+from undercroft.app.setting_readers import READERS
+
+PREFIX = "UNDERCROFT_"
+# Read by the command line alone.
+OTHER_VARIABLES = frozenset({"UNDERCROFT_URL", "UNDERCROFT_TOKEN", "UNDERCROFT_CONFIG"})
+# Kubernetes gives these to every pod beside a service that is called undercroft.
+_KUBERNETES = re.compile(
+    r"UNDERCROFT_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)?)"
+)
+# What `anonymous` may open; the families add their names.
+OPENABLE = frozenset({"timers", "metrics", "docs"})
+SHORTEST_TOKEN = 16
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Durations are seconds, sizes bytes. Relative paths count from the working directory."""
+
+    data_dir: Path = Path("var")
+    listen: tuple[str, ...] = ("127.0.0.1:3862",)
+    database: DatabaseUrl = DatabaseUrl()
+    admin_token: Secret = Secret()
+    allow_private_targets: bool = False
+    anonymous: tuple[str, ...] = ()
+    log_format: str = "auto"
+    log_level: str = "info"
+    max_body: int = 32 * 2**20
+    request_timeout: float = 30.0
+    shutdown_grace: float = 20.0
+    webhook_default_scheme: str = "http"
+    keep_delivered: float = 7 * 86_400.0
+    keep_dead: float = 30 * 86_400.0
+    database_pool: int = 8
+    node_name: str = msgspec.field(default_factory=socket.gethostname)
+
+    @property
+    def database_url(self) -> DatabaseUrl:
+        """Never empty: the embedded database's file where none is named."""
+        return self.database or DatabaseUrl(f"sqlite:///{self.data_dir.absolute()}/undercroft.db")
+
+    @property
+    def addresses(self) -> tuple[notation.Address, ...]:
+        return tuple(notation.address(text) for text in self.listen)
+
+
+class Problem(NamedTuple):
+    """What is wrong with which setting, and what to do about it. `setting` says where it was read too."""
+
+    setting: str
+    message: str
+    hint: str = ""
+
+
+class Given(NamedTuple):
+    """A value as it was written, and where: "UNDERCROFT_LISTEN", "listen in x.toml", "--listen"."""
+
+    value: object
+    source: str
+
+
+class WrongSettings(Exception):
+    """`problems` is never empty; `settings` has defaults in place of what could not be read."""
+
+    def __init__(self, problems: list[Problem], settings: Settings) -> None:
+        super().__init__("; ".join(f"{p.setting}: {p.message}" for p in problems))
+        self.problems = problems
+        self.settings = settings
+
+
+def read_settings(
+    environ: Mapping[str, str],
+    toml_path: Path | None = None,
+    overrides: Mapping[str, object] | None = None,
+    defaults: Mapping[str, object] | None = None,
+) -> Settings:
+    """`overrides` are the flags, None where a flag was not given; `defaults` replace ours.
+
+    Raises WrongSettings with every value that can't be read; `check` tells what is wrong beyond that.
+    """
+    given, problems = gather(environ, toml_path, overrides or {}, defaults or {})
+    values: dict[str, Any] = {}
+    for name, (value, source) in given.items():
+        try:
+            values[name] = READERS[name](value)
+        except ValueError as error:
+            problems.append(Problem(source, str(error)))
+    settings = Settings(**values)
+    if problems:
+        raise WrongSettings(problems, settings)
+    return settings
+
+
+def gather(
+    environ: Mapping[str, str],
+    toml_path: Path | None,
+    overrides: Mapping[str, object],
+    defaults: Mapping[str, object],
+) -> tuple[dict[str, Given], list[Problem]]:
+    """What was set and where, unread; and the problems met on the way there."""
+    problems: list[Problem] = []
+    given = {name: Given(value, f"default of {name}") for name, value in defaults.items()}
+    if toml_path is not None:
+        given |= _from_toml(toml_path, problems)
+    given |= _from_environment(environ, problems)
+    for name, value in overrides.items():
+        if value is not None:
+            given[name] = Given(value, FLAGS.get(name, f"--{name.replace('_', '-')}"))
+    return given, problems
+
+
+FLAGS = {"data_dir": "--data"}
+
+
+def _from_toml(path: Path, problems: list[Problem]) -> dict[str, Given]:
+    try:
+        table = tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:  # a TOMLDecodeError is a ValueError, a UnicodeDecodeError too
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        problems.append(Problem(str(path), f"can't be read: {why}", "name another file with --config"))
+        return {}
+    given = {}
+    for key, value in table.items():
+        if key in READERS:
+            given[key] = Given(value, f"{key} in {path}")
+        else:
+            problems.append(
+                Problem(f"{key} in {path}", "there is no such setting", did_you_mean(key, READERS))
+            )
+    return given
+
+
+def _from_environment(environ: Mapping[str, str], problems: list[Problem]) -> dict[str, Given]:
+    """A variable that is set to nothing counts as not set: compose files write `${NAME:-}`."""
+    given: dict[str, Given] = {}
+    for variable in sorted(name for name in environ if name.startswith(PREFIX) and environ[name]):
+        name = variable.removeprefix(PREFIX).lower()
+        if variable in OTHER_VARIABLES or _KUBERNETES.fullmatch(variable):
+            continue
+        if name in READERS:
+            given[name] = Given(environ[variable], variable)
+        elif name.removesuffix("_file") in READERS:
+            _from_file(variable, environ, given, problems)
+        else:
+            meant = did_you_mean(variable, [PREFIX + known.upper() for known in READERS])
+            problems.append(Problem(variable, "there is no such setting", meant))
+    return given
+
+
+def _from_file(
+    variable: str, environ: Mapping[str, str], given: dict[str, Given], problems: list[Problem]
+) -> None:
+    plain, path = variable.removesuffix("_FILE"), Path(environ[variable])
+    if environ.get(plain):
+        problems.append(Problem(variable, f"{plain} is set too", "keep one of the two"))
+        return
+    try:
+        text = path.read_text().strip()
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        problems.append(
+            Problem(variable, f"{path} can't be read: {why}", "name a file that this user may read")
+        )
+        return
+    given[plain.removeprefix(PREFIX).lower()] = Given(text, variable)
+
+
+def did_you_mean(word: str, known: Collection[str], otherwise: str = "`croft check` lists them all") -> str:
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.7)
+    return f"did you mean {near[0]}?" if near else otherwise
+
+
+def check(settings: Settings, openable: Collection[str] = OPENABLE) -> list[Problem]:
+    """What can't work although each value could be read. Looks at nothing but its arguments."""
+    found = [
+        *_check_anonymous(settings.anonymous, openable),
+        *_check_listen(settings.listen),
+        *_check_token(settings.admin_token),
+    ]
+    if not re.fullmatch(r"[\w.:@-]{1,128}", settings.node_name):
+        found.append(
+            Problem(
+                "node_name",
+                f"{settings.node_name!r} is no name for a node",
+                "1 to 128 of A-Z a-z 0-9 . : @ _ -",
+            )
+        )
+    return found
+
+
+def check_places(settings: Settings) -> list[Problem]:
+    """What the settings need of this machine's folders. Changes nothing."""
+    folder = settings.data_dir.absolute()
+    ground = next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))
+    found = []
+    if not ground.is_dir():
+        found.append(Problem("data_dir", f"{ground} is no folder", "name another with --data"))
+    elif not os.access(ground, os.W_OK | os.X_OK):
+        hint = "name another with --data, or let this user write there"
+        found.append(Problem("data_dir", f"may not write in {ground}", hint))
+    sockets = [Path(address.path).parent for address in settings.addresses if address.path]
+    hint = "make it, or name another"
+    return found + [Problem("listen", f"{path} is no folder", hint) for path in sockets if not path.is_dir()]
+
+
+def _check_anonymous(names: tuple[str, ...], openable: Collection[str]) -> list[Problem]:
+    message = "{!r} can't be opened to callers without a token"
+    could_be = "it may name " + ", ".join(sorted(openable))
+    return [
+        Problem("anonymous", message.format(name), did_you_mean(name, openable, could_be))
+        for name in names
+        if name not in openable
+    ]
+
+
+def _check_listen(listen: tuple[str, ...]) -> list[Problem]:
+    if not listen:
+        return [Problem("listen", "names no address", "write at least one, such as 127.0.0.1:3862")]
+    twice = {text for text in listen if listen.count(text) > 1 and not text.endswith(":0")}
+    return [Problem("listen", f"{text} is named twice", "name each address once") for text in sorted(twice)]
+
+
+def _check_token(token: Secret) -> list[Problem]:
+    text, hint = token.reveal(), "make one: openssl rand -hex 20"
+    if not (text.isascii() and text.isprintable() and " " not in text):
+        return [Problem("admin_token", "holds spaces or other than ASCII characters", hint)]
+    if text and len(text) < SHORTEST_TOKEN:
+        return [Problem("admin_token", f"is shorter than {SHORTEST_TOKEN} characters", hint)]
+    return []
