@@ -1,0 +1,1 @@
+"""Undercroft measured beside its peers, in alternation in one run: `python -m benchmarks timers`."""

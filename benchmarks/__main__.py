@@ -1,0 +1,66 @@
+"""`python -m benchmarks timers [--only WORK …] [--quick] [--json FILE]`"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+from rich.console import Console
+
+from benchmarks.bench import bench
+from benchmarks.measures import Report
+from benchmarks.processes import Unable
+from benchmarks.tables import as_json, show_figures, show_ratios
+from benchmarks.works import bulk, create, hanging, instant, nodes, pending, steady
+
+TIMERS: dict[str, ModuleType] = {
+    "create": create,
+    "bulk": bulk,
+    "instant": instant,
+    "steady": steady,
+    "pending": pending,
+    "hanging": hanging,
+    "nodes": nodes,
+}
+
+
+def main() -> None:
+    # Ended from outside, it still ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    options = _arguments()
+    console = Console(width=None if Console().is_terminal else 160)
+    began = time.monotonic()
+    reports, unable = [], False
+    with bench(options.quick) as run:
+        run.say(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; ratios count, not absolute numbers")
+        for name in options.only or TIMERS:
+            run.say(f"{name}: {TIMERS[name].TITLE}")
+            try:
+                reports.append(TIMERS[name].run(run))
+            except Unable as reason:
+                unable = True
+                reports.append(Report(name, TIMERS[name].TITLE, notes=[f"Undercroft was unable: {reason}"]))
+            show_figures(reports[-1], console)
+        unable = unable or any(who.startswith("Undercroft") for who in run.left_out)
+    show_ratios(reports, console)
+    console.print(f"took {time.monotonic() - began:.0f} s")
+    if options.json:
+        options.json.write_text(json.dumps(as_json(reports), indent=1, ensure_ascii=False) + "\n")
+    raise SystemExit(1 if unable else 0)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Undercroft beside its peers.")
+    parser.add_argument("family", choices=["timers"])
+    parser.add_argument("--only", action="append", choices=list(TIMERS), help="this work; may be repeated")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, shorter; a first look")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

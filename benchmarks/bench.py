@@ -1,0 +1,122 @@
+"""One run of the benchmarks: contestants take turns (A B A B …), each on fresh data per work."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from benchmarks.arrivals import Arrivals
+from benchmarks.measures import Report
+from benchmarks.needs import Missing
+from benchmarks.processes import Unable
+
+
+class Contestant(Protocol):
+    """Opened on an empty folder; what else it can do is up to the work that it takes part in."""
+
+    @property
+    def name(self) -> str: ...
+
+    def open(self, folder: Path) -> None: ...
+
+    def close(self) -> None: ...
+
+
+C = TypeVar("C", bound=Contestant)
+T = TypeVar("T")
+
+
+@dataclass
+class Bench:
+    """`arrivals` is the receiver of all; `folder` lies on a real disk, the same for all."""
+
+    folder: Path
+    arrivals: Arrivals
+    quick: bool = False
+    left_out: set[str] = field(default_factory=set)
+
+    @property
+    def rounds(self) -> int:
+        return 2 if self.quick else 3
+
+    @property
+    def seconds(self) -> float:
+        """How long a rate is measured."""
+        return 2.0 if self.quick else 4.0
+
+    def say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    @contextmanager
+    def opened(self, contestant: C) -> Iterator[C]:
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        folder.chmod(0o711)
+        try:
+            contestant.open(folder)
+            try:
+                yield contestant
+            finally:
+                contestant.close()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def alternate(
+        self,
+        report: Report,
+        contestants: Sequence[C],
+        measure: Callable[[C], T],
+        once: frozenset[str] = frozenset(),
+    ) -> dict[str, list[T]]:
+        """What each contestant measured, a value per round; those in `once` only take part in the first.
+
+        One that cannot go on is left out of the work; the report notes its name and reason.
+        """
+        found: dict[str, list[T]] = {contestant.name: [] for contestant in contestants}
+        with ExitStack() as stack:
+            standing = [c for c in contestants if self._tried(report, c, lambda c: self._enter(stack, c))]
+            for number in range(self.rounds):
+                for contestant in [c for c in standing if number == 0 or c.name not in once]:
+                    self.say(f"  round {number + 1}: {contestant.name}")
+                    if not self._tried(report, contestant, lambda c: found[c.name].append(measure(c))):
+                        standing.remove(contestant)
+        return {name: values for name, values in found.items() if values}
+
+    def _enter(self, stack: ExitStack, contestant: C) -> None:
+        stack.enter_context(self.opened(contestant))
+
+    def _tried(self, report: Report, contestant: C, step: Callable[[C], object]) -> bool:
+        try:
+            step(contestant)
+        except (Unable, Missing) as reason:
+            self.left_out.add(contestant.name)
+            report.notes.append(f"{contestant.name} was left out: {reason}")
+            self.say(f"  {report.notes[-1]}")
+            return False
+        return True
+
+
+@contextmanager
+def bench(quick: bool) -> Iterator[Bench]:
+    """A receiver and a folder, gone afterwards. TMPDIR chooses the disk; memory would flatter."""
+    disk = Path(os.environ.get("TMPDIR", "/var/tmp"))
+    if _file_system(disk) in ("tmpfs", "ramfs"):
+        raise SystemExit(f"{disk} lies in memory: set TMPDIR to a folder on a real disk")
+    folder = Path(tempfile.mkdtemp(prefix="undercroft-bench-", dir=disk))
+    folder.chmod(0o711)
+    arrivals = Arrivals()
+    try:
+        yield Bench(folder, arrivals, quick)
+    finally:
+        arrivals.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _file_system(path: Path) -> str:
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    above = [(len(m[1]), m[2]) for m in mounts if path.resolve().is_relative_to(m[1])]
+    return max(above)[1]

@@ -1,0 +1,83 @@
+"""Programs that a benchmark starts: what they cost (CPU, memory) and how they end. Linux only, from /proc."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+PROC = Path("/proc")
+
+
+class Unable(Exception):
+    """A contestant could not do its work; the message says why, the others go on."""
+
+
+def free_port() -> int:
+    """A loopback TCP port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def cpu_seconds(roots: Iterable[int]) -> float:
+    """User and system time of these processes and all that they started, those that ended included."""
+    table = _processes()
+    return sum(table[pid][1] for pid in _family(roots, table)) / TICKS
+
+
+def resident_mb(roots: Iterable[int]) -> float:
+    """Memory in RAM of these processes and all that they started, in MB."""
+    return sum(_resident_kb(pid) for pid in _family(roots, _processes())) / 1024
+
+
+def stop(process: subprocess.Popen[str], asked: signal.Signals = signal.SIGTERM) -> None:
+    """Ask it to end and wait up to 15 s; then kill it and what is left of its session."""
+    if process.poll() is None:
+        process.send_signal(asked)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(15)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+
+
+def last_words(log: Path) -> str:
+    """The end of a log, for the message of a failure."""
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return "\n".join(lines[-4:]) or "(no output)"
+
+
+def _processes() -> dict[int, tuple[int, int]]:
+    """Each living process: (parent, CPU ticks of itself and its ended children)."""
+    found = {}
+    for entry in PROC.iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                # The name in brackets may hold spaces, so count the fields from behind it.
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                found[int(entry.name)] = (int(fields[1]), sum(map(int, fields[11:15])))
+    return found
+
+
+def _family(roots: Iterable[int], table: dict[int, tuple[int, int]]) -> set[int]:
+    members = {pid for pid in roots if pid in table}
+    while grown := {pid for pid, (parent, _) in table.items() if parent in members} - members:
+        members |= grown
+    return members
+
+
+def _resident_kb(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        for line in (PROC / str(pid) / "status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+    return 0
