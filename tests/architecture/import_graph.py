@@ -39,9 +39,7 @@ class Arrow:
 def wrong_imports(root: Path) -> list[str]:
     """One line `file:line: what is wrong` per wrong import or misplaced module of the package in `root`."""
     paths = modules_in(root)
-    homeless = [
-        f"{path}:1: {name} {NOWHERE}" for name, path in sorted(paths.items()) if not place(name).layer
-    ]
+    homeless = [f"{path}:1: {name} {NOWHERE}" for name, path in sorted(paths.items()) if not place(name).layer]
     wrong = [
         f"{arrow.path}:{arrow.line}: {arrow.source} imports {arrow.target}: {complaint}"
         for name, path in sorted(paths.items())

@@ -63,9 +63,7 @@ class Postgres:
         """Returns when connections are answered. Nothing to do when it runs."""
         if self.running:
             return
-        settings = itertools.chain.from_iterable(
-            ("-c", f"{name}={value}") for name, value in self._settings.items()
-        )
+        settings = itertools.chain.from_iterable(("-c", f"{name}={value}") for name, value in self._settings.items())
         with self.log.open("ab") as log:
             self._process = self._spawn("postgres", "-D", "data", *settings, output=log)
         wait_until(self._answers, "PostgreSQL to answer", seconds=30)

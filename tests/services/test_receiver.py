@@ -19,9 +19,7 @@ def test_records_what_arrived(receiver: Receiver, caller: httpx.Client) -> None:
     assert call.headers["x-name"] == "value"
 
 
-def test_answers_as_programmed_and_then_the_last_one_ever_after(
-    receiver: Receiver, caller: httpx.Client
-) -> None:
+def test_answers_as_programmed_and_then_the_last_one_ever_after(receiver: Receiver, caller: httpx.Client) -> None:
     receiver.answer("/hook", Answer(503, headers={"Retry-After": "7"}), Answer(204))
 
     first, *later = [caller.post(receiver.url("/hook")) for _ in range(3)]
