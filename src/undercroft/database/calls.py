@@ -1,0 +1,71 @@
+"""Calls that wait for their commit, and listeners that hear of it. Both engines use them."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from undercroft.base.refusals import Refusal
+from undercroft.database.interface import Listener
+
+log = structlog.get_logger()
+
+
+class Call:
+    """One action with its arguments and, after the run, its result or its error."""
+
+    __slots__ = ("action", "args", "batched", "error", "future", "kwargs", "result")
+
+    future: "asyncio.Future[Any]"
+
+    def __init__(
+        self,
+        action: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        batched: bool = False,
+    ) -> None:
+        self.action = action
+        self.args = args
+        self.kwargs = kwargs
+        self.batched = batched
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    @staticmethod
+    def answer_batch(calls: "list[Call]", answers: list[Any]) -> None:
+        for call, answer in zip(calls, answers, strict=True):
+            if isinstance(answer, Refusal):
+                call.error = answer
+            else:
+                call.result = answer
+
+    def fail(self, error: BaseException) -> None:
+        self.error = error
+
+    def resolve(self) -> None:
+        """Wake the caller; it may have gone away meanwhile."""
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
+class Listeners:
+    def __init__(self) -> None:
+        self._by_topic: dict[str, list[Listener]] = {}
+
+    def add(self, topic: str, listener: Listener) -> None:
+        self._by_topic.setdefault(topic, []).append(listener)
+
+    def announce(self, told: list[tuple[str, list[Any]]]) -> None:
+        for topic, items in told:
+            for listener in self._by_topic.get(topic, ()):
+                try:
+                    listener(items)
+                except Exception:
+                    log.exception("listener_failed", topic=topic)

@@ -1,0 +1,68 @@
+"""What the rest of the house knows of a database.
+
+The core is synchronous: an action is a plain function whose first argument is a `Transaction`. The edges run it with
+`await db.write(action, …)` or `await db.read(query, …)`. An action has no outside effect, so that it may be run twice.
+
+SQL is written once, in the subset that both engines speak: TEXT, BIGINT, `:named` parameters, RETURNING, ON CONFLICT.
+Three words stand for what they spell differently:
+
+    {identity}            a primary key that the database counts up and never hands out twice
+    json_rows(:rows)      a JSON array as rows with one column, `value`; read fields with `value->>0`
+    {skip_locked}         leave rows alone that another transaction holds
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from undercroft.base.refusals import Refusal
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Item = TypeVar("Item")
+
+Row = tuple[Any, ...]
+Listener = Callable[[list[Any]], None]
+
+
+class Transaction(Protocol):
+    def all(self, sql: str, **parameters: Any) -> list[Row]:
+        """Every row that the statement gives."""
+
+    def one(self, sql: str, **parameters: Any) -> Row | None:
+        """The first row, or None."""
+
+    def run(self, sql: str, **parameters: Any) -> int:
+        """Run it for its effect; how many rows it touched."""
+
+    def tell(self, topic: str, items: Sequence[Any]) -> None:
+        """Hand these to whoever listens to the topic in this process, once the transaction is durable."""
+
+
+Action = Callable[Concatenate[Transaction, P], R]
+BatchAction = Callable[[Transaction, list[Item]], list[R | Refusal]]
+
+
+class Database(Protocol):
+    engine: str
+    """`sqlite` or `postgres`."""
+
+    async def write(self, action: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the action in a transaction; its result once that is durable. What it raises undoes it alone.
+
+        Raises Refusal(UNAVAILABLE) when the database is full, locked or gone.
+        """
+
+    async def batch(self, action: BatchAction[Item, R], item: Item) -> R:
+        """Like `write` for one of many: callers who wait at the same time share one call of the action.
+
+        The action gets their items and answers in the same order, a Refusal where it refuses one.
+        """
+
+    async def read(self, query: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a query that writes nothing."""
+
+    def listen(self, topic: str, listener: Listener) -> None:
+        """Call the listener in the event loop with what committed transactions tell about the topic."""
+
+    async def close(self) -> None:
+        """Finish what is under way, then let go of every connection."""

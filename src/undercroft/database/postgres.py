@@ -1,0 +1,192 @@
+"""PostgreSQL through psycopg: the same actions on a small pool of connections in threads, each its own transaction.
+
+Isolation is READ COMMITTED; a deadlock, a serialization failure or a lost connection runs the action again, which is
+safe because an action has no outside effect. Batched calls share a transaction, so that a commit carries many.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+import psycopg
+from psycopg import errors
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from undercroft.base.clock import Clock
+from undercroft.base.refusals import Refusal, unavailable
+from undercroft.database.calls import Call, Listeners
+from undercroft.database.interface import Action, BatchAction, Item, Listener, P, R, Row, Transaction
+from undercroft.database.migrate import Migration, migrate
+
+# How long an action is tried again while the database is away (seconds), and the pause between tries.
+PATIENCE = 5.0
+PAUSE = 0.1
+# Batches of one action that are under way at once: two keep the disk busy while the next one gathers.
+BATCHES_AT_ONCE = 2
+MOST_CALLS_PER_BATCH = 500
+_MIGRATION_LOCK = 3862
+
+_AGAIN = (errors.SerializationFailure, errors.DeadlockDetected, errors.ReadOnlySqlTransaction)
+_CONNECTION_SETTINGS = "-c statement_timeout=30000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000"
+
+
+class PostgresTransaction:
+    """Statements on one connection; see `interface.Transaction`."""
+
+    def __init__(self, connection: psycopg.Connection[Row]) -> None:
+        self._cursor = connection.cursor()
+        self.told: list[tuple[str, list[Any]]] = []
+
+    def all(self, sql: str, **parameters: Any) -> list[Row]:
+        self._cursor.execute(dialect(sql), parameters)
+        return self._cursor.fetchall()
+
+    def one(self, sql: str, **parameters: Any) -> Row | None:
+        self._cursor.execute(dialect(sql), parameters)
+        return self._cursor.fetchone()
+
+    def run(self, sql: str, **parameters: Any) -> int:
+        self._cursor.execute(dialect(sql), parameters)
+        return max(self._cursor.rowcount, 0)
+
+    def tell(self, topic: str, items: Sequence[Any]) -> None:
+        if items:
+            self.told.append((topic, list(items)))
+
+
+class PostgresDatabase:
+    engine = "postgres"
+
+    def __init__(self, url: str, size: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._listeners = Listeners()
+        self._threads = ThreadPoolExecutor(size, "postgres")
+        self._waiting: dict[Any, list[Call]] = {}
+        self._under_way: dict[Any, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+        self._pool = ConnectionPool(
+            url,
+            kwargs={"autocommit": True, "options": _CONNECTION_SETTINGS, "application_name": "undercroft"},
+            min_size=1,
+            max_size=size,
+            timeout=PATIENCE,
+            reconnect_timeout=0,
+            open=False,
+        )
+
+    @classmethod
+    async def open(cls, url: str, migrations: list[Migration], clock: Clock, size: int = 8) -> "PostgresDatabase":
+        database = cls(url, size)
+        database._pool.open(wait=False)
+        try:
+            await database.write(_migrate_alone, migrations, clock())
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    async def write(self, action: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        call = Call(action, args, kwargs)
+        return await self._run(call)  # type: ignore[no-any-return]
+
+    async def batch(self, action: BatchAction[Item, R], item: Item) -> R:
+        call = Call(action, (item,), {}, batched=True)
+        call.future = self._loop.create_future()
+        self._waiting.setdefault(action, []).append(call)
+        if self._under_way.get(action, 0) < BATCHES_AT_ONCE:
+            self._under_way[action] = self._under_way.get(action, 0) + 1
+            task = self._loop.create_task(self._run_batches(action))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return await call.future  # type: ignore[no-any-return]
+
+    async def read(self, query: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        return await self._run(Call(query, args, kwargs))  # type: ignore[no-any-return]
+
+    def listen(self, topic: str, listener: Listener) -> None:
+        self._listeners.add(topic, listener)
+
+    async def close(self) -> None:
+        if self._closing:
+            return
+        self._closing = True
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(self._pool.close)
+
+    async def _run_batches(self, action: Any) -> None:
+        try:
+            while calls := self._waiting.get(action):
+                self._waiting[action] = calls[MOST_CALLS_PER_BATCH:]
+                await self._run_batch(action, calls[:MOST_CALLS_PER_BATCH])
+        finally:
+            self._under_way[action] -= 1
+
+    async def _run_batch(self, action: Any, calls: list[Call]) -> None:
+        try:
+            Call.answer_batch(calls, await self._run(Call(action, ([call.args[0] for call in calls],), {})))
+        except Exception as error:
+            if len(calls) > 1 and not isinstance(error, Refusal):
+                for call in calls:  # one of them may be at fault: let each stand for itself
+                    await self._run_batch(action, [call])
+                return
+            for call in calls:
+                call.fail(error)
+        for call in calls:
+            call.resolve()
+
+    async def _run(self, call: Call) -> Any:
+        if self._closing:
+            raise unavailable("the server is shutting down")
+        result, told = await self._loop.run_in_executor(self._threads, self._transact, call)
+        self._listeners.announce(told)
+        return result
+
+    def _transact(self, call: Call) -> tuple[Any, list[tuple[str, list[Any]]]]:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                with self._pool.connection() as connection, connection.transaction():
+                    tx = PostgresTransaction(connection)
+                    result = call.action(tx, *call.args, **call.kwargs)
+                return result, tx.told
+            except (*_AGAIN, psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+                if not _worth_another_try(error) or time.monotonic() > deadline:
+                    raise _as_refusal(error) from error
+                time.sleep(PAUSE)
+
+
+def _worth_another_try(error: Exception) -> bool:
+    """A statement that ran into its own time limit would only do so again."""
+    return not isinstance(error, errors.QueryCanceled | errors.LockNotAvailable | errors.DiskFull)
+
+
+def _as_refusal(error: Exception) -> Refusal:
+    match error:
+        case errors.DiskFull():
+            return unavailable("PostgreSQL has no space left; nothing was changed, make room and try again")
+        case errors.LockNotAvailable() | errors.QueryCanceled():
+            return unavailable("PostgreSQL is busy with this row or table; nothing was changed, try again")
+        case _:
+            return unavailable("PostgreSQL is not reachable; check that it runs and that --database is right")
+
+
+def _migrate_alone(tx: Transaction, migrations: list[Migration], now: int) -> int:
+    """Several nodes may start at once; one of them migrates, the others find it done."""
+    tx.run("SELECT pg_advisory_xact_lock(:lock)", lock=_MIGRATION_LOCK)
+    return migrate(tx, migrations, now)
+
+
+@cache
+def dialect(sql: str) -> str:
+    """The house's SQL in PostgreSQL's words and psycopg's placeholders."""
+    sql = sql.replace("{identity}", "BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY")
+    sql = sql.replace("{skip_locked}", "FOR UPDATE SKIP LOCKED").replace("%", "%%")
+    sql = re.sub(r"json_rows\((:\w+)\)", r"jsonb_array_elements(CAST(\1 AS jsonb))", sql)
+    return re.sub(r"(?<!:):(\w+)", r"%(\1)s", sql)

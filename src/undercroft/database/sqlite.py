@@ -1,0 +1,302 @@
+"""SQLite, embedded: one writer thread with group commit, a few readers, checkpoints beside the writer.
+
+The writer takes everything that waits, runs each call in a savepoint inside ONE transaction, commits once and only
+then resolves the callers: durable when it returns, one fsync for many callers.
+
+Profiled: what a durable insert costs is the pages it dirties (each is a frame in the log, summed and written), not
+the number of statements; and each statement lets go of the interpreter, so few large statements beat many small.
+"""
+
+import asyncio
+import re
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import apsw
+
+from undercroft.base.clock import Clock
+from undercroft.base.refusals import Refusal, unavailable
+from undercroft.database.calls import Call, Listeners
+from undercroft.database.interface import Action, BatchAction, Item, Listener, P, R, Row
+from undercroft.database.migrate import Migration, migrate
+
+READERS = 4
+MOST_CALLS_PER_COMMIT = 1_000
+# Log frames (of 4 KiB) after which the checkpointer copies them into the file, and after which the writer waits for it.
+CHECKPOINT_FRAMES = 2_000
+LONGEST_LOG_FRAMES = 25_000
+
+_SETTINGS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA wal_autocheckpoint = 0",
+    "PRAGMA journal_size_limit = 67108864",
+    "PRAGMA cache_size = -65536",
+    "PRAGMA temp_store = MEMORY",
+)
+
+
+class SqliteTransaction:
+    """Statements on one connection; see `interface.Transaction`."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self.told: list[tuple[str, list[Any]]] = []
+
+    def all(self, sql: str, **parameters: Any) -> list[Row]:
+        return self._connection.execute(dialect(sql), parameters).fetchall()
+
+    def one(self, sql: str, **parameters: Any) -> Row | None:
+        rows = self.all(sql, **parameters)
+        return rows[0] if rows else None
+
+    def run(self, sql: str, **parameters: Any) -> int:
+        before = self._connection.total_changes()
+        self._connection.execute(dialect(sql), parameters).fetchall()
+        return self._connection.total_changes() - before
+
+    def tell(self, topic: str, items: Sequence[Any]) -> None:
+        if items:
+            self.told.append((topic, list(items)))
+
+
+class SqliteDatabase:
+    engine = "sqlite"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._loop = asyncio.get_running_loop()
+        self._listeners = Listeners()
+        self._calls: SimpleQueue[Call | None] = SimpleQueue()
+        self._readers = ThreadPoolExecutor(READERS, "sqlite-reader")
+        self._reader = threading.local()
+        self._reader_connections: list[apsw.Connection] = []
+        self._log_frames = 0
+        self._log_is_long = threading.Event()
+        self._closing = False
+
+    @classmethod
+    async def open(cls, path: Path, migrations: list[Migration], clock: Clock) -> "SqliteDatabase":
+        database = cls(path)
+        with translated_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            database._writer = _connect(path)
+            database._writer.set_wal_hook(database._note_log)
+        database._threads = [
+            threading.Thread(target=database._write_all, name="sqlite-writer", daemon=True),
+            threading.Thread(target=database._checkpoint_all, name="sqlite-checkpointer", daemon=True),
+        ]
+        for thread in database._threads:
+            thread.start()
+        await database.write(migrate, migrations, clock())
+        return database
+
+    _writer: apsw.Connection
+    _threads: list[threading.Thread]
+
+    async def write(self, action: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        return await self._enqueue(Call(action, args, kwargs))  # type: ignore[no-any-return]
+
+    async def batch(self, action: BatchAction[Item, R], item: Item) -> R:
+        return await self._enqueue(Call(action, (item,), {}, batched=True))  # type: ignore[no-any-return]
+
+    async def read(self, query: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        def run() -> R:
+            with translated_errors(self._path):
+                return query(SqliteTransaction(self._own_reader()), *args, **kwargs)
+
+        return await self._loop.run_in_executor(self._readers, run)
+
+    def listen(self, topic: str, listener: Listener) -> None:
+        self._listeners.add(topic, listener)
+
+    async def close(self) -> None:
+        if self._closing:
+            return
+        self._closing = True
+        self._calls.put(None)
+        await asyncio.to_thread(self._threads[0].join)
+        self._log_is_long.set()
+        await asyncio.to_thread(self._threads[1].join)
+        await asyncio.to_thread(self._readers.shutdown)
+        for connection in self._reader_connections:
+            connection.close()
+        self._writer.execute("PRAGMA optimize")
+        self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._writer.close()
+
+    def _enqueue(self, call: Call) -> "asyncio.Future[Any]":
+        if self._closing:
+            raise unavailable("the server is shutting down")
+        call.future = self._loop.create_future()
+        self._calls.put(call)
+        return call.future
+
+    # The writer thread
+
+    def _write_all(self) -> None:
+        while (first := self._calls.get()) is not None:
+            calls = [first, *self._waiting()]
+            ending = calls[-1] is None
+            self._commit([call for call in calls if call is not None])
+            if ending:
+                return
+
+    def _waiting(self) -> list[Call | None]:
+        calls: list[Call | None] = []
+        try:
+            while len(calls) < MOST_CALLS_PER_COMMIT:
+                calls.append(self._calls.get_nowait())
+                if calls[-1] is None:
+                    break
+        except Empty:
+            pass
+        return calls
+
+    def _commit(self, calls: list[Call]) -> None:
+        tx = SqliteTransaction(self._writer)
+        try:
+            with translated_errors(self._path):
+                self._writer.execute("BEGIN IMMEDIATE")
+                self._run_all(tx, calls)
+                self._writer.execute("COMMIT")
+        except BaseException as error:
+            self._roll_back()
+            for call in calls:
+                call.fail(error)
+            tx.told.clear()
+        self._loop.call_soon_threadsafe(self._resolve, calls, tx.told)
+        if self._log_frames > LONGEST_LOG_FRAMES:
+            self._checkpoint(self._writer)
+
+    def _run_all(self, tx: SqliteTransaction, calls: list[Call]) -> None:
+        batches: dict[Any, list[Call]] = {}
+        for call in calls:
+            if call.batched:
+                batches.setdefault(call.action, []).append(call)
+            else:
+                self._attempt(tx, [call])
+        for batch in batches.values():
+            if not self._attempt(tx, batch):
+                for call in batch:
+                    self._attempt(tx, [call])
+
+    def _attempt(self, tx: SqliteTransaction, calls: list[Call]) -> bool:
+        """Run one call, or one batch of calls, in a savepoint. False when a batch failed and is worth splitting."""
+        told = len(tx.told)
+        self._writer.execute("SAVEPOINT call")
+        try:
+            if calls[0].batched:
+                Call.answer_batch(calls, calls[0].action(tx, [call.args[0] for call in calls]))
+            else:
+                calls[0].result = calls[0].action(tx, *calls[0].args, **calls[0].kwargs)
+        except Exception as error:
+            if not self._writer.in_transaction:
+                raise  # SQLite itself gave the whole transaction up: a full disk, an I/O error
+            self._writer.execute("ROLLBACK TO call")
+            del tx.told[told:]
+            if len(calls) > 1:
+                return False
+            calls[0].fail(_as_refusal(error, self._path))
+        finally:
+            if self._writer.in_transaction:
+                self._writer.execute("RELEASE call")
+        return True
+
+    def _roll_back(self) -> None:
+        if self._writer.in_transaction:
+            self._writer.execute("ROLLBACK")
+
+    def _resolve(self, calls: list[Call], told: list[tuple[str, list[Any]]]) -> None:
+        for call in calls:
+            call.resolve()
+        self._listeners.announce(told)
+
+    # The checkpointer thread
+
+    def _note_log(self, _connection: apsw.Connection, _name: str, frames: int) -> int:
+        self._log_frames = frames
+        if frames > CHECKPOINT_FRAMES:
+            self._log_is_long.set()
+        return apsw.SQLITE_OK
+
+    def _checkpoint_all(self) -> None:
+        """Copy the log beside the writer: in the writer's thread it would hold up commits for its two fsyncs."""
+        connection = _connect(self._path)
+        while not self._closing:
+            self._log_is_long.wait()
+            self._log_is_long.clear()
+            if not self._closing:
+                self._checkpoint(connection)
+        connection.close()
+
+    def _checkpoint(self, connection: apsw.Connection) -> None:
+        try:
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.Error:
+            return  # a full disk or a busy file: the log still holds everything, and the next commit asks again
+
+    # The reader threads
+
+    def _own_reader(self) -> apsw.Connection:
+        connection: apsw.Connection | None = getattr(self._reader, "connection", None)
+        if connection is None:
+            connection = _connect(self._path)
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("PRAGMA cache_size = -8192")
+            self._reader.connection = connection
+            self._reader_connections.append(connection)
+        return connection
+
+
+def _connect(path: Path) -> apsw.Connection:
+    connection = apsw.Connection(str(path), statementcachesize=200)
+    connection.set_busy_timeout(5_000)
+    for setting in _SETTINGS:
+        connection.execute(setting)
+    return connection
+
+
+@cache
+def dialect(sql: str) -> str:
+    """The house's SQL in SQLite's words."""
+    sql = sql.replace("{identity}", "INTEGER PRIMARY KEY AUTOINCREMENT").replace("{skip_locked}", "")
+    return re.sub(r"json_rows\((:\w+)\)", r"json_each(\1)", sql)
+
+
+class translated_errors:
+    """SQLite's errors as refusals that say what to do."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, Exception):
+            translated = _as_refusal(error, self._path)
+            if translated is not error:
+                raise translated from error
+
+
+def _as_refusal(error: Exception, path: Path) -> Exception:
+    if isinstance(error, Refusal) or not isinstance(error, apsw.Error | OSError):
+        return error
+    match error:
+        case apsw.FullError():
+            why = f"no space is left for the database ({path}); nothing was changed, make room and try again"
+        case apsw.BusyError() | apsw.LockedError():
+            why = f"the database ({path}) is locked by another program; nothing was changed, try again"
+        case apsw.CorruptError() | apsw.NotADBError():
+            why = f"the database ({path}) is damaged: {error}; restore it from a backup"
+        case apsw.IOError() | apsw.CantOpenError() | apsw.ReadOnlyError() | apsw.PermissionsError() | OSError():
+            why = f"the database ({path}) can't be read or written: {error}; nothing was changed"
+        case _:
+            return error
+    return unavailable(why)

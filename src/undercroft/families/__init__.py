@@ -1,0 +1,1 @@
+"""One room per capability. Families are strangers to each other."""

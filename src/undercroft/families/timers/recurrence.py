@@ -1,0 +1,45 @@
+"""Cron expressions in a time zone, DST-right by cronsim: a job at 02:30 fires once on the day that skips 02:30 (at the
+next moment that exists) and once on the day that has it twice."""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+from undercroft.base.refusals import invalid
+
+
+def check_recurrence(cron: str, timezone: str | None) -> None:
+    """Raises Refusal(INVALID, "cron") that says what is wrong."""
+    if len(cron) > 200:
+        raise invalid("cron", "a cron expression has five fields: minute hour day month weekday")
+    _zone(timezone)
+    try:
+        CronSim(cron, datetime.now(UTC))
+    except CronSimError as error:
+        raise invalid("cron", f"the cron expression {cron!r} is wrong: {error}") from None
+
+
+def next_occurrence(cron: str, timezone: str | None, after: int) -> int:
+    """The first moment later than `after` (both milliseconds UTC).
+
+    Raises Refusal(INVALID, "cron") when there is none within fifty years.
+    """
+    zone = _zone(timezone)
+    start = datetime.fromtimestamp(after // 1_000, UTC).astimezone(zone)
+    occurrences = CronSim(cron, start)
+    try:
+        while (moment := int(next(occurrences).timestamp()) * 1_000) <= after:
+            pass
+    except StopIteration:
+        raise invalid("cron", f"the cron expression {cron!r} names no moment that ever comes") from None
+    return moment
+
+
+@lru_cache(maxsize=256)
+def _zone(name: str | None) -> ZoneInfo:
+    try:
+        return ZoneInfo(name or "UTC")
+    except (KeyError, ValueError, OSError):
+        raise invalid("cron", f"the timezone {name!r} is not one of the IANA names, like Europe/Berlin") from None

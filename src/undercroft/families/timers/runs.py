@@ -1,0 +1,48 @@
+"""Recurring jobs: at each tick the job spawns one delivery, a run, and moves itself to its next moment.
+
+Moments missed while the server was down or the route paused are made up for by one run, not by many.
+"""
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from undercroft.base.refusals import Refusal
+from undercroft.database import Transaction
+from undercroft.families.timers.model import Recurrence, options_of
+from undercroft.families.timers.recurrence import next_occurrence
+from undercroft.machinery.deliveries import claims, store
+from undercroft.machinery.deliveries.model import Delivery, NewDelivery, State
+
+
+def spawn_due(tx: Transaction, ticks: list[Delivery], now: int) -> None:
+    """The hook `due`: one run for each tick, and each tick on to its next moment."""
+    onward = []
+    for tick in ticks:
+        options = options_of(tick.options)
+        try:
+            assert options.cron is not None, "only recurring jobs tick"
+            onward.append(
+                (
+                    tick.id,
+                    tick.claims,
+                    next_occurrence(options.cron, options.timezone, max(now, tick.planned_at)),
+                )
+            )
+        except Refusal as refusal:  # its time zone may be gone from a newer tz database
+            claims.put_back(tx, [tick], State.DEAD, now, refusal.message)
+            continue
+        _spawn(tx, tick, now)
+    store.reschedule(tx, onward, now)
+
+
+def _spawn(tx: Transaction, tick: Delivery, now: int) -> None:
+    moment = datetime.fromtimestamp(tick.planned_at // 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    retries = options_of(tick.options).retries
+    options = None if retries is None else msgspec.json.encode(Recurrence(retries=retries)).decode()
+    # The name may be taken, by somebody's own job or by a run before a change of the schedule: then the next free one.
+    for number in range(1, 1_000):
+        name = f"{tick.name}@{moment}" + (f"#{number}" if number > 1 else "")
+        run = NewDelivery(tick.queue, name, tick.target, tick.planned_at, tick.body, options=options, parent=tick.id)
+        if store.insert(tx, [run], now):
+            return

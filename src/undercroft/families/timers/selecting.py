@@ -1,0 +1,89 @@
+"""Many jobs of a collection at once: list, delete, move, replay, pause. Each action is one bounded transaction."""
+
+from undercroft.base.clock import END_OF_TIME
+from undercroft.base.refusals import invalid
+from undercroft.database import Transaction
+from undercroft.families.timers.actions import FAMILY
+from undercroft.machinery.deliveries import store, targets
+from undercroft.machinery.deliveries.model import PUBLIC_STATES, Delivery, Kind, State, Target
+from undercroft.machinery.deliveries.store import Selection
+
+MOST_PER_PAGE = 1_000
+MOST_SELECTED = 100_000
+
+_STATES: dict[str, tuple[int, ...]] = {
+    "scheduled": (State.FILED, State.SCHEDULED),
+    "retrying": (State.SCHEDULED,),
+    "sending": (State.SENDING,),
+    "held": (State.HELD,),
+    "delivered": (State.DELIVERED,),
+    "dead": (State.DEAD,),
+    "pending": (State.FILED, State.SCHEDULED, State.SENDING, State.HELD),
+}
+
+
+def select(
+    queue: int, state: str | None, after: int | None, before: int | None, target: int | None = None
+) -> Selection:
+    """Raises Refusal(INVALID, "query") for a state that there is not."""
+    if state is not None and state not in _STATES:
+        raise invalid("query", f"there is no state {state!r}; states are: {', '.join(PUBLIC_STATES)}, pending")
+    retrying = {"scheduled": False, "retrying": True}.get(state or "")
+    return Selection(queue, _STATES.get(state or "", tuple(State)), after, before, target, retrying)
+
+
+def list_jobs(
+    tx: Transaction, place: tuple[str, str], wanted: Selection, limit: int
+) -> tuple[list[Delivery], dict[int, Target], tuple[int, int] | None]:
+    """A page of jobs, their routes by id, and the next page's cursor. `wanted.queue` is filled in here."""
+    queue = targets.find_queue(tx, FAMILY, *place)
+    if queue is None:
+        return [], {}, None
+    jobs, cursor = store.page(tx, wanted._replace(queue=queue.id), limit)
+    return jobs, targets.targets_by_id(tx, {job.target for job in jobs}), cursor
+
+
+def collect(tx: Transaction, place: tuple[str, str], wanted: Selection) -> list[tuple[int, int, int]]:
+    """(id, planned_at, kind) of every job selected, taken at one moment, before any of them is changed.
+
+    Raises Refusal(INVALID, "selection") beyond MOST_SELECTED.
+    """
+    queue = targets.find_queue(tx, FAMILY, *place)
+    found: list[tuple[int, int, int]] = []
+    cursor: tuple[int, int] | None = (-1, -1)
+    while queue is not None and cursor is not None:
+        page, cursor = store.page(tx, wanted._replace(queue=queue.id, cursor=cursor), MOST_PER_PAGE)
+        found += [(job.id, job.planned_at, job.kind) for job in page]
+        if len(found) > MOST_SELECTED:
+            raise invalid(
+                "selection", f"more than {MOST_SELECTED} jobs are selected; narrow it with after= and before="
+            )
+    return found
+
+
+def delete_selected(tx: Transaction, ids: list[int]) -> int:
+    runs = tx.all(
+        "SELECT id FROM deliveries WHERE parent IS NOT NULL AND state < 4"
+        " AND parent IN (SELECT CAST(value->>0 AS BIGINT) FROM json_rows(:ids))",
+        ids=store.as_rows([[id] for id in ids]),
+    )
+    store.delete(tx, [id for (id,) in runs])
+    return len(store.delete(tx, ids))
+
+
+def move_selected(
+    tx: Transaction, selected: list[tuple[int, int, int]], to: int | None, shift: int | None, now: int
+) -> int:
+    """To one moment, or each by `shift` ms; recurring jobs keep to their schedule and stay."""
+    moved = [
+        (id, to if to is not None else min(max(planned_at + (shift or 0), 0), END_OF_TIME))
+        for id, planned_at, kind in selected
+        if kind != Kind.TICK
+    ]
+    return len(store.move(tx, moved, now))
+
+
+def pause_collection(tx: Transaction, place: tuple[str, str], paused: bool, now: int) -> None:
+    """Nothing of the collection fires while it is paused; what falls due is held. It may still be empty."""
+    id = targets.queue_id(tx, FAMILY, *place, now=now)
+    targets.pause_queue(tx, id, now if paused else None)

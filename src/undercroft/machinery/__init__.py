@@ -1,0 +1,1 @@
+"""What the families share; it knows none of them."""

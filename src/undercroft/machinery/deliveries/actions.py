@@ -1,0 +1,119 @@
+"""One transaction's worth of a courier's work."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from undercroft.database import Transaction
+from undercroft.machinery.deliveries import claims, targets
+from undercroft.machinery.deliveries.hooks import Hooks, Settled
+from undercroft.machinery.deliveries.model import Delivery, Kind, Outcome, Queue, State, Target
+from undercroft.machinery.deliveries.policy import DEFAULT_RETRIES, judge, lease
+
+LONGEST_TIMEOUT = 120.0
+
+
+class Claimed(NamedTuple):
+    """What a courier now has in its hands, with all that it needs to send it."""
+
+    deliveries: list[Delivery]
+    targets: dict[int, Target]
+    queues: dict[int, Queue]
+
+
+class Options(msgspec.Struct):
+    """The part of a delivery's options that concerns couriers."""
+
+    retries: tuple[float, ...] | None = None
+
+
+_options = msgspec.json.Decoder(Options)
+
+
+def claim_due(
+    tx: Transaction, ids: list[int], node: str, timeout: float, now: int, hooks: Mapping[str, Hooks]
+) -> Claimed:
+    """Claim those that are still due; hold those that are paused, bury those without a target, run the ticks."""
+    taken = claims.claim(tx, ids, node, now, now + lease(timeout))
+    their_targets = targets.targets_by_id(tx, {delivery.target for delivery in taken})
+    their_queues = targets.queues_by_id(tx, {delivery.queue for delivery in taken})
+    to_send: list[Delivery] = []
+    ticks: dict[str, list[Delivery]] = defaultdict(list)
+    aside: dict[tuple[State, str], list[Delivery]] = defaultdict(list)
+    for delivery in taken:
+        target, queue = their_targets.get(delivery.target), their_queues[delivery.queue]
+        obstacle = _obstacle(target, queue)
+        if obstacle:
+            aside[obstacle].append(delivery)
+        elif delivery.kind == Kind.TICK:
+            ticks[queue.family].append(delivery)
+        else:
+            to_send.append(delivery)
+    for (state, reason), those in aside.items():
+        _lay_aside(tx, those, state, reason, now)
+    for family, those in ticks.items():
+        due = hooks[family].due
+        assert due is not None, f"{family} makes ticks but has no hook for them"
+        due(tx, those, now)
+    return Claimed(to_send, their_targets, their_queues)
+
+
+def _obstacle(target: Target | None, queue: Queue) -> tuple[State, str] | None:
+    if target is None or target.removed_at is not None:
+        return State.DEAD, "its route was removed"
+    if target.paused_at is not None:
+        return State.HELD, "its route is paused"
+    if queue.paused_at is not None:
+        return State.HELD, "its collection is paused"
+    return None
+
+
+def _lay_aside(tx: Transaction, those: list[Delivery], state: State, reason: str, now: int) -> None:
+    claims.put_back(tx, those, state, now, reason)
+
+
+def settle_tried(
+    tx: Transaction,
+    tried: list[tuple[Delivery, Target, str, Outcome]],
+    node: str,
+    now: int,
+    hooks: Mapping[str, Hooks],
+) -> list[Settled]:
+    """Judge these (delivery, target, family, outcome), write down what follows, tell their families; what was
+    settled. One whose claim is no longer ours changes nothing."""
+    judged = [
+        Settled(delivery, outcome, judge(outcome, delivery.attempts + 1, now, _retries(delivery, target)))
+        for delivery, target, _, outcome in tried
+    ]
+    held = claims.settle(tx, [(one.delivery, one.verdict) for one in judged])
+    valid = [one for one in judged if one.delivery.id in held]
+    claims.log_attempts(tx, node, [(one.delivery, one.outcome) for one in valid])
+    for target in {one.delivery.target for one in valid if one.verdict.pause_target}:
+        targets.pause_target(tx, target, now, "the receiver answered 410 Gone")
+    families = {delivery.id: family for delivery, _, family, _ in tried}
+    for family, its_hooks in hooks.items():
+        own = [one for one in valid if families[one.delivery.id] == family] if its_hooks.settled else []
+        if own and its_hooks.settled:
+            its_hooks.settled(tx, own)
+    return valid
+
+
+def _retries(delivery: Delivery, target: Target) -> tuple[float, ...]:
+    own = _options.decode(delivery.options).retries if delivery.options else None
+    if own is not None:
+        return own
+    return DEFAULT_RETRIES if target.settings.retries is None else target.settings.retries
+
+
+def release_lines(tx: Transaction, lines: list[tuple[int, int]], limit: int) -> int:
+    """Schedule held rows again where neither target nor queue is paused; how many."""
+    their_targets = targets.targets_by_id(tx, {target for target, _ in lines})
+    their_queues = targets.queues_by_id(tx, {queue for _, queue in lines})
+    released = 0
+    for target, queue in lines:
+        obstacle = _obstacle(their_targets.get(target), their_queues[queue])
+        if obstacle is None or obstacle[0] is State.DEAD:
+            released += claims.release(tx, target, queue, limit)
+    return released

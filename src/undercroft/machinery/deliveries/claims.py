@@ -1,0 +1,201 @@
+"""What couriers do to rows: read what falls due, claim it, settle it, hold it, give it back.
+
+Prefetch is a hint, the claim is the truth; a claim is a lease, and settling is fenced by its number.
+"""
+
+from typing import NamedTuple
+
+from undercroft.database import Transaction
+from undercroft.machinery.deliveries.model import Delivery, Outcome, State
+from undercroft.machinery.deliveries.policy import Verdict
+from undercroft.machinery.deliveries.store import COLUMNS, DUE, as_rows
+
+Due = tuple[int, int, int]
+"""(due_at, id, target)"""
+
+
+class Share(NamedTuple):
+    """Which rows a node looks for: those whose id leaves its rank when divided by the number of nodes."""
+
+    rank: int = 0
+    nodes: int = 1
+
+
+def falling_due(tx: Transaction, after: tuple[int, int], until: int, share: Share, limit: int) -> list[Due]:
+    """What of the node's share falls due up to `until`, past (due_at, id), soonest first."""
+    return tx.all(
+        """
+        SELECT due_at, id, target FROM deliveries
+        WHERE state = 1 AND due_at <= :until AND due_at >= :due_at AND NOT (due_at = :due_at AND id <= :id)
+          AND id % :nodes = :rank
+        ORDER BY due_at, id LIMIT :limit
+        """,
+        until=until,
+        due_at=after[0],
+        id=after[1],
+        nodes=share.nodes,
+        rank=share.rank,
+        limit=limit,
+    )
+
+
+def claim(tx: Transaction, ids: list[int], node: str, now: int, lease_until: int) -> list[Delivery]:
+    """Take those of these that are still scheduled and due; `due_at` is then the end of the lease."""
+    rows = tx.all(
+        f"""
+        UPDATE deliveries SET state = 2, claims = claims + 1, claimed_by = :node, due_at = :lease_until
+        WHERE id IN (SELECT id FROM deliveries
+                     WHERE id IN (SELECT CAST(value->>0 AS BIGINT) FROM json_rows(:ids))
+                       AND state = 1 AND due_at <= :now {{skip_locked}})
+        RETURNING {COLUMNS}
+        """,
+        ids=as_rows([[id] for id in ids]),
+        node=node,
+        now=now,
+        lease_until=lease_until,
+    )
+    return [Delivery._make(row) for row in rows]
+
+
+def settle(tx: Transaction, settled: list[tuple[Delivery, Verdict]]) -> set[int]:
+    """Write the verdicts down; the ids whose claim still held. One attempt more each."""
+    rows = tx.all(
+        """
+        UPDATE deliveries SET state = r.state, due_at = r.due_at, reason = r.reason, attempts = attempts + 1
+        FROM (SELECT CAST(value->>0 AS BIGINT) AS id, CAST(value->>1 AS BIGINT) AS claims,
+                     CAST(value->>2 AS BIGINT) AS state, CAST(value->>3 AS BIGINT) AS due_at,
+                     value->>4 AS reason
+              FROM json_rows(:rows)) AS r
+        WHERE deliveries.id = r.id AND deliveries.state = 2 AND deliveries.claims = r.claims
+        RETURNING deliveries.id, deliveries.due_at, deliveries.target, deliveries.state
+        """,
+        rows=as_rows(
+            [
+                (delivery.id, delivery.claims, verdict.state, verdict.due_at, verdict.reason)
+                for delivery, verdict in settled
+            ]
+        ),
+    )
+    tx.tell(DUE, [(due_at, id, target) for id, due_at, target, state in rows if state == State.SCHEDULED])
+    return {row[0] for row in rows}
+
+
+def log_attempts(tx: Transaction, node: str, tried: list[tuple[Delivery, Outcome]]) -> None:
+    tx.run(
+        """
+        INSERT INTO attempts (delivery, number, node, started_at, took_ms, status, error, reply)
+        SELECT CAST(value->>0 AS BIGINT), CAST(value->>1 AS BIGINT), :node, CAST(value->>2 AS BIGINT),
+               CAST(value->>3 AS BIGINT), CAST(value->>4 AS BIGINT), value->>5, value->>6
+        FROM json_rows(:rows) WHERE true
+        ON CONFLICT DO NOTHING
+        """,
+        node=node,
+        rows=as_rows([(d.id, d.claims, o.started_at, o.took_ms, o.status, o.error, o.reply) for d, o in tried]),
+    )
+
+
+def put_back(tx: Transaction, claimed: list[Delivery], state: State, due_at: int, reason: str | None) -> None:
+    """End these claims without an attempt: held, dead, or scheduled again."""
+    rows = tx.all(
+        """
+        UPDATE deliveries SET state = :state, due_at = :due_at, reason = :reason
+        FROM (SELECT CAST(value->>0 AS BIGINT) AS id, CAST(value->>1 AS BIGINT) AS claims
+              FROM json_rows(:rows)) AS r
+        WHERE deliveries.id = r.id AND deliveries.state = 2 AND deliveries.claims = r.claims
+        RETURNING deliveries.id, deliveries.target
+        """,
+        rows=as_rows([(delivery.id, delivery.claims) for delivery in claimed]),
+        state=int(state),
+        due_at=due_at,
+        reason=reason,
+    )
+    if state == State.SCHEDULED:
+        tx.tell(DUE, [(due_at, id, target) for id, target in rows])
+
+
+def hold(tx: Transaction, ids: list[int], reason: str) -> int:
+    """Lay scheduled rows aside; they keep the moment they were due."""
+    return tx.run(
+        "UPDATE deliveries SET state = 3, reason = :reason WHERE state = 1"
+        " AND id IN (SELECT CAST(value->>0 AS BIGINT) FROM json_rows(:ids))",
+        ids=as_rows([[id] for id in ids]),
+        reason=reason,
+    )
+
+
+def held_lines(tx: Transaction, most: int) -> list[tuple[int, int]]:
+    """The (target, queue) pairs that have held rows, one index step each."""
+    lines: list[tuple[int, int]] = []
+    position = (-1, -1)
+    while len(lines) < most:
+        row = tx.one(
+            "SELECT target, queue FROM deliveries WHERE state = 3 AND (target, queue) > (:target, :queue)"
+            " ORDER BY target, queue LIMIT 1",
+            target=position[0],
+            queue=position[1],
+        )
+        if row is None:
+            break
+        position = (row[0], row[1])
+        lines.append(position)
+    return lines
+
+
+def release(tx: Transaction, target: int, queue: int, limit: int) -> int:
+    """Schedule held rows of one line again, those that have waited longest first; how many."""
+    rows = tx.all(
+        """
+        UPDATE deliveries SET state = 1, reason = NULL
+        WHERE id IN (SELECT id FROM deliveries WHERE state = 3 AND target = :target AND queue = :queue
+                     ORDER BY due_at LIMIT :limit {skip_locked})
+        RETURNING due_at, id, target
+        """,
+        target=target,
+        queue=queue,
+        limit=limit,
+    )
+    tx.tell(DUE, rows)
+    return len(rows)
+
+
+def file_precisely(tx: Transaction, now: int, limit: int) -> int:
+    """Rows filed by a day that is near: from now on by their moment. How many."""
+    rows = tx.all(
+        """
+        UPDATE deliveries SET state = 1, due_at = planned_at
+        WHERE id IN (SELECT id FROM deliveries WHERE state = 0 AND due_at <= :now
+                     ORDER BY due_at LIMIT :limit {skip_locked})
+        RETURNING due_at, id, target
+        """,
+        now=now,
+        limit=limit,
+    )
+    tx.tell(DUE, rows)
+    return len(rows)
+
+
+def reclaim_expired(tx: Transaction, node: str, gone: list[str], now: int, limit: int) -> int:
+    """Rows of other nodes whose lease is over, or who are gone, are due again. A node's own are in its hands."""
+    which = "claimed_by <> :node AND (due_at <= :now OR claimed_by IN (SELECT value->>0 FROM json_rows(:gone)))"
+    return _give_back(tx, which, node, gone, now, limit)
+
+
+def reclaim_own(tx: Transaction, node: str, now: int, limit: int) -> int:
+    """At start: what this node had in its hands when it died is due again, at once."""
+    return _give_back(tx, "claimed_by = :node", node, [], now, limit)
+
+
+def _give_back(tx: Transaction, which: str, node: str, gone: list[str], now: int, limit: int) -> int:
+    rows = tx.all(
+        f"""
+        UPDATE deliveries SET state = 1, due_at = :now
+        WHERE id IN (SELECT id FROM deliveries WHERE state = 2 AND {which} LIMIT :limit {{skip_locked}})
+        RETURNING due_at, id, target
+        """,
+        node=node,
+        gone=as_rows([[name] for name in gone]),
+        now=now,
+        limit=limit,
+    )
+    tx.tell(DUE, rows)
+    return len(rows)

@@ -1,0 +1,268 @@
+"""The courier: sleeps until the first moment, claims what is due, sends it, writes down what came of it.
+
+    horizon ──due──▶ lanes ──room──▶ claim (one write) ──▶ send ──▶ settle (one write)
+
+Prefetch is a hint, the claim is the truth: cancelling or moving a delivery is only a row change, and losing this whole
+file's memory loses nothing. The loops that keep the horizon filled are in `upkeep.py`.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+import structlog
+
+from undercroft.base.clock import SECOND, Clock
+from undercroft.base.ids import base32
+from undercroft.base.refusals import Refusal
+from undercroft.database import Database
+from undercroft.machinery.deliveries import actions, claims
+from undercroft.machinery.deliveries.actions import LONGEST_TIMEOUT
+from undercroft.machinery.deliveries.claims import Due, Share
+from undercroft.machinery.deliveries.hooks import Hooks
+from undercroft.machinery.deliveries.horizon import Horizon
+from undercroft.machinery.deliveries.lanes import Lanes
+from undercroft.machinery.deliveries.metrics import Metrics
+from undercroft.machinery.deliveries.model import Delivery, Outcome, Queue, State, Target
+from undercroft.machinery.deliveries.store import DUE
+
+log = structlog.get_logger()
+
+MOST_PER_CLAIM = 500
+# Settled in one write at the most; and outcomes that may wait for the database before claiming stops.
+MOST_PER_SETTLE = 1_000
+MOST_UNSETTLED = 5_000
+# The wall clock may step: never sleep longer than this without a look at it (s).
+LONGEST_SLEEP = 0.5
+# How far ahead hints are kept (ms); farther ones are read when their time comes near.
+AHEAD = 3 * SECOND
+
+
+class Transport(Protocol):
+    async def send(
+        self, target: Target, delivery: Delivery, webhook_id: str, family_headers: dict[str, str]
+    ) -> Outcome: ...
+
+
+class Parcel(NamedTuple):
+    delivery: Delivery
+    target: Target
+    queue: Queue
+    due_at: int
+
+
+class Courier:
+    def __init__(
+        self,
+        database: Database,
+        transports: Mapping[str, Transport],
+        hooks: Mapping[str, Hooks],
+        clock: Clock,
+        node: str,
+        mark: str,
+    ) -> None:
+        self._database = database
+        self._transports = transports
+        self._hooks = hooks
+        self._clock = clock
+        self._mark = mark
+        self.node = node
+        self.share = Share()
+        self.horizon = Horizon()
+        self.lanes = Lanes()
+        self.metrics = Metrics()
+        self.seen_until = 0
+        """Up to this moment everything of the node's share has been read into the horizon."""
+        self._woken = asyncio.Event()
+        self._parcels: dict[int, deque[Parcel]] = {}
+        self._senders: dict[int, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._tried: list[tuple[Parcel, Outcome]] = []
+        self._to_settle = asyncio.Event()
+        self._stopping = False
+        database.listen(DUE, self.expect)
+
+    def expect(self, hints: list[Due]) -> None:
+        """Rows that a transaction of this process has made due; those far off are read later."""
+        near = max(self.seen_until, self._clock() + AHEAD)
+        self.horizon.add(hint for hint in hints if hint[0] <= near)
+        self._woken.set()
+
+    def expect_read(self, page: list[Due]) -> None:
+        """Rows that were read because they fall due soon."""
+        self.horizon.add(page)
+        if page:
+            self._woken.set()
+
+    async def run(self) -> None:
+        """Fire what is due, until stopped."""
+        while not self._stopping:
+            self._woken.clear()
+            try:
+                while await self.fire_due():
+                    pass
+            except Refusal as refusal:
+                log.warning("claim_failed", reason=refusal.message)
+                await asyncio.sleep(LONGEST_SLEEP)
+            except Exception:
+                log.exception("claim_failed")
+                await asyncio.sleep(LONGEST_SLEEP)
+            await self._sleep()
+
+    async def fire_due(self) -> bool:
+        """Claim what is due and has room, start sending it. Whether there was any."""
+        now = self._clock()
+        overflow = self.lanes.add(self.horizon.pop_due(now, MOST_PER_CLAIM))
+        if overflow:
+            await self._database.write(claims.hold, overflow, "its route has more than enough waiting")
+        if len(self._tried) > MOST_UNSETTLED:
+            return False
+        taken = self.lanes.take(now, MOST_PER_CLAIM)
+        if taken:
+            await self._claim(taken, now)
+        moment = self.horizon.next_moment()
+        return bool(taken or overflow) or (moment is not None and moment <= now)
+
+    async def settle_all(self) -> None:
+        """Write down what was tried, until stopped and all is written."""
+        while not (self._stopping and not self._tried and not self._tasks):
+            if not self._tried:
+                self._to_settle.clear()
+                await self._to_settle.wait()
+                continue
+            try:
+                await self._settle(self._tried[:MOST_PER_SETTLE])
+            except Refusal as refusal:
+                log.warning("settle_failed", reason=refusal.message, waiting=len(self._tried))
+                await asyncio.sleep(LONGEST_SLEEP)
+            except Exception:
+                log.exception("settle_failed", waiting=len(self._tried))
+                await asyncio.sleep(LONGEST_SLEEP)
+
+    async def stop(self, grace: float) -> None:
+        """Claim no more, give calls under way `grace` seconds, give back what was not sent."""
+        self._stopping = True
+        self._woken.set()
+        await self._give_back_unsent()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=grace)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+        self._to_settle.set()
+
+    # Claiming
+
+    async def _claim(self, taken: list[Due], now: int) -> None:
+        ids = [entry[1] for entry in taken]
+        try:
+            claimed = await self._database.write(actions.claim_due, ids, self.node, LONGEST_TIMEOUT, now, self._hooks)
+        except BaseException:
+            self._forget(taken, set())
+            self.horizon.add(taken)
+            raise
+        self._forget(taken, {delivery.id for delivery in claimed.deliveries})
+        due_at = {entry[1]: entry[0] for entry in taken}
+        for delivery in claimed.deliveries:
+            target = claimed.targets[delivery.target]
+            self.lanes.lane(target.id).learn(target, self.share.nodes)
+            parcel = Parcel(delivery, target, claimed.queues[delivery.queue], due_at[delivery.id])
+            self._parcels.setdefault(target.id, deque()).append(parcel)
+        for target_id in {delivery.target for delivery in claimed.deliveries}:
+            self._start_senders(target_id)
+
+    def _forget(self, taken: list[Due], claimed: set[int]) -> None:
+        for entry in taken:
+            self.lanes.forget(entry)
+            if entry[1] not in claimed:
+                self.lanes.done(entry[2])
+
+    # Sending
+
+    def _start_senders(self, target_id: int) -> None:
+        """As many tasks as the lane allows, each taking parcels until there are none: cheaper than a task each."""
+        parcels = self._parcels[target_id]
+        running = self._senders.get(target_id, 0)
+        wanted = min(self.lanes.lane(target_id).concurrency, running + len(parcels))
+        for _ in range(wanted - running):
+            task = asyncio.get_running_loop().create_task(self._send_all(target_id, parcels))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        self._senders[target_id] = max(wanted, running)
+
+    async def _send_all(self, target_id: int, parcels: deque[Parcel]) -> None:
+        try:
+            while parcels:
+                await self._send(parcels.popleft())
+        finally:
+            self._senders[target_id] -= 1
+            if not self._senders[target_id]:
+                del self._senders[target_id]
+                if not parcels and self._parcels.get(target_id) is parcels:
+                    del self._parcels[target_id]
+
+    async def _send(self, parcel: Parcel) -> None:
+        delivery, target, queue = parcel.delivery, parcel.target, parcel.queue
+        started_at = self._clock()
+        try:
+            if delivery.due_at - started_at < target.settings.timeout * SECOND:
+                outcome = None  # too little is left of the lease: another courier may take it while we call
+            else:
+                headers = self._hooks[queue.family].headers(delivery, queue, target)
+                outcome = await self._transports[target.transport].send(
+                    target, delivery, self.webhook_id(delivery), headers
+                )
+        except asyncio.CancelledError:
+            outcome = Outcome(started_at, 0, error="the server was shut down while the call was under way")
+        except Exception as error:
+            log.exception("send_failed", delivery=delivery.id)
+            outcome = Outcome(started_at, 0, error=f"could not be sent: {type(error).__name__}")
+        finally:
+            self.lanes.done(target.id)
+            self._woken.set()
+        if outcome is None:
+            await self._database.write(claims.put_back, [delivery], State.SCHEDULED, started_at, None)
+            return
+        self.metrics.sent(queue.family, outcome, started_at - parcel.due_at)
+        self._tried.append((parcel, outcome))
+        self._to_settle.set()
+
+    def webhook_id(self, delivery: Delivery) -> str:
+        """Stable over retries and replays, another after each change of content: what receivers dedupe by."""
+        return f"msg_{self._mark}_{base32(delivery.id)}_{delivery.revision}"
+
+    async def _give_back_unsent(self) -> None:
+        unsent = [parcel.delivery for parcels in self._parcels.values() for parcel in parcels]
+        for parcels in self._parcels.values():
+            parcels.clear()
+        if unsent:
+            await self._database.write(claims.put_back, unsent, State.SCHEDULED, self._clock(), None)
+
+    # Settling
+
+    async def _settle(self, tried: list[tuple[Parcel, Outcome]]) -> None:
+        settled = await self._database.write(
+            actions.settle_tried,
+            [(parcel.delivery, parcel.target, parcel.queue.family, outcome) for parcel, outcome in tried],
+            self.node,
+            self._clock(),
+            self._hooks,
+        )
+        del self._tried[: len(tried)]
+        self.metrics.settled(settled)
+        self._woken.set()
+
+    # Sleeping
+
+    async def _sleep(self) -> None:
+        now = self._clock()
+        moments = (self.horizon.next_moment(), self.lanes.next_moment(now))
+        seconds = min((moment - now) / 1_000 for moment in moments if moment is not None) if any(moments) else 1.0
+        timeout = max(0.0, min(LONGEST_SLEEP, seconds))
+        timer = asyncio.get_running_loop().call_later(timeout, self._woken.set)
+        try:
+            await self._woken.wait()
+        finally:
+            timer.cancel()

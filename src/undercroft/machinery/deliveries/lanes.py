@@ -1,0 +1,138 @@
+"""One lane per target: how many may be on their way at once and per second, so that a slow receiver delays nobody else.
+
+Pure but for its own memory: time is handed in, nothing is sent here.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from undercroft.machinery.deliveries.claims import Due
+from undercroft.machinery.deliveries.model import Target
+
+DEFAULT_CONCURRENCY = 32
+# Entries that one lane keeps in memory; what comes beyond is held in the database until the lane has emptied.
+LONGEST_LANE = 10_000
+
+
+@dataclass
+class Lane:
+    target: int
+    concurrency: int = DEFAULT_CONCURRENCY
+    rate: int | None = None
+    waiting: deque[Due] = field(default_factory=deque)
+    claimed: int = 0
+    """Claimed and not yet answered: on their way, or in line for a free connection."""
+    allowance: float = 0.0
+    allowance_at: int | None = None
+    overflowed: bool = False
+
+    def learn(self, target: Target, nodes: int) -> None:
+        """Take over the target's limits; each of several nodes keeps to its share of them."""
+        self.concurrency = max(1, -(-target.concurrency // nodes))
+        self.rate = target.rate and max(1, target.rate // nodes)
+
+    def add(self, entry: Due) -> bool:
+        """False when the lane is full: the row should be held."""
+        if len(self.waiting) >= LONGEST_LANE:
+            self.overflowed = True
+            return False
+        self.waiting.append(entry)
+        return True
+
+    def take(self, now: int) -> list[Due]:
+        """What may be claimed now. As many again as may be on their way are claimed ahead, so that none idles."""
+        free = 2 * self.concurrency - self.claimed
+        if self.rate is not None:
+            free = min(free, self._allowed(now, self.rate))
+        taken = [self.waiting.popleft() for _ in range(min(free, len(self.waiting)))]
+        self.claimed += len(taken)
+        if self.rate is not None:
+            self.allowance -= len(taken)
+        return taken
+
+    def next_moment(self, now: int) -> int | None:
+        """When the rate allows the next one, if that is all it waits for."""
+        if not self.waiting or self.rate is None or self.claimed >= 2 * self.concurrency:
+            return None
+        return now + max(1, int((1 - self.allowance) * 1_000 / self.rate)) if self.allowance < 1 else now
+
+    def done(self, count: int = 1) -> None:
+        self.claimed -= count
+
+    def is_idle(self) -> bool:
+        return not self.waiting and not self.claimed and not self.overflowed
+
+    def _allowed(self, now: int, rate: int) -> int:
+        """A bucket that holds one second's worth; a clock that steps back adds nothing."""
+        since = 1_000 if self.allowance_at is None else max(0, now - self.allowance_at)
+        self.allowance_at = now
+        self.allowance = min(float(rate), self.allowance + since * rate / 1_000)
+        return int(self.allowance)
+
+
+class Lanes:
+    def __init__(self) -> None:
+        self._lanes: dict[int, Lane] = {}
+        self._known: set[int] = set()
+        self._ready: dict[int, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def lane(self, target: int) -> Lane:
+        lane = self._lanes.get(target)
+        if lane is None:
+            lane = self._lanes[target] = Lane(target)
+        return lane
+
+    def add(self, entries: list[Due]) -> list[int]:
+        """Put each into its target's lane; the ids for which there is no room."""
+        overflow = []
+        for entry in entries:
+            if entry[1] in self._known:
+                continue
+            if self.lane(entry[2]).add(entry):
+                self._known.add(entry[1])
+                self._ready[entry[2]] = None
+            else:
+                overflow.append(entry[1])
+        return overflow
+
+    def take(self, now: int, most: int) -> list[Due]:
+        """What may be claimed now, lanes taking turns; only lanes that something happened to are looked at."""
+        taken: list[Due] = []
+        for target in list(self._ready):
+            if len(taken) >= most:
+                break
+            del self._ready[target]
+            lane = self._lanes[target]
+            taken += lane.take(now)
+            if lane.waiting and lane.rate is not None:
+                self._ready[target] = None
+        return taken
+
+    def forget(self, entry: Due) -> None:
+        """It is claimed, or no longer due: a later hint of the same row is news."""
+        self._known.discard(entry[1])
+
+    def done(self, target: int) -> None:
+        lane = self._lanes[target]
+        lane.done()
+        if lane.waiting:
+            self._ready[target] = None
+        elif lane.is_idle():
+            del self._lanes[target]
+
+    def next_moment(self, now: int) -> int | None:
+        """When the first rate-limited lane may go on."""
+        moments = [moment for target in self._ready if (moment := self._lanes[target].next_moment(now)) is not None]
+        return min(moments, default=None)
+
+    def full(self) -> set[int]:
+        """Targets whose held rows had better stay where they are: the lane ran over and is still half full."""
+        for lane in self._lanes.values():
+            lane.overflowed = lane.overflowed and len(lane.waiting) > LONGEST_LANE // 2
+        return {lane.target for lane in self._lanes.values() if lane.overflowed}
+
+    def in_hands(self) -> int:
+        return sum(lane.claimed for lane in self._lanes.values())

@@ -1,0 +1,299 @@
+"""The rows of `deliveries`: put in, found, changed, listed, taken out. What couriers do to them is in `claims.py`.
+
+Every statement takes many rows at once, as one JSON array: a statement costs a turn of the interpreter, a row does not.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+from undercroft.base.clock import DAY
+from undercroft.database import Transaction
+from undercroft.machinery.deliveries.model import Attempt, Delivery, NewDelivery, State, filing
+
+DUE = "deliveries due"
+"""The topic on which committed transactions tell couriers of (due_at, id, target)."""
+
+COLUMNS = (
+    "id, queue, name, target, state, kind, due_at, planned_at, claims, attempts, revision,"
+    " created_at, body, options, idempotency_key, parent, reason"
+)
+_encode = msgspec.json.encode
+
+
+def as_rows(values: object) -> str:
+    """What `json_rows(:rows)` reads."""
+    return _encode(values).decode()
+
+
+def insert(tx: Transaction, new: list[NewDelivery], now: int) -> dict[tuple[int, str], int]:
+    """Put in those whose name (and idempotency key) is free in their queue; (queue, name) → id of those put in."""
+    rows = [
+        (
+            one.queue,
+            one.name,
+            one.target,
+            *filing(one.planned_at, now),
+            one.kind,
+            one.planned_at,
+            one.planned_at // DAY,
+            now,
+            one.body,
+            one.options,
+            one.idempotency_key,
+            one.parent,
+        )
+        for one in new
+    ]
+    put_in = tx.all(
+        """
+        INSERT INTO deliveries (queue, name, target, state, due_at, kind, planned_at, day, created_at,
+                                body, options, idempotency_key, parent)
+        SELECT CAST(value->>0 AS BIGINT), value->>1, CAST(value->>2 AS BIGINT), CAST(value->>3 AS BIGINT),
+               CAST(value->>4 AS BIGINT), CAST(value->>5 AS BIGINT), CAST(value->>6 AS BIGINT),
+               CAST(value->>7 AS BIGINT), CAST(value->>8 AS BIGINT), value->>9, value->>10, value->>11,
+               CAST(value->>12 AS BIGINT)
+        FROM json_rows(:rows) WHERE true
+        ON CONFLICT DO NOTHING
+        RETURNING id, queue, name, target, state, due_at
+        """,
+        rows=as_rows(rows),
+    )
+    tx.tell(DUE, [(due_at, id, target) for id, _, _, target, state, due_at in put_in if state == State.SCHEDULED])
+    return {(queue, name): id for id, queue, name, _, _, _ in put_in}
+
+
+def find(tx: Transaction, queue: int, names: list[str]) -> dict[str, Delivery]:
+    """Those of these names that the queue holds."""
+    rows = tx.all(
+        f"SELECT {COLUMNS} FROM deliveries WHERE queue = :queue AND name IN (SELECT value->>0 FROM json_rows(:names))",
+        queue=queue,
+        names=as_rows([[name] for name in names]),
+    )
+    return {delivery.name: delivery for delivery in map(Delivery._make, rows)}
+
+
+def find_one(tx: Transaction, queue: int, name: str) -> Delivery | None:
+    row = tx.one(f"SELECT {COLUMNS} FROM deliveries WHERE queue = :queue AND name = :name", queue=queue, name=name)
+    return Delivery._make(row) if row else None
+
+
+def find_by_key(tx: Transaction, queue: int, idempotency_key: str) -> Delivery | None:
+    row = tx.one(
+        f"SELECT {COLUMNS} FROM deliveries WHERE queue = :queue AND idempotency_key = :key",
+        queue=queue,
+        key=idempotency_key,
+    )
+    return Delivery._make(row) if row else None
+
+
+def replace(tx: Transaction, delivery: Delivery, new: NewDelivery, now: int) -> bool:
+    """Give the row a new life with new content. False when a courier has it in its hands just now."""
+    state, due_at = filing(new.planned_at, now)
+    changed = tx.run(
+        """
+        UPDATE deliveries
+        SET target = :target, state = :state, kind = :kind, due_at = :due_at, planned_at = :planned_at, day = :day,
+            attempts = 0, revision = revision + 1, body = :body, options = :options, reason = NULL
+        WHERE id = :id AND state <> 2 AND claims = :claims
+        """,
+        id=delivery.id,
+        claims=delivery.claims,
+        target=new.target,
+        state=state,
+        kind=new.kind,
+        due_at=due_at,
+        planned_at=new.planned_at,
+        day=new.planned_at // DAY,
+        body=new.body,
+        options=new.options,
+    )
+    if changed and state == State.SCHEDULED:
+        tx.tell(DUE, [(due_at, delivery.id, new.target)])
+    return bool(changed)
+
+
+def delete(tx: Transaction, ids: list[int]) -> set[int]:
+    """Take these out, with their attempts; the ids taken. What a courier has in its hands stays."""
+    gone = tx.all(
+        "DELETE FROM deliveries WHERE state <> 2"
+        " AND id IN (SELECT CAST(value->>0 AS BIGINT) FROM json_rows(:ids)) RETURNING id",
+        ids=as_rows([[id] for id in ids]),
+    )
+    _delete_attempts(tx, [id for (id,) in gone])
+    return {id for (id,) in gone}
+
+
+def move(tx: Transaction, moved: list[tuple[int, int]], now: int) -> set[int]:
+    """(id, new planned_at) each; the ids moved. A new revision, so that receivers don't take it for a repeat."""
+    rows = [(id, planned_at, planned_at // DAY, *filing(planned_at, now)) for id, planned_at in moved]
+    changed = tx.all(
+        """
+        UPDATE deliveries
+        SET planned_at = r.planned_at, day = r.day, state = r.state, due_at = r.due_at,
+            attempts = 0, revision = revision + 1, reason = NULL
+        FROM (SELECT CAST(value->>0 AS BIGINT) AS id, CAST(value->>1 AS BIGINT) AS planned_at,
+                     CAST(value->>2 AS BIGINT) AS day, CAST(value->>3 AS BIGINT) AS state,
+                     CAST(value->>4 AS BIGINT) AS due_at
+              FROM json_rows(:rows)) AS r
+        WHERE deliveries.id = r.id AND deliveries.state <> 2
+        RETURNING deliveries.id, deliveries.due_at, deliveries.target, deliveries.state
+        """,
+        rows=as_rows(rows),
+    )
+    tx.tell(DUE, [(due_at, id, target) for id, due_at, target, state in changed if state == State.SCHEDULED])
+    return {id for id, _, _, _ in changed}
+
+
+def reschedule(tx: Transaction, ticks: list[tuple[int, int, int]], now: int) -> None:
+    """(id, claims, next planned_at) each: a claimed tick goes back to wait for its next moment."""
+    rows = [(id, claims, planned_at, planned_at // DAY, *filing(planned_at, now)) for id, claims, planned_at in ticks]
+    changed = tx.all(
+        """
+        UPDATE deliveries
+        SET planned_at = r.planned_at, day = r.day, state = r.state, due_at = r.due_at
+        FROM (SELECT CAST(value->>0 AS BIGINT) AS id, CAST(value->>1 AS BIGINT) AS claims,
+                     CAST(value->>2 AS BIGINT) AS planned_at, CAST(value->>3 AS BIGINT) AS day,
+                     CAST(value->>4 AS BIGINT) AS state, CAST(value->>5 AS BIGINT) AS due_at
+              FROM json_rows(:rows)) AS r
+        WHERE deliveries.id = r.id AND deliveries.state = 2 AND deliveries.claims = r.claims
+        RETURNING deliveries.due_at, deliveries.id, deliveries.target, deliveries.state
+        """,
+        rows=as_rows(rows),
+    )
+    tx.tell(DUE, [row[:3] for row in changed if row[3] == State.SCHEDULED])
+
+
+class Selection(NamedTuple):
+    """Which rows of a queue: in these states, planned in [after, before), for this target, past this cursor."""
+
+    queue: int
+    states: tuple[int, ...] = tuple(State)
+    after: int | None = None
+    before: int | None = None
+    target: int | None = None
+    retrying: bool | None = None
+    cursor: tuple[int, int] = (-1, -1)
+
+
+# A page looks at this many rows at the most, however few of them match; the cursor goes on from there.
+MOST_LOOKED_AT = 5_000
+
+
+def page(tx: Transaction, selection: Selection, limit: int) -> tuple[list[Delivery], tuple[int, int] | None]:
+    """Matching rows by the day they are planned for, then as they were made; the cursor of the next page, or None."""
+    looked_at = max(limit + 1, MOST_LOOKED_AT) if _is_narrowed(selection) else limit + 1
+    position = "" if selection.after is None else " AND day >= :first_day"
+    position += "" if selection.before is None else " AND day <= :last_day"
+    # One ordered walk per state, merged: the index begins with the state, so no stored row is looked at in vain.
+    walks = " UNION ALL ".join(
+        f"SELECT * FROM (SELECT id, day, planned_at, target, attempts, state FROM deliveries"
+        f" WHERE queue = :queue AND state = {int(state)} AND (day, id) > (:day, :id){position}"
+        f" ORDER BY day, id LIMIT :looked_at) AS s{int(state)}"
+        for state in selection.states
+    )
+    rows = tx.all(
+        f"SELECT id, day, planned_at, target, attempts FROM ({walks}) AS every ORDER BY day, id LIMIT :looked_at",
+        queue=selection.queue,
+        day=selection.cursor[0],
+        id=selection.cursor[1],
+        looked_at=looked_at,
+        **_days(selection),
+    )
+    matching = [row for row in rows if _matches(selection, *row[2:])]
+    kept = matching[:limit]
+    if len(matching) > limit:
+        following: tuple[int, int] | None = (kept[-1][1], kept[-1][0])
+    else:
+        following = (rows[-1][1], rows[-1][0]) if len(rows) == looked_at else None
+    return _whole(tx, [row[0] for row in kept]), following
+
+
+def _is_narrowed(selection: Selection) -> bool:
+    return (selection.after, selection.before, selection.target, selection.retrying) != (None,) * 4
+
+
+def _days(selection: Selection) -> dict[str, int]:
+    days = {}
+    if selection.after is not None:
+        days["first_day"] = selection.after // DAY
+    if selection.before is not None:
+        days["last_day"] = selection.before // DAY
+    return days
+
+
+def _matches(selection: Selection, planned_at: int, target: int, attempts: int) -> bool:
+    return (
+        (selection.after is None or planned_at >= selection.after)
+        and (selection.before is None or planned_at < selection.before)
+        and (selection.target is None or target == selection.target)
+        and (selection.retrying is None or (attempts > 0) == selection.retrying)
+    )
+
+
+def _whole(tx: Transaction, ids: list[int]) -> list[Delivery]:
+    rows = tx.all(
+        f"SELECT {COLUMNS} FROM deliveries WHERE id IN (SELECT CAST(value->>0 AS BIGINT) FROM json_rows(:ids))",
+        ids=as_rows([[id] for id in ids]),
+    )
+    by_id = {delivery.id: delivery for delivery in map(Delivery._make, rows)}
+    return [by_id[id] for id in ids if id in by_id]
+
+
+def replay(tx: Transaction, ids: list[int], now: int) -> int:
+    """Dead ones begin a new life, due now; how many."""
+    rows = tx.all(
+        """
+        UPDATE deliveries SET state = 1, due_at = :now, attempts = 0, reason = NULL
+        WHERE state = 5 AND id IN (SELECT CAST(value->>0 AS BIGINT) FROM json_rows(:ids))
+        RETURNING id, target
+        """,
+        ids=as_rows([[id] for id in ids]),
+        now=now,
+    )
+    tx.tell(DUE, [(now, id, target) for id, target in rows])
+    return len(rows)
+
+
+def attempts_of(tx: Transaction, delivery: int, after: tuple[int, int], limit: int) -> list[Attempt]:
+    """The attempts of a delivery and of what it spawned, oldest first, past (delivery id, number)."""
+    rows = tx.all(
+        """
+        SELECT delivery, number, node, started_at, took_ms, status, error, reply FROM attempts
+        WHERE (delivery, number) > (:delivery, :number)
+          AND (delivery = :root OR delivery IN (SELECT id FROM deliveries WHERE parent = :root))
+        ORDER BY delivery, number LIMIT :limit
+        """,
+        root=delivery,
+        delivery=after[0],
+        number=after[1],
+        limit=limit,
+    )
+    return [Attempt._make(row) for row in rows]
+
+
+def last_attempt(tx: Transaction, delivery: int) -> Attempt | None:
+    row = tx.one(
+        "SELECT delivery, number, node, started_at, took_ms, status, error, reply FROM attempts"
+        " WHERE delivery = :delivery ORDER BY number DESC LIMIT 1",
+        delivery=delivery,
+    )
+    return Attempt._make(row) if row else None
+
+
+def purge(tx: Transaction, state: State, before: int, limit: int) -> int:
+    """Forget up to `limit` finished rows that were settled before this moment; how many."""
+    rows = tx.all(
+        "SELECT id FROM deliveries WHERE state = :state AND due_at < :before ORDER BY due_at LIMIT :limit",
+        state=int(state),
+        before=before,
+        limit=limit,
+    )
+    return len(delete(tx, [id for (id,) in rows]))
+
+
+def _delete_attempts(tx: Transaction, ids: list[int]) -> None:
+    tx.run(
+        "DELETE FROM attempts WHERE delivery IN (SELECT CAST(value->>0 AS BIGINT) FROM json_rows(:ids))",
+        ids=as_rows([[id] for id in ids]),
+    )

@@ -1,0 +1,123 @@
+"""The steps that keep a courier supplied and the table small. Each does a bounded piece and says whether it did any.
+
+Each is run by a loop (`machinery/loops.py`); the clock is handed in.
+"""
+
+from undercroft.base.clock import HOUR, SECOND
+from undercroft.database import Database, Transaction
+from undercroft.machinery.deliveries import actions, claims, store
+from undercroft.machinery.deliveries.claims import Share
+from undercroft.machinery.deliveries.courier import AHEAD, Courier
+from undercroft.machinery.deliveries.model import State
+
+PAGE = 5_000
+# More is never kept in the horizon and lanes together, whatever is due: the rest waits in the database.
+MOST_IN_MEMORY = 100_000
+# Due for longer than this and still scheduled: the node whose share it is may be gone (ms).
+OVERDUE = 5 * SECOND
+# A node that has not beaten for this long is gone, and what it had in its hands is taken back (ms).
+NODE_GONE = 10 * SECOND
+NODE_FORGOTTEN = HOUR
+
+
+class Upkeep:
+    def __init__(self, courier: Courier, database: Database, *, keep_delivered: int, keep_dead: int) -> None:
+        self._courier = courier
+        self._database = database
+        self._keep = {State.DELIVERED: keep_delivered, State.DEAD: keep_dead}
+        self._position = (0, 0)
+        self._sweep = (0, 0)
+        self._beats: dict[str, tuple[int, int]] = {}
+        self._gone: list[str] = []
+
+    async def look_ahead(self, now: int) -> bool:
+        """Read the next page of what falls due soon into the horizon."""
+        courier = self._courier
+        if len(courier.horizon) + len(courier.lanes) >= MOST_IN_MEMORY:
+            return False
+        until = now + AHEAD
+        page = await self._database.read(claims.falling_due, self._position, until, courier.share, PAGE)
+        courier.expect_read(page)
+        if len(page) == PAGE:
+            self._position = (page[-1][0], page[-1][1])
+            return True
+        self._position = max(self._position, (until, 0))
+        courier.seen_until = self._position[0]
+        return False
+
+    async def sweep_overdue(self, now: int) -> bool:
+        """Look once more at what is overdue: hints may be lost, nodes may die, rows may be due before we looked."""
+        courier = self._courier
+        if len(courier.horizon) + len(courier.lanes) >= MOST_IN_MEMORY:
+            return False
+        page = await self._database.read(claims.falling_due, self._sweep, now - OVERDUE, Share(), PAGE)
+        courier.expect_read(page)
+        self._sweep = (page[-1][0], page[-1][1]) if len(page) == PAGE else (0, 0)
+        return len(page) == PAGE
+
+    async def file_precisely(self, now: int) -> bool:
+        """Rows filed by a day that comes near get their exact place."""
+        return await self._database.write(claims.file_precisely, now, 1_000) == 1_000
+
+    async def reclaim_expired(self, now: int) -> bool:
+        """Take back what other couriers claimed and never settled: their lease is over, or they are gone."""
+        node, gone = self._courier.node, self._gone
+        return await self._database.write(claims.reclaim_expired, node, gone, now, PAGE) == PAGE
+
+    async def reclaim_own(self, now: int) -> bool:
+        """At start: what this node had in its hands when it was killed."""
+        return await self._database.write(claims.reclaim_own, self._courier.node, now, PAGE) == PAGE
+
+    async def release_held(self, _now: int) -> bool:
+        """Let go on what was held for a reason that has passed."""
+        lines = await self._database.read(claims.held_lines, 1_000)
+        if not lines:
+            return False
+        full = self._courier.lanes.full()
+        open_lines = [line for line in lines if line[0] not in full]
+        return await self._database.write(actions.release_lines, open_lines, 1_000) > 0
+
+    async def purge(self, now: int) -> bool:
+        """Forget finished deliveries after the time that settings keep them."""
+        purged = [await self._database.write(store.purge, state, now - keep, 500) for state, keep in self._keep.items()]
+        return 500 in purged
+
+    async def heartbeat(self, now: int) -> bool:
+        """Tell the other nodes that this one lives, learn which of them do, and which share is its own.
+
+        No clocks are compared: a node is gone when its counter has stood still for a while of our own time.
+        """
+        node = self._courier.node
+        for name, beats in await self._database.write(beat, node):
+            if self._beats.get(name, (None,))[0] != beats:
+                self._beats[name] = (beats, now)
+        self._beats = {name: seen for name, seen in self._beats.items() if 0 <= now - seen[1] < NODE_FORGOTTEN}
+        alive = sorted(name for name, (_, seen_at) in self._beats.items() if now - seen_at < NODE_GONE)
+        self._courier.share = Share(alive.index(node), len(alive))
+        self._gone = [name for name in self._beats if name not in alive]
+        return False
+
+
+def beat(tx: Transaction, node: str) -> list[tuple[str, int]]:
+    """Count this node's counter up; every node's counter."""
+    tx.run(
+        "INSERT INTO nodes (name, beats) VALUES (:node, 1) ON CONFLICT (name) DO UPDATE SET beats = nodes.beats + 1",
+        node=node,
+    )
+    return tx.all("SELECT name, beats FROM nodes")
+
+
+def leave(tx: Transaction, node: str) -> None:
+    """A node that shuts down in order takes itself off the list."""
+    tx.run("DELETE FROM nodes WHERE name = :node", node=node)
+
+
+def installation_mark(tx: Transaction, fresh: str) -> str:
+    """What tells this installation's messages from another's; made once."""
+    tx.run(
+        "INSERT INTO installation (mark) SELECT :mark WHERE NOT EXISTS (SELECT 1 FROM installation)",
+        mark=fresh,
+    )
+    row = tx.one("SELECT mark FROM installation ORDER BY mark LIMIT 1")
+    assert row is not None, "put in above"
+    return str(row[0])

@@ -1,0 +1,72 @@
+"""Which addresses a delivery may go to, decided on the resolved address that is then connected to.
+
+Checking a name and connecting to it later would let the name change its mind in between (DNS rebinding).
+"""
+
+import asyncio
+import ipaddress
+import socket
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_SHARED = ipaddress.IPv4Network("100.64.0.0/10")
+_BROADCAST = ipaddress.IPv4Address("255.255.255.255")
+
+
+class AddressRefused(Exception):
+    """The target's address is one that deliveries may not go to; the message says which and what to set."""
+
+
+async def resolve(host: str, port: int, *, allow_private: bool) -> list[tuple[int, tuple[str, int]]]:
+    """The (family, (address, port)) pairs of the host that may be connected to, in the resolver's order.
+
+    Raises AddressRefused when none may, OSError when the name has no address.
+    """
+    found = await _look_up(host, port)
+    allowed = [(family, (ip, port)) for family, ip in found if is_allowed(ip, allow_private=allow_private)]
+    if not allowed:
+        shown = ", ".join(ip for _, ip in found)
+        raise AddressRefused(_explain(host, shown, allow_private))
+    return allowed
+
+
+def is_allowed(ip: str, *, allow_private: bool) -> bool:
+    """Global unicast always; loopback and private ones where the setting says so; metadata and the like never."""
+    address = _innermost(ipaddress.ip_address(ip.partition("%")[0]))
+    if address.is_multicast or address.is_unspecified or address.is_link_local or address == _BROADCAST:
+        return False
+    if address.is_loopback or address.is_private or address in _SHARED:
+        return allow_private
+    return address.is_global and not address.is_reserved
+
+
+def _innermost(address: Address) -> Address:
+    """An IPv6 address may wrap an IPv4 one: judge what it leads to."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped:
+            return address.ipv4_mapped
+        if address.sixtofour:
+            return address.sixtofour
+        if address in _NAT64:
+            return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address
+
+
+async def _look_up(host: str, port: int) -> list[tuple[int, str]]:
+    try:
+        literal = ipaddress.ip_address(host)
+    except ValueError:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return [(family, str(address[0])) for family, _, _, _, address in found]
+    return [(socket.AF_INET if literal.version == 4 else socket.AF_INET6, host)]
+
+
+def _explain(host: str, shown: str, allow_private: bool) -> str:
+    if allow_private:
+        return f"{host} is at {shown}, a link-local or special address; deliveries never go there"
+    return (
+        f"{host} is at {shown}, a loopback, private or special address; deliveries go there only"
+        " when allow_private_targets is set (UNDERCROFT_ALLOW_PRIVATE_TARGETS=1)"
+    )

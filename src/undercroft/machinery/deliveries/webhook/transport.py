@@ -1,0 +1,80 @@
+"""Deliveries over HTTP: one request, one outcome. Redirects are never followed."""
+
+import asyncio
+import ssl
+import time
+from email.utils import parsedate_to_datetime
+
+from undercroft.base.clock import Clock
+from undercroft.machinery.deliveries.model import Delivery, Outcome, Target
+from undercroft.machinery.deliveries.webhook import request
+from undercroft.machinery.deliveries.webhook.connection import Answer, NoAnswer
+from undercroft.machinery.deliveries.webhook.guard import AddressRefused
+from undercroft.machinery.deliveries.webhook.pool import Pool
+
+
+class WebhookTransport:
+    def __init__(self, clock: Clock, *, allow_private: bool) -> None:
+        self._clock = clock
+        self._pool = Pool(allow_private=allow_private)
+
+    async def send(
+        self, target: Target, delivery: Delivery, webhook_id: str, family_headers: dict[str, str]
+    ) -> Outcome:
+        """One attempt. Never raises for what the other side does: that is an outcome."""
+        started_at, start = self._clock(), time.monotonic()
+        error: str | None = None
+        answer: Answer | None = None
+        try:
+            prepared = request.prepare(target)
+            data = request.build(prepared, delivery, webhook_id, started_at, family_headers)
+            answer = await self._pool.exchange(prepared.origin, data, target.settings.timeout)
+        except NoAnswer as failure:
+            error = str(failure)
+        except TimeoutError:
+            error = f"no answer within {target.settings.timeout:g} s"
+        except AddressRefused as refusal:
+            error = str(refusal)
+        except ssl.SSLError as failure:
+            error = f"TLS failed: {failure.reason or failure}"
+        except (OSError, UnicodeError) as failure:
+            error = f"could not connect: {failure}"
+        took_ms = round((time.monotonic() - start) * 1_000)
+        if answer is None:
+            return Outcome(started_at, took_ms, error=error)
+        return Outcome(
+            started_at,
+            took_ms,
+            status=answer.status,
+            error=_complaint(answer),
+            reply=answer.body.decode("utf-8", "replace").replace("\x00", "\ufffd") or None,
+            retry_after=_seconds(answer.retry_after, started_at),
+        )
+
+    async def keep_tidy(self) -> None:
+        """Hang up on idle connections, until cancelled."""
+        while True:
+            await asyncio.sleep(5)
+            self._pool.close_idle()
+
+    def close(self) -> None:
+        self._pool.close_idle(older_than=0)
+
+
+def _complaint(answer: Answer) -> str | None:
+    if 300 <= answer.status < 400:
+        return f"answered {answer.status}: redirects are not followed, give the route its final address"
+    return None
+
+
+def _seconds(retry_after: str | None, now: int) -> int | None:
+    """Retry-After as seconds from now: a number, or a date. None when it is neither."""
+    if retry_after is None:
+        return None
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        return int(text[:9])
+    try:
+        return max(0, int(parsedate_to_datetime(text).timestamp() - now / 1_000))
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -1,0 +1,1 @@
+"""Who comes in: users, teams, tokens with scopes."""

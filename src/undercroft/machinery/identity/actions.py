@@ -1,0 +1,76 @@
+"""What can be done with tokens; one transaction each."""
+
+from undercroft.base.ids import new_secret, sortable_id
+from undercroft.base.refusals import invalid, not_found
+from undercroft.database import Transaction
+from undercroft.machinery.identity import store
+from undercroft.machinery.identity.model import ADMIN_EMAIL, ADMIN_TEAM, Identity, Token, digest
+
+TOKENS = "tokens"
+"""The topic on which transactions tell that what tokens allow has changed."""
+
+SESSION_SECONDS = 12 * 3_600
+
+
+def set_up_admin(tx: Transaction, secret: str, now: int, *, preset: bool) -> None:
+    """The admin exists, and this token is the admin's. A preset one replaces the one preset before; one that a node
+    made for itself leaves those of other nodes alone."""
+    store.put_user(tx, ADMIN_EMAIL, now)
+    store.put_member(tx, ADMIN_TEAM, ADMIN_EMAIL)
+    kind = "preset" if preset else "first"
+    if preset:
+        store.delete_others_of_kind(tx, kind, digest(secret))
+    token = Token(sortable_id(), ADMIN_EMAIL, "admin", None, now, None, None)
+    store.put_token(tx, token, digest(secret), kind)
+    tx.tell(TOKENS, [token.id])
+
+
+def create_token(
+    tx: Transaction,
+    owner: Identity,
+    name: str,
+    scopes: tuple[str, ...] | None,
+    expires_in: int | None,
+    now: int,
+) -> tuple[Token, str]:
+    """A new token of the owner's and its secret, which is shown this once. It can't do more than its maker."""
+    for scope in scopes or ():
+        family, _, namespace = scope.partition(":")
+        if not owner.covers(family, namespace or None):
+            raise invalid("scope", f"your own token does not cover {scope!r}")
+    if scopes is None:
+        scopes = owner.scopes
+    expires_at = None if expires_in is None else now + expires_in * 1_000
+    if owner.expires_at is not None:
+        expires_at = min(owner.expires_at, expires_at or owner.expires_at)
+    return _new_token(tx, owner.email, name, scopes, expires_at, "made", now)
+
+
+def start_session(tx: Transaction, owner: Identity, now: int) -> tuple[Token, str]:
+    """A token for a browser's cookie, good for twelve hours and for no more than the token that was shown."""
+    expires_at = now + SESSION_SECONDS * 1_000
+    if owner.expires_at is not None:
+        expires_at = min(expires_at, owner.expires_at)
+    return _new_token(tx, owner.email, "browser", owner.scopes, expires_at, "session", now)
+
+
+def revoke_token(tx: Transaction, owner: Identity, id: str) -> None:
+    """It stops working at once on this node, within seconds on others."""
+    if not store.delete_token(tx, id, owner.email):
+        raise not_found("token", f"there is no token {id!r} of yours; `croft token list` shows them")
+    tx.tell(TOKENS, [id])
+
+
+def _new_token(
+    tx: Transaction,
+    email: str,
+    name: str,
+    scopes: tuple[str, ...] | None,
+    expires_at: int | None,
+    kind: str,
+    now: int,
+) -> tuple[Token, str]:
+    secret = new_secret()
+    token = Token(sortable_id(), email, name, scopes, now, expires_at, None)
+    store.put_token(tx, token, digest(secret), kind)
+    return token, secret

@@ -1,0 +1,57 @@
+"""From an Authorization header to an identity, remembered for a few seconds."""
+
+from undercroft.base.clock import Clock
+from undercroft.base.refusals import Kind, Refusal
+from undercroft.database import Database
+from undercroft.machinery.identity import store
+from undercroft.machinery.identity.actions import TOKENS
+from undercroft.machinery.identity.model import Identity, digest, token_in
+
+# How long a token revoked on another node may still work here (ms).
+REMEMBERED = 5_000
+MOST_REMEMBERED = 10_000
+
+
+class Gate:
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._known: dict[str, tuple[Identity, int]] = {}
+        self._used: dict[str, int] = {}
+        database.listen(TOKENS, lambda _ids: self._known.clear())
+
+    async def identify(self, authorization: str | None, now: int) -> Identity:
+        """Raises Refusal(UNAUTHORIZED)."""
+        if authorization is None:
+            raise Refusal(Kind.UNAUTHORIZED, "unauthorized", "You must provide the Authorization header")
+        identity = self.remembered(authorization, now)
+        return identity if identity is not None else await self._look_up(token_in(authorization), now)
+
+    def remembered(self, authorization: str, now: int) -> Identity | None:
+        """The identity behind the header if it was looked up a moment ago; the quick way in."""
+        found = self._known.get(digest(token_in(authorization)))
+        if found is None or not 0 <= now - found[1] < REMEMBERED:
+            return None
+        identity = found[0]
+        if identity.expires_at is not None and identity.expires_at <= now:
+            return None
+        self._used[identity.token] = now
+        return identity
+
+    async def _look_up(self, token: str, now: int) -> Identity:
+        key = digest(token)
+        identity = await self._database.read(store.find_identity, key)
+        if identity is None or (identity.expires_at is not None and identity.expires_at <= now):
+            raise Refusal(Kind.UNAUTHORIZED, "unauthorized", "Invalid token")
+        if len(self._known) >= MOST_REMEMBERED:
+            self._known.clear()
+        self._known[key] = (identity, now)
+        self._used[identity.token] = now
+        return identity
+
+    async def write_down_use(self, now: int) -> bool:
+        """A step: when each token was last used; and expired tokens are forgotten."""
+        used, self._used = self._used, {}
+        if used:
+            await self._database.write(store.note_use, used)
+        return await self._database.write(store.delete_expired, now, 500) == 500

@@ -1,0 +1,72 @@
+"""Tokens, scopes and what they allow. Pure."""
+
+import hashlib
+import re
+from typing import NamedTuple
+
+from undercroft.base.refusals import Kind, Refusal, invalid
+
+ADMIN_TEAM = "admin"
+ADMIN_EMAIL = "admin@localhost"
+
+_SCOPE = re.compile(r"[a-z][a-z0-9_-]*(:.+)?", re.DOTALL)
+
+
+class Identity(NamedTuple):
+    """Who makes a request. `scopes` None: everything that the user may do."""
+
+    email: str
+    teams: tuple[str, ...]
+    token: str
+    """The token's id, never the token."""
+    scopes: tuple[str, ...] | None = None
+    expires_at: int | None = None
+
+    def is_admin(self) -> bool:
+        return ADMIN_TEAM in self.teams and self.scopes is None
+
+    def covers(self, family: str, namespace: str | None) -> bool:
+        """Whether its scopes allow this family, in this namespace where there is one.
+
+        A scope is a family, or family:namespace; one with a namespace never allows an operation without.
+        """
+        if self.scopes is None:
+            return True
+        return family in self.scopes or (namespace is not None and f"{family}:{namespace}" in self.scopes)
+
+
+class Token(NamedTuple):
+    """A token as it may be shown: without itself."""
+
+    id: str
+    email: str
+    name: str
+    scopes: tuple[str, ...] | None
+    created_at: int
+    expires_at: int | None
+    last_used_at: int | None
+
+
+def digest(token: str) -> str:
+    """What is kept of a token. No salt: it is 160 random bits, not a password."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def token_in(authorization: str) -> str:
+    """The token in an Authorization header: `bearer T`, `Token T` (any word before it), or bare `T`.
+
+    Split on single spaces, one or two parts. Raises Refusal(UNAUTHORIZED). (contracts: apps §1)
+    """
+    parts = authorization.split(" ")
+    if len(parts) > 2 or not parts[-1]:
+        raise Refusal(Kind.UNAUTHORIZED, "unauthorized", "Invalid token")
+    return parts[-1]
+
+
+def check_scopes(scopes: tuple[str, ...] | None, families: tuple[str, ...]) -> None:
+    """Raises Refusal(INVALID, "scope") for one that names no family."""
+    for scope in scopes or ():
+        family = scope.partition(":")[0]
+        if len(scope) > 200 or not _SCOPE.fullmatch(scope) or family not in families:
+            known = ", ".join(families)
+            raise invalid("scope", f"the scope {scope!r} is not FAMILY or FAMILY:NAMESPACE; families are: {known}")

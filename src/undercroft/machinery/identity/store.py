@@ -1,0 +1,88 @@
+"""The SQL of users, teams and tokens."""
+
+from typing import Any
+
+import msgspec
+
+from undercroft.database import Transaction
+from undercroft.machinery.identity.model import Identity, Token
+
+_TOKEN = "id, email, name, scopes, created_at, expires_at, last_used_at"
+
+
+def put_user(tx: Transaction, email: str, now: int) -> None:
+    tx.run(
+        "INSERT INTO users (email, created_at) VALUES (:email, :now) ON CONFLICT DO NOTHING",
+        email=email,
+        now=now,
+    )
+
+
+def put_member(tx: Transaction, team: str, email: str) -> None:
+    tx.run(
+        "INSERT INTO team_members (team, email) VALUES (:team, :email) ON CONFLICT DO NOTHING",
+        team=team,
+        email=email,
+    )
+
+
+def put_token(tx: Transaction, token: Token, digest: str, kind: str) -> None:
+    tx.run(
+        "INSERT INTO tokens (id, digest, email, name, kind, scopes, created_at, expires_at)"
+        " VALUES (:id, :digest, :email, :name, :kind, :scopes, :created_at, :expires_at) ON CONFLICT DO NOTHING",
+        id=token.id,
+        digest=digest,
+        email=token.email,
+        name=token.name,
+        kind=kind,
+        scopes=None if token.scopes is None else msgspec.json.encode(token.scopes).decode(),
+        created_at=token.created_at,
+        expires_at=token.expires_at,
+    )
+
+
+def find_identity(tx: Transaction, digest: str) -> Identity | None:
+    row = tx.one("SELECT email, id, scopes, expires_at FROM tokens WHERE digest = :digest", digest=digest)
+    if row is None:
+        return None
+    email, token, scopes, expires_at = row
+    teams = tx.all("SELECT team FROM team_members WHERE email = :email ORDER BY team", email=email)
+    return Identity(email, tuple(team for (team,) in teams), token, _scopes(scopes), expires_at)
+
+
+def tokens_of(tx: Transaction, email: str) -> list[Token]:
+    """Those that people made; sessions of browsers and the preset one are not listed."""
+    rows = tx.all(f"SELECT {_TOKEN} FROM tokens WHERE email = :email AND kind = 'made' ORDER BY id", email=email)
+    return [Token._make(row)._replace(scopes=_scopes(row[3])) for row in rows]
+
+
+def delete_token(tx: Transaction, id: str, email: str) -> bool:
+    return bool(tx.run("DELETE FROM tokens WHERE id = :id AND email = :email", id=id, email=email))
+
+
+def delete_others_of_kind(tx: Transaction, kind: str, digest: str) -> None:
+    tx.run("DELETE FROM tokens WHERE kind = :kind AND digest <> :digest", kind=kind, digest=digest)
+
+
+def delete_expired(tx: Transaction, now: int, limit: int) -> int:
+    return tx.run(
+        "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE expires_at < :now LIMIT :limit)",
+        now=now,
+        limit=limit,
+    )
+
+
+def note_use(tx: Transaction, used: dict[str, int]) -> None:
+    """Token id → when it was last used."""
+    tx.run(
+        """
+        UPDATE tokens SET last_used_at = r.used_at
+        FROM (SELECT value->>0 AS id, CAST(value->>1 AS BIGINT) AS used_at FROM json_rows(:rows)) AS r
+        WHERE tokens.id = r.id
+        """,
+        rows=msgspec.json.encode(list(used.items())).decode(),
+    )
+
+
+def _scopes(stored: Any) -> tuple[str, ...] | None:
+    return None if stored is None else tuple(msgspec.json.decode(stored))

@@ -1,0 +1,77 @@
+"""What runs for ever beside the requests, with one contract.
+
+A loop is a step and an interval. The step does a bounded piece of work and says whether there is more; it is what
+tests call. A step that raises is logged and tried again after a pause that grows: RESTART. `stop` lets the step under
+way finish: STOP. A step that raises `Fatal` ends the program: END.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import structlog
+
+from undercroft.base.clock import Clock
+from undercroft.base.refusals import Refusal
+
+log = structlog.get_logger()
+
+Step = Callable[[int], Awaitable[bool]]
+
+LONGEST_PAUSE = 30.0
+
+
+class Fatal(Exception):
+    """The program can't go on; the message says why and what to do."""
+
+
+class Loop(NamedTuple):
+    name: str
+    step: Step
+    every: float
+    """Seconds from the end of one round to the start of the next; a step that has more to do goes on at once."""
+
+
+class Loops:
+    """Runs loops until stopped."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.ended: asyncio.Future[Fatal] = asyncio.get_running_loop().create_future()
+        """Done when a loop asks for the end of the program."""
+
+    def start(self, loops: list[Loop]) -> None:
+        self._tasks += [asyncio.create_task(self._run(loop), name=loop.name) for loop in loops]
+
+    async def stop(self) -> None:
+        self._stopping.set()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _run(self, loop: Loop) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            try:
+                more = await loop.step(self._clock())
+                failures = 0
+                if more:
+                    continue
+            except Fatal as fatal:
+                if not self.ended.done():
+                    self.ended.set_result(fatal)
+                return
+            except Refusal as refusal:
+                failures += 1
+                log.warning("loop_waits", loop=loop.name, reason=refusal.message)
+            except Exception:
+                failures += 1
+                log.exception("loop_failed", loop=loop.name)
+            await self._rest(min(loop.every * 2**failures, max(loop.every, LONGEST_PAUSE)) if failures else loop.every)
+
+    async def _rest(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            return

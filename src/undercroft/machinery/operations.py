@@ -1,0 +1,111 @@
+"""What a family offers over HTTP: operations, typed at both ends, from which routes and OpenAPI are made."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from enum import Enum
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from undercroft.base.refusals import invalid
+from undercroft.machinery.identity.model import Identity
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class Access(Enum):
+    """Who may call an operation. Every operation names one; the server asks before it parses anything."""
+
+    PUBLIC = "public"
+    SIGNED_IN = "signed in"
+    SCOPED = "scoped"
+    """A token whose scopes cover the family, and its namespace where the path has one."""
+    ADMIN = "admin"
+
+
+class Request:
+    """One request, identified and with its body read."""
+
+    __slots__ = ("body", "headers", "identity", "method", "now", "path", "query_string")
+
+    def __init__(
+        self,
+        method: str,
+        path: dict[str, str],
+        query_string: bytes,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes,
+        identity: Identity,
+        now: int,
+    ) -> None:
+        self.method = method
+        self.path = path
+        """The path's parameters, percent-decoded once."""
+        self.query_string = query_string
+        self.headers = headers
+        """Names in lower case."""
+        self.body = body
+        self.identity = identity
+        self.now = now
+        """When it arrived, in milliseconds UTC."""
+
+    def header(self, name: bytes) -> str | None:
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("latin-1")
+        return None
+
+    def query(self, kind: type[S]) -> S:
+        """The query string as a struct; a name it does not know, or a value of another kind, is refused.
+
+        Raises Refusal(INVALID, "query").
+        """
+        try:
+            pairs = parse_qsl(
+                self.query_string.decode("ascii"), keep_blank_values=True, max_num_fields=50, errors="strict"
+            )
+        except (ValueError, UnicodeDecodeError) as error:
+            raise invalid("query", f"the query string can't be read: {error}") from None
+        try:
+            return msgspec.convert(dict(pairs), kind, strict=False)
+        except msgspec.ValidationError as error:
+            known = ", ".join(field.encode_name for field in msgspec.structs.fields(kind))
+            raise invalid("query", f"{error}; parameters here are: {known}") from None
+
+
+class Reply(NamedTuple):
+    status: int
+    body: bytes
+    content_type: bytes = b"application/json"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+Run = Callable[[Request], Awaitable[Reply]]
+
+
+class Operation(NamedTuple):
+    method: str
+    path: str
+    """Segments in braces are parameters: `/job/{db}/{collection}`. No slash at the end; the server takes both forms."""
+    run: Run
+    summary: str
+    access: Access
+    takes: Any = None
+    """The type of the JSON body, for OpenAPI; `run` decodes it."""
+    query: type[msgspec.Struct] | None = None
+    gives: Mapping[int, Any] = {}
+    """Status → type of the JSON body (None: another content type or no body)."""
+    description: str = ""
+    namespace: str | None = None
+    """The path parameter that names the namespace which a scope may be limited to."""
+    content_types: tuple[str, ...] = ("application/json",)
+    """Of the body that it takes."""
+    also_anonymous: str | None = None
+    """The name in the setting `anonymous` that opens it to loopback."""
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def json_reply(value: Any, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Reply:
+    return Reply(status, _encoder.encode(value), headers=headers)
