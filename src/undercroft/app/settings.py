@@ -22,9 +22,7 @@ PREFIX = "UNDERCROFT_"
 # Read by the command line alone.
 OTHER_VARIABLES = frozenset({"UNDERCROFT_URL", "UNDERCROFT_TOKEN", "UNDERCROFT_CONFIG"})
 # Kubernetes gives these to every pod beside a service that is called undercroft.
-_KUBERNETES = re.compile(
-    r"UNDERCROFT_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)?)"
-)
+_KUBERNETES = re.compile(r"UNDERCROFT_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)?)")
 # What `anonymous` may open; the families add their names.
 OPENABLE = frozenset({"timers", "metrics", "docs"})
 SHORTEST_TOKEN = 16
@@ -51,9 +49,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     node_name: str = msgspec.field(default_factory=socket.gethostname)
 
     @property
-    def database_url(self) -> DatabaseUrl:
-        """Never empty: the embedded database's file where none is named."""
-        return self.database or DatabaseUrl(f"sqlite:///{self.data_dir.absolute()}/undercroft.db")
+    def database_url(self) -> str:
+        """To open it with: its password is in there. The embedded database's file where none is named."""
+        return self.database.reveal() or f"sqlite:///{self.data_dir.absolute()}/undercroft.db"
 
     @property
     def addresses(self) -> tuple[notation.Address, ...]:
@@ -140,9 +138,7 @@ def _from_toml(path: Path, problems: list[Problem]) -> dict[str, Given]:
         if key in READERS:
             given[key] = Given(value, f"{key} in {path}")
         else:
-            problems.append(
-                Problem(f"{key} in {path}", "there is no such setting", did_you_mean(key, READERS))
-            )
+            problems.append(Problem(f"{key} in {path}", "there is no such setting", did_you_mean(key, READERS)))
     return given
 
 
@@ -163,9 +159,7 @@ def _from_environment(environ: Mapping[str, str], problems: list[Problem]) -> di
     return given
 
 
-def _from_file(
-    variable: str, environ: Mapping[str, str], given: dict[str, Given], problems: list[Problem]
-) -> None:
+def _from_file(variable: str, environ: Mapping[str, str], given: dict[str, Given], problems: list[Problem]) -> None:
     plain, path = variable.removesuffix("_FILE"), Path(environ[variable])
     if environ.get(plain):
         problems.append(Problem(variable, f"{plain} is set too", "keep one of the two"))
@@ -174,9 +168,7 @@ def _from_file(
         text = path.read_text().strip()
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
-        problems.append(
-            Problem(variable, f"{path} can't be read: {why}", "name a file that this user may read")
-        )
+        problems.append(Problem(variable, f"{path} can't be read: {why}", "name a file that this user may read"))
         return
     given[plain.removeprefix(PREFIX).lower()] = Given(text, variable)
 

@@ -1,0 +1,243 @@
+"""The HTTP API as the command line calls it, and the three ways in which a call fails."""
+
+import ipaddress
+from collections.abc import Collection, Iterator, Mapping
+from datetime import timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote, urlsplit
+
+import typer
+
+if TYPE_CHECKING:
+    from pyreqwest.client import SyncClient
+    from pyreqwest.request import SyncRequestBuilder
+    from pyreqwest.response import SyncResponse
+
+DEFAULT_URL = "http://127.0.0.1:3862"
+TIMEOUT = timedelta(seconds=60)
+
+
+class Failure(Exception):
+    """Ends a verb. `hint` says what to do; `exit_code` is stable.
+
+    Failure
+    ├── Refused        1   the server said no
+    ├── WrongUsage     2   flags, files or settings are wrong
+    └── NotReachable   3   no server, or none of ours, at that URL
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class Refused(Failure):
+    """`status` and `code` are the answer's; `code` is "" where it had none."""
+
+    def __init__(self, message: str, hint: str = "", *, status: int = 0, code: str = "") -> None:
+        super().__init__(message, hint)
+        self.status = status
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.code})" if self.code else self.message
+
+
+class WrongUsage(Failure):
+    exit_code = 2
+
+
+class NotReachable(Failure):
+    exit_code = 3
+
+
+class Server:
+    """One server, called as one user. Replies are decoded JSON."""
+
+    def __init__(self, url: str, token: str = "") -> None:
+        self.url = url
+        self._token = token
+        self._client: SyncClient | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._client is not None:
+            self._client.close()
+
+    def get(self, path: str, query: Mapping[str, object] | None = None) -> Any:
+        return self.call("GET", path, query)
+
+    def post(self, path: str, body: object = None, query: Mapping[str, object] | None = None) -> Any:
+        return self.call("POST", path, query, body)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, object] | None = None,
+        body: object = None,
+        *,
+        fine: Collection[int] = (),
+    ) -> Any:
+        """`path` comes from `path_of`; of `query` what is None is left out; bytes go as they are.
+
+        Raises Refused for any answer but 2xx and `fine`, NotReachable for none.
+        """
+        from pyreqwest.exceptions import PyreqwestError
+
+        try:
+            request = self._request(method, path, query, body)
+            answer = request.build().send()
+            content = bytes(answer.bytes())
+        except PyreqwestError as error:
+            raise NotReachable(_why(error, self.url), _how_to_reach(self.url)) from None
+        return self._read(answer, content, fine)
+
+    def pages(self, path: str, key: str, query: Mapping[str, object]) -> Iterator[list[Any]]:
+        """Every page of a list: what stands under `key`, following the cursors."""
+        cursor: str | None = None
+        while True:
+            reply = self.get(path, {**query, "cursor": cursor})
+            yield reply[key]
+            cursor = reply.get("cursor")
+            if not cursor:
+                return
+
+    def _request(
+        self, method: str, path: str, query: Mapping[str, object] | None, body: object
+    ) -> "SyncRequestBuilder":
+        import msgspec
+
+        request = self._http().request(method, self.url + path)
+        words = {name: _word(value) for name, value in (query or {}).items() if value is not None}
+        if words:
+            request = request.query(words)
+        if self._token:
+            request = request.header("Authorization", f"Bearer {self._token}", is_sensitive=True)
+        if body is not None:
+            content = body if isinstance(body, bytes) else msgspec.json.encode(body)
+            request = request.header("Content-Type", "application/json").body_bytes(content)
+        return request
+
+    def _http(self) -> "SyncClient":
+        if self._client is None:
+            from pyreqwest.client import SyncClientBuilder
+
+            builder = SyncClientBuilder().timeout(TIMEOUT).connect_timeout(timedelta(seconds=10))
+            # A redirect could carry the token to a host that nobody logged in to.
+            builder = builder.follow_redirects(False).user_agent("croft")
+            if is_loopback(self.url):
+                builder = builder.no_proxy()
+            self._client = builder.build()
+        return self._client
+
+    def _read(self, answer: "SyncResponse", content: bytes, fine: Collection[int]) -> Any:
+        import msgspec
+
+        try:
+            reply = msgspec.json.decode(content)
+        except (msgspec.DecodeError, ValueError):
+            reply = None
+        if 200 <= answer.status < 300 or answer.status in fine:
+            if reply is None:
+                raise NotReachable(f"{self.url} answered, but not as Undercroft does", _NOT_OURS)
+            return reply
+        raise self._refusal(answer.status, reply, answer.get_header("location"))
+
+    def _refusal(self, status: int, reply: object, location: str | None) -> Failure:
+        if 300 <= status < 400 and location:
+            return NotReachable(f"{self.url} redirects to {location}", "give that server's own URL")
+        if not isinstance(reply, dict) or not isinstance(reply.get("error"), str):
+            return NotReachable(f"{self.url} answered {status}, and not as Undercroft does", _NOT_OURS)
+        code = str(reply.get("code", ""))
+        return Refused(reply["error"], _hint(status, self.url, self._token), status=status, code=code)
+
+
+_NOT_OURS = "is it the URL of an Undercroft server? `croft --url URL status` tries another"
+
+
+def path_of(*segments: str) -> str:
+    """`/job/default/a%2Fb`: each segment is one, whatever it holds."""
+    for segment in segments:
+        if segment in ("", ".", ".."):
+            raise WrongUsage(f"{segment!r} can't stand in a URL", "name it otherwise: URLs drop . and ..")
+    return "/" + "/".join(quote(segment, safe="", errors="surrogateescape") for segment in segments)
+
+
+def is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def checked_url(text: str) -> str:
+    """An http(s) URL without anything behind host, port and path.
+
+    Raises WrongUsage.
+    """
+    url = text if "://" in text else f"http://{text}"
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        parts, good = urlsplit(""), False
+    if not good or not url.isascii() or not url.isprintable() or " " in url:
+        raise WrongUsage(f"{text!r} is no URL of a server", f"write one such as {DEFAULT_URL}")
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise WrongUsage("a server's URL has no user, password, query or fragment", f"such as {DEFAULT_URL}")
+    return url.rstrip("/")
+
+
+def connect(context: typer.Context) -> Server:
+    """The server that flags, variables or the profiles' file name, with its token."""
+    from undercroft.app.cli.profiles import chosen
+
+    login = chosen(context)
+    return Server(login.url, login.token)
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    return str(value)
+
+
+def _why(error: Exception, url: str) -> str:
+    from pyreqwest.exceptions import ConnectError, ConnectTimeoutError, RequestTimeoutError
+
+    if isinstance(error, RequestTimeoutError) and not isinstance(error, ConnectTimeoutError):
+        return f"{url} took the call, but did not answer in time"
+    if isinstance(error, ConnectError | ConnectTimeoutError):
+        return f"no server answers at {url}{_cause(error)}"
+    return f"the call of {url} failed{_cause(error)}"
+
+
+def _cause(error: Exception) -> str:
+    causes = (getattr(error, "details", None) or {}).get("causes") or []
+    return f" ({causes[-1]['message']})" if causes else ""
+
+
+def _how_to_reach(url: str) -> str:
+    start = "start one with `croft run`, or " if is_loopback(url) else ""
+    return f"{start}name another with `croft --url URL …` or `croft login URL`"
+
+
+def _hint(status: int, url: str, token: str) -> str:
+    if status == 401:
+        state = "the token is wrong, expired or revoked" if token else "you are not logged in"
+        return f"{state}: `croft login {url}`"
+    if status == 403:
+        return "this token may not do that: `croft status` shows its scopes"
+    if status in (429, 503):
+        return "try again in a moment"
+    return "its log says more" if status >= 500 else ""

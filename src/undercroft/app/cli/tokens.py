@@ -1,0 +1,105 @@
+"""`croft token`: tokens for programs and people, with scopes and an end."""
+
+from typing import Annotated, Any
+
+import typer
+
+from undercroft.app.cli.client import WrongUsage, connect, path_of
+from undercroft.app.cli.options import Json
+from undercroft.app.cli.show import distance_text, moment_text, note, now_ms, print_json, print_table, say
+from undercroft.app.notation import duration
+
+app = typer.Typer(no_args_is_help=True, help="Tokens: create, list, revoke.")
+
+
+@app.command("create")
+def create(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What it is for.")],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SCOPE", help="What it may do, such as timers:shop; may be repeated. Else all."),
+    ] = None,
+    expires: Annotated[
+        str, typer.Option(metavar="DURATION", help="When it ends by itself, such as 30d. Else never.")
+    ] = "",
+    json: Json = False,
+) -> None:
+    """Make a token.
+
+    It is shown this once, alone on stdout; the server keeps only its hash.
+
+    \b
+    croft token create shop --scope timers:shop --expires 30d
+    TOKEN=$(croft token create ci)
+    """
+    body = {"name": name, "scopes": scope or None, "expires_in": _seconds(expires)}
+    with connect(context) as server:
+        made = server.post("/undercroft/tokens", body)
+    if json:
+        print_json(made)
+        return
+    print(made["token"])
+    end = moment_text(made.get("expires_at"))
+    note(f"Token {made['name']} (id {made['id']}{f', until {end}' if end else ''}): it is shown only now.")
+
+
+def _seconds(text: str) -> int | None:
+    if not text:
+        return None
+    try:
+        seconds = int(duration(text))
+    except ValueError as error:
+        raise WrongUsage(f"--expires: {error}") from None
+    if seconds < 1:
+        raise WrongUsage("--expires: a token that has ended is of no use", "write a second or more")
+    return seconds
+
+
+@app.command("list")
+def list_tokens(context: typer.Context, json: Json = False) -> None:
+    """Show all tokens and their last use.
+
+    The tokens themselves are known to nobody any more.
+
+    \b
+    croft token list
+    """
+    with connect(context) as server:
+        reply = server.get("/undercroft/tokens")
+    if json:
+        print_json(reply)
+        return
+    now = now_ms()
+    print_table(("ID", "NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED"), [_row(t, now) for t in reply["tokens"]])
+
+
+def _row(token: dict[str, Any], now: int) -> list[str]:
+    used = token.get("last_used_at")
+    return [
+        str(token["id"]),
+        str(token["name"]),
+        ", ".join(token.get("scopes") or ["everything"]),
+        moment_text(token.get("created_at")),
+        moment_text(token.get("expires_at")) or "never",
+        distance_text(used, now) if isinstance(used, int) else "never",
+    ]
+
+
+@app.command("revoke")
+def revoke(
+    context: typer.Context,
+    id: Annotated[str, typer.Argument(metavar="ID", help="As `croft token list` shows it.")],
+    json: Json = False,
+) -> None:
+    """Make a token invalid, at once.
+
+    \b
+    croft token revoke 01hzy
+    """
+    with connect(context) as server:
+        reply = server.call("DELETE", path_of("undercroft", "tokens", id))
+    if json:
+        print_json(reply)
+    else:
+        say(f"Token {id} is revoked.")
