@@ -1,121 +1,83 @@
-"""Listening on addresses: uvicorn with its httptools protocol, and the limits on slow or endless requests it lacks."""
+"""Listening on addresses, keeping watch over connections, and closing in order."""
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Generator
+from email.utils import formatdate
 from pathlib import Path
-from typing import Any
 
-import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
+from undercroft.app.connection import Application, Connection, Shared
 from undercroft.app.notation import Address
 
-# The request line and headers together (bytes).
-LONGEST_HEAD = 64 * 1_024
-KEEP_ALIVE = 75
+# An idle connection is kept this long (s).
+KEEP_ALIVE = 75.0
 BACKLOG = 2_048
 
 
-class _Protocol(HttpToolsProtocol):
-    """Knows since when it waits for the rest of a request, and how long its head is."""
+class Listener:
+    """Serves an application on sockets from `start` to `stop`."""
 
-    reading_since: float | None = None
-    _head: int | None = 0
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self.reading_since = self.loop.time()
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.reading_since = self.loop.time()
-        self._head = 0
-
-    def on_headers_complete(self) -> None:
-        self._head = None
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        super().on_message_complete()
-        self.reading_since = None
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._head is not None:
-            self._head += len(data)
-            if self._head > LONGEST_HEAD:
-                self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n\r\n")
-                self.transport.close()
-
-
-class Listener(uvicorn.Server):
-    """Serves the application until `stop`."""
-
-    def __init__(self, application: Any, request_timeout: float, grace: float) -> None:
-        super().__init__(
-            uvicorn.Config(
-                application,
-                http=_Protocol,
-                ws="none",
-                lifespan="off",
-                interface="asgi3",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_keep_alive=KEEP_ALIVE,
-                timeout_graceful_shutdown=int(grace) or None,
-                backlog=BACKLOG,
-            )
-        )
+    def __init__(self, application: Application, request_timeout: float) -> None:
+        """`request_timeout`: within this time (s) a whole request must have arrived."""
         self._request_timeout = request_timeout
+        self._connections: set[Connection] = set()
+        self._date = _date()
+        self._shared = Shared(application, self._connections, lambda: self._date)
+        self._servers: list[asyncio.Server] = []
+        self._watch: asyncio.Task[None] | None = None
 
-    async def listen(self, sockets: list[socket.socket]) -> None:
-        watch = asyncio.create_task(self._hang_up_on_the_slow())
-        try:
-            await self.serve(sockets)
-        finally:
-            watch.cancel()
+    async def start(self, sockets: list[socket.socket]) -> None:
+        loop = asyncio.get_running_loop()
+        for listening in sockets:
+            # uvloop takes a Unix socket through the same door as the others.
+            server = await loop.create_server(lambda: Connection(self._shared), sock=listening, backlog=BACKLOG)
+            self._servers.append(server)
+        self._watch = loop.create_task(self._keep_watch())
 
-    def stop(self) -> None:
-        """Accept no more, let the requests under way end."""
-        self.should_exit = True
+    async def stop(self, grace: float) -> None:
+        """Accept no more, let requests under way end within `grace` seconds, then hang up."""
+        for server in self._servers:
+            server.close()
+        for connection in list(self._connections):
+            connection.stop()
+        closed = [connection.closed for connection in self._connections]
+        if closed:
+            await asyncio.wait(closed, timeout=grace)
+        for connection in list(self._connections):
+            connection.abort()
+        if self._watch:
+            self._watch.cancel()
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Signals are the node's."""
-        yield
-
-    async def _hang_up_on_the_slow(self) -> None:
+    async def _keep_watch(self) -> None:
+        """Each second: the date for replies, and who has kept us waiting for too long."""
+        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(1)
-            late = asyncio.get_running_loop().time() - self._request_timeout
-            for connection in list(self.server_state.connections):
-                since = getattr(connection, "reading_since", None)
-                if since is not None and since < late:
-                    connection.transport.abort()
+            self._date = _date()
+            slow, idle = loop.time() - self._request_timeout, loop.time() - KEEP_ALIVE
+            for connection in list(self._connections):
+                late = connection.reading_since is not None and connection.reading_since < slow
+                unused = connection.idle_since is not None and connection.idle_since < idle
+                if (late or unused) and not connection.is_busy():
+                    connection.abort()
 
 
 def bind(address: Address) -> socket.socket:
-    """A listening socket.
+    """A socket to listen on.
 
     Raises OSError: the address is taken, or not this machine's.
     """
     if address.path:
-        path = Path(address.path)
-        _remove_stale(path)
-        listening = socket.socket(socket.AF_UNIX)
-        listening.bind(str(path))
-        path.chmod(0o660)
-    else:
-        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-        listening = socket.socket(family)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        return _bind_path(Path(address.path))
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    try:
         listening.bind((address.host, address.port))
+    except OSError as error:
+        listening.close()
+        raise OSError(f"can't listen on {address.host}:{address.port}: {error.strerror}") from None
     listening.setblocking(False)
     return listening
 
@@ -126,6 +88,15 @@ def shown(listening: socket.socket) -> str:
         return f"unix:{name}"
     host = f"[{name[0]}]" if ":" in name[0] else name[0]
     return f"http://{host}:{name[1]}"
+
+
+def _bind_path(path: Path) -> socket.socket:
+    _remove_stale(path)
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(path))
+    path.chmod(0o660)
+    listening.setblocking(False)
+    return listening
 
 
 def _remove_stale(path: Path) -> None:
@@ -139,3 +110,7 @@ def _remove_stale(path: Path) -> None:
         path.unlink(missing_ok=True)
     finally:
         probe.close()
+
+
+def _date() -> bytes:
+    return formatdate(usegmt=True).encode()

@@ -163,9 +163,7 @@ def address(text: str) -> Address:
         raise ValueError(f"{text!r} is a URL: write only host and port, such as 127.0.0.1:3862")
     host, colon, port = text.rpartition(":")
     if not colon and text.isdigit():
-        raise ValueError(
-            f"{text!r} names no host: write 127.0.0.1:{text}, or 0.0.0.0:{text} for every network"
-        )
+        raise ValueError(f"{text!r} names no host: write 127.0.0.1:{text}, or 0.0.0.0:{text} for every network")
     if not colon or not host or "/" in text:
         raise ValueError(f"{text!r} is no address: write HOST:PORT, [::1]:PORT or unix:/path")
     if not (port.isascii() and port.isdigit() and int(port[:9]) < 2**16):
@@ -182,9 +180,7 @@ def _unix_address(path: str) -> Address:
     if not path.startswith("/"):
         raise ValueError(f"unix:{path}: write the socket's whole path, such as unix:/run/croft.sock")
     if len(path.encode()) > 107:  # sockaddr_un on Linux
-        raise ValueError(
-            f"unix:{path}: a socket's path may have 107 bytes, this one has {len(path.encode())}"
-        )
+        raise ValueError(f"unix:{path}: a socket's path may have 107 bytes, this one has {len(path.encode())}")
     return Address(path=path)
 
 
@@ -204,9 +200,7 @@ def database_url(text: str) -> DatabaseUrl:
         _check_postgres(url)
         return url
     # What stands before a missing scheme may be a password: it is not repeated.
-    raise ValueError(
-        "a database is written sqlite:///path/to/file.db or postgresql://user:password@host/name"
-    )
+    raise ValueError("a database is written sqlite:///path/to/file.db or postgresql://user:password@host/name")
 
 
 def _check_postgres(url: DatabaseUrl) -> None:

@@ -1,6 +1,6 @@
 """What a family offers over HTTP: operations, typed at both ends, from which routes and OpenAPI are made."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
@@ -33,7 +33,7 @@ class Request:
         method: str,
         path: dict[str, str],
         query_string: bytes,
-        headers: list[tuple[bytes, bytes]],
+        headers: dict[bytes, bytes],
         body: bytes,
         identity: Identity,
         now: int,
@@ -43,17 +43,15 @@ class Request:
         """The path's parameters, percent-decoded once."""
         self.query_string = query_string
         self.headers = headers
-        """Names in lower case."""
+        """Names in lower case; values of repeated ones joined by a comma."""
         self.body = body
         self.identity = identity
         self.now = now
         """When it arrived, in milliseconds UTC."""
 
     def header(self, name: bytes) -> str | None:
-        for key, value in self.headers:
-            if key == name:
-                return value.decode("latin-1")
-        return None
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
 
     def query(self, kind: type[S]) -> S:
         """The query string as a struct; a name it does not know, or a value of another kind, is refused.
@@ -78,6 +76,8 @@ class Reply(NamedTuple):
     body: bytes
     content_type: bytes = b"application/json"
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    stream: AsyncIterator[bytes] | None = None
+    """Sent in chunks instead of `body`."""
 
 
 Run = Callable[[Request], Awaitable[Reply]]

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from undercroft.app.notation import duration_text
 
 if TYPE_CHECKING:
@@ -86,17 +88,12 @@ def _print_plain_table(rows: list[list[str]]) -> None:
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:
-    """One line per fact; empty ones are left out."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in facts:
-        if value:
-            table.add_row(Text(name), Text(harmless(value)))
-    console().print(table)
+    """Name and value, line by line; empty ones are left out."""
+    told = [(name, harmless(value)) for name, value in facts if value]
+    width = max(len(name) for name, _ in told)
+    for name, value in told:
+        title = typer.style(name, bold=True) + " " * (width - len(name))
+        typer.echo(title + "  " + value.replace("\n", "\n" + " " * (width + 2)))
 
 
 def moment_text(ms: object) -> str:
@@ -112,7 +109,7 @@ def moment_text(ms: object) -> str:
 
 def distance_text(ms: int, now: int) -> str:
     """ "in 5s", "2h ago", coarse where it is far."""
-    seconds = abs(ms - now) / 1_000
+    seconds = round(abs(ms - now) / 1_000)
     step = 1 if seconds < 3_600 else 60 if seconds < 86_400 else 3_600
     if seconds < 1:
         return "now"

@@ -1,0 +1,298 @@
+"""One HTTP/1.1 connection of a client: requests in, replies out, on httptools' parser (llhttp, strict).
+
+Ours and not a server library's, because each durable create has some 90 µs to spend and the quickest ASGI server spent
+40 of them: a reply in two writes, a dictionary, an event and a queue per request. This one buffers the (bounded) body,
+asks the application once and writes once. Limits on heads, bodies and slow clients are part of it.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from functools import cache
+from http import HTTPStatus
+from typing import NamedTuple, Protocol
+
+import httptools
+import structlog
+
+from undercroft.machinery.operations import Reply
+
+log = structlog.get_logger()
+
+# The request line and headers together, and how many requests may wait in line on one connection.
+LONGEST_HEAD = 64 * 1_024
+MOST_PIPELINED = 32
+# A larger body is read only for a caller who may call.
+UNASKED_BODY = 64 * 1_024
+
+
+class Head(NamedTuple):
+    """What is known of a request before its body."""
+
+    method: str
+    url: bytes
+    headers: dict[bytes, bytes]
+    """Names in lower case; values of repeated ones joined by a comma."""
+    client: str | None
+    """The peer's address; None for a Unix socket."""
+
+
+class Application(Protocol):
+    max_body: int
+
+    async def admit(self, head: Head) -> Reply | None:
+        """The refusal for a caller who may not send a body here, or None."""
+
+    async def answer(self, head: Head, body: bytes) -> Reply: ...
+
+    def refuse_unread(self, status: int, message: str) -> Reply:
+        """For what could not be read as a request."""
+
+
+class Shared(NamedTuple):
+    """What the connections of a server have in common."""
+
+    application: Application
+    connections: "set[Connection]"
+    date: Callable[[], bytes]
+
+
+class Connection(asyncio.Protocol):
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._application = shared.application
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport
+        self._client: str | None = None
+        self._waiting: deque[tuple[Head, bytes, bool]] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._may_write = asyncio.Event()
+        self._may_write.set()
+        self._unread = False
+        self._closing = False
+        self.reading_since: float | None = None
+        """Since when (loop time) it waits for the rest of a request."""
+        self.idle_since: float | None = None
+        self.closed: asyncio.Future[None] = self._loop.create_future()
+        self._begin()
+
+    # The socket
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+        peer = transport.get_extra_info("peername")
+        self._client = peer[0] if isinstance(peer, tuple) else None
+        self._shared.connections.add(self)
+        self.reading_since = self._loop.time()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._shared.connections.discard(self)
+        self._closing = True
+        self._waiting.clear()
+        self._may_write.set()
+        self.closed.set_result(None)
+
+    def pause_writing(self) -> None:
+        self._may_write.clear()
+
+    def resume_writing(self) -> None:
+        self._may_write.set()
+
+    def data_received(self, data: bytes) -> None:
+        if self._unread:
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._closing = True  # other protocols are not spoken here; the request itself is answered
+        except httptools.HttpParserError as error:
+            if not self._unread:
+                cause = error.__context__
+                self._refuse(400, f"this is not an HTTP/1.1 request: {cause or error}")
+        if self._in_head:
+            self._head_size += len(data)
+            if self._head_size > LONGEST_HEAD:
+                self._refuse(431, f"the head of a request takes {LONGEST_HEAD} bytes at the most")
+
+    # The parser
+
+    def on_message_begin(self) -> None:
+        self._begin()
+        self.reading_since = self._loop.time()
+        self.idle_since = None
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        headers = self._headers
+        headers[name] = value if name not in headers else headers[name] + b", " + value
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        length = self._headers.get(b"content-length")
+        large = b"transfer-encoding" in self._headers
+        if length is not None:
+            if int(length[:20]) > self._application.max_body:
+                self._refuse_large()
+                return
+            large = large or int(length) > UNASKED_BODY
+        if large:
+            self._ask_first()
+        elif b"expect" in self._headers:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        if self._unread:
+            return
+        self._size += len(body)
+        if self._size > self._application.max_body:
+            self._refuse_large()
+            return
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._unread:
+            return
+        self.reading_since = None
+        head = self._head()
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._waiting.append((head, body, self._parser.should_keep_alive()))
+        if self._task is None:
+            self._task = self._loop.create_task(self._answer_all())
+        elif len(self._waiting) > MOST_PIPELINED:
+            self._transport.pause_reading()
+
+    # Answering
+
+    async def _answer_all(self) -> None:
+        """One after the other, in the order they came."""
+        try:
+            while self._waiting:
+                head, body, keep_alive = self._waiting.popleft()
+                reply = await self._application.answer(head, body)
+                if self._transport.is_closing():
+                    return
+                keep_alive = keep_alive and not self._closing
+                await self._write(reply, keep_alive, head.method == "HEAD")
+                if not keep_alive:
+                    self._transport.close()
+                    return
+                if len(self._waiting) == MOST_PIPELINED:
+                    self._transport.resume_reading()
+            self.idle_since = self._loop.time()
+        finally:
+            self._task = None
+
+    async def _write(self, reply: Reply, keep_alive: bool, head_only: bool) -> None:
+        if reply.stream is not None and not head_only:
+            await self._write_stream(reply)
+            return
+        head = render_head(reply, self._shared.date(), len(reply.body), keep_alive)
+        self._transport.write(head if head_only else head + reply.body)
+
+    async def _write_stream(self, reply: Reply) -> None:
+        """In chunks, at the client's pace; the connection ends if the source fails midway."""
+        assert reply.stream is not None
+        self._transport.write(render_head(reply, self._shared.date(), None, True))
+        try:
+            async for chunk in reply.stream:
+                if self._transport.is_closing():
+                    return
+                if chunk:
+                    self._transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+                await self._may_write.wait()
+            self._transport.write(b"0\r\n\r\n")
+        except Exception:
+            log.exception("stream_failed")
+            self._transport.abort()
+
+    def _ask_first(self) -> None:
+        """Read nothing more until it is clear that the caller may call."""
+        self._transport.pause_reading()
+        self._loop.create_task(self._admit(self._head())).add_done_callback(_nothing_raised)
+
+    async def _admit(self, head: Head) -> None:
+        refusal = await self._application.admit(head)
+        if self._transport.is_closing() or self._unread:
+            return
+        if refusal is not None:
+            self._reply_and_close(refusal)
+            return
+        if b"expect" in head.headers:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._transport.resume_reading()
+
+    def _refuse_large(self) -> None:
+        most = self._application.max_body
+        self._refuse(413, f"the body is larger than {most} bytes; send it in parts")
+
+    def _refuse(self, status: int, message: str) -> None:
+        if not self._unread:
+            self._reply_and_close(self._application.refuse_unread(status, message))
+
+    def _reply_and_close(self, reply: Reply) -> None:
+        """What the client still sends is read and thrown away for a moment: closing at once would lose the reply."""
+        self._unread = True
+        self._body.clear()
+        self._transport.write(render_head(reply, self._shared.date(), len(reply.body), False) + reply.body)
+        self._transport.resume_reading()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._loop.call_later(1, self._transport.abort)
+
+    # Endings
+
+    def is_busy(self) -> bool:
+        return self._task is not None
+
+    def stop(self) -> None:
+        """No request after the one under way."""
+        self._closing = True
+        if self._task is None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def _begin(self) -> None:
+        self._url = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._body: list[bytes] = []
+        self._size = 0
+        self._in_head = True
+        self._head_size = 0
+
+    def _head(self) -> Head:
+        method = self._parser.get_method().decode("ascii")
+        return Head(method, self._url, self._headers, self._client)
+
+
+def render_head(reply: Reply, date: bytes, length: int | None, keep_alive: bool) -> bytes:
+    """The head of a reply; `length` None: in chunks."""
+    lines = [
+        b"HTTP/1.1 %d %b\r\ndate: %b\r\nx-content-type-options: nosniff\r\ncontent-type: %b\r\n"
+        % (reply.status, _reason(reply.status), date, reply.content_type)
+    ]
+    lines += [b"%b: %b\r\n" % header for header in reply.headers]
+    if length is None:
+        lines.append(b"transfer-encoding: chunked\r\n")
+    elif reply.status not in (204, 304):
+        lines.append(b"content-length: %d\r\n" % length)
+    lines.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
+    return b"".join(lines)
+
+
+@cache
+def _reason(status: int) -> bytes:
+    try:
+        return HTTPStatus(status).phrase.encode()
+    except ValueError:
+        return b"-"
+
+
+def _nothing_raised(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("admission_failed", exc_info=task.exception())
