@@ -91,9 +91,8 @@ def test_ctrl_c_ends_it_cleanly(listening: Callable[..., Listening]) -> None:
     receiver.post()
     receiver.process.send_signal(signal.SIGINT)
     code, out = receiver.ended()
-    assert code in (0, 130)
+    assert code == 0
     assert len(out.splitlines()) == 1
-    assert receiver.process.stderr is not None
 
 
 def test_a_port_that_is_taken_is_explained() -> None:
@@ -103,7 +102,7 @@ def test_a_port_that_is_taken_is_explained() -> None:
         port = str(taken.getsockname()[1])
         done = subprocess.run([PROGRAM, "listen", "--port", port], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert f"port {port}: Address already in use" in done.stderr
+    assert f"127.0.0.1:{port}: address already in use" in done.stderr.lower()
 
 
 @given(some.binary(max_size=200), some.text("abc_-0123", min_size=1, max_size=30))

@@ -1,10 +1,8 @@
 """`croft listen`: a webhook receiver on this machine that prints what arrives."""
 
-import signal
-import socket
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,7 +13,11 @@ from undercroft.app.cli.show import console, note, now_ms, print_json
 from undercroft.base.refusals import Refusal
 
 if TYPE_CHECKING:
-    import uvicorn
+    import asyncio
+    import socket
+
+    from undercroft.app.connection import Head
+    from undercroft.machinery.operations import Reply
 
 LARGEST_BODY = 64 * 2**20
 
@@ -41,14 +43,19 @@ def listen(
     croft listen --secret whsec_… --count 1 --json
     """
     receiver = Receiver(status, _seconds(delay), _check(secret), count, _printer(json, status))
-    bound = _bind(host, port)
-    where = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}"
-    note(f"Listening on {where}, answering {status}. Ctrl-C stops it.")
-    receiver.run(bound)
+    sockets = [_bind(host, port)]
+    from undercroft.app.listening import shown
+
+    note(f"Listening on {shown(sockets[0])}, answering {status}. Ctrl-C stops it.")
+    import uvloop
+
+    uvloop.run(receiver.run(sockets))
 
 
 class Receiver:
-    """A bare ASGI app under uvicorn. It ends after `count` answers (0: never) or with Ctrl-C."""
+    """An application for our own listener. It ends after `count` answers (0: never) or with Ctrl-C."""
+
+    max_body = LARGEST_BODY
 
     def __init__(
         self, status: int, delay: float, check: Check | None, count: int, show: Callable[[Arrival], None]
@@ -58,75 +65,64 @@ class Receiver:
         self._check = check
         self._left = count or None
         self._show = show
-        self._server: uvicorn.Server | None = None
+        self._done: asyncio.Event
 
-    def run(self, bound: socket.socket) -> None:
-        import uvicorn
+    async def run(self, sockets: "list[socket.socket]") -> None:
+        import asyncio
+        import signal
 
-        config = uvicorn.Config(self, log_config=None, lifespan="off", server_header=False, ws="none")
-        self._server = uvicorn.Server(config)
-        try:
-            self._server.run([bound])
-        except KeyboardInterrupt:  # uvicorn passes it on once it has stopped in order
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        from undercroft.app.listening import Listener
 
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        self._done = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._done.set)
+        listener = Listener(self, request_timeout=60)
+        await listener.start(sockets)
+        await self._done.wait()
+        await listener.stop(grace=1)
+
+    async def answer(self, head: "Head", body: bytes) -> "Reply":
         import asyncio
 
         at = now_ms()
-        body = await _body(receive)
-        if body is None or self._left == 0:
-            await _answer(send, 413 if body is None else 503)
-            return
-        self._take(_arrival(at, scope, body, self._check))
+        if self._left == 0:
+            return _reply(503)
+        self._take(_arrival(at, head, body, self._check))
+        last = self._left == 0
         await asyncio.sleep(self._delay)
-        await _answer(send, self._status)
-        self._leave_when_done()
+        if last:
+            self._done.set()  # the listener lets this answer out before it hangs up
+        return _reply(self._status)
+
+    async def admit(self, head: "Head") -> "Reply | None":
+        """Anyone may send what they like."""
+
+    def refuse_unread(self, status: int, message: str) -> "Reply":
+        note(f"Answered {status}: {message}")
+        return _reply(status)
 
     def _take(self, arrival: Arrival) -> None:
         self._show(arrival)
         if self._left is not None:
             self._left -= 1
 
-    def _leave_when_done(self) -> None:
-        if self._left == 0 and self._server is not None:
-            self._server.should_exit = True
 
-
-def _arrival(at: int, scope: dict[str, Any], body: bytes, check: Check | None) -> Arrival:
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    path: str = scope["raw_path"].decode("latin-1")
-    if scope["query_string"]:
-        path += "?" + scope["query_string"].decode("latin-1")
+def _arrival(at: int, head: "Head", body: bytes, check: Check | None) -> Arrival:
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers.items()}
     return Arrival(
         at=at,
-        method=scope["method"],
-        path=path,
+        method=head.method,
+        path=head.url.decode("latin-1"),
         headers=headers,
         body=body,
         signature=check(headers, body, at) if check else None,
     )
 
 
-async def _body(receive: Any) -> bytes | None:
-    """None when it is more than we take."""
-    parts, length = [], 0
-    while True:
-        message = await receive()
-        part = message.get("body", b"")
-        parts.append(part)
-        length += len(part)
-        if length > LARGEST_BODY:
-            return None
-        if not message.get("more_body"):
-            return b"".join(parts)
+def _reply(status: int) -> "Reply":
+    from undercroft.machinery.operations import Reply
 
-
-async def _answer(send: Any, status: int) -> None:
-    # A 204 or 304 has no body, and says nothing of its length.
-    headers = [] if status in (204, 304) else [(b"content-length", b"0")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b""})
+    return Reply(status, b"", b"text/plain")
 
 
 def _printer(json: bool, status: int) -> Callable[[Arrival], None]:
@@ -140,19 +136,14 @@ def _printer(json: bool, status: int) -> Callable[[Arrival], None]:
     return lambda arrival: out.print(as_text(arrival, status))
 
 
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _bind(host: str, port: int) -> "socket.socket":
+    from undercroft.app.listening import bind
+    from undercroft.app.notation import Address
+
     try:
-        bound.bind((host, port))
-        bound.listen(1024)
+        return bind(Address(host, port))
     except OSError as error:
-        bound.close()
-        raise WrongUsage(
-            f"can't listen on {host} port {port}: {error.strerror}", "name another with --host and --port"
-        ) from None
-    return bound
+        raise WrongUsage(str(error), "name another with --host and --port") from None
 
 
 def _seconds(delay: str) -> float:
