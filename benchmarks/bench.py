@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from benchmarks.arrivals import Arrivals
 from benchmarks.measures import Report
 from benchmarks.needs import Missing
-from benchmarks.processes import Unable
+from benchmarks.processes import Neighbours, Unable
 
 
 class Contestant(Protocol):
@@ -39,6 +39,7 @@ class Bench:
     arrivals: Arrivals
     quick: bool = False
     left_out: set[str] = field(default_factory=set)
+    noise: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def rounds(self) -> int:
@@ -65,6 +66,20 @@ class Bench:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def turn(self, who: str, measure: Callable[[C], T], contestant: C) -> T:
+        """One contestant measures; how loud the neighbours were meanwhile is kept beside it."""
+        self.say(f"  {who}")
+        neighbours = Neighbours()
+        measured = measure(contestant)
+        self.noise.setdefault(who, []).append(neighbours.cores())
+        return measured
+
+    def tell_noise(self, report: Report) -> None:
+        """Adds to a work's report what other programs used during its turns."""
+        for who, cores in self.noise.items():
+            report.add(who, "others' CPU", cores, "cores")
+        self.noise.clear()
+
     def alternate(
         self,
         report: Report,
@@ -81,8 +96,9 @@ class Bench:
             standing = [c for c in contestants if self._tried(report, c, lambda c: self._enter(stack, c))]
             for number in range(self.rounds):
                 for contestant in [c for c in standing if number == 0 or c.name not in once]:
-                    self.say(f"  round {number + 1}: {contestant.name}")
-                    if not self._tried(report, contestant, lambda c: found[c.name].append(measure(c))):
+                    if not self._tried(
+                        report, contestant, lambda c: found[c.name].append(self.turn(c.name, measure, c))
+                    ):
                         standing.remove(contestant)
         return {name: values for name, values in found.items() if values}
 

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,6 +29,19 @@ def cpu_seconds(roots: Iterable[int]) -> float:
     """User and system time of these processes and all that they started, those that ended included."""
     table = _processes()
     return sum(table[pid][1] for pid in _family(roots, table)) / TICKS
+
+
+class Neighbours:
+    """What programs that are not ours use from now on; their noise is in every absolute number."""
+
+    def __init__(self) -> None:
+        self.began = time.perf_counter()
+        self.busy, self.own = _busy_seconds(), cpu_seconds([os.getpid()])
+
+    def cores(self) -> float:
+        """How many cores they kept busy, time that the hypervisor took included."""
+        theirs = _busy_seconds() - self.busy - (cpu_seconds([os.getpid()]) - self.own)
+        return max(0.0, theirs / (time.perf_counter() - self.began))
 
 
 def resident_mb(roots: Iterable[int]) -> float:
@@ -54,6 +68,13 @@ def last_words(log: Path) -> str:
     """The end of a log, for the message of a failure."""
     lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
     return "\n".join(lines[-4:]) or "(no output)"
+
+
+def _busy_seconds() -> float:
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(
+        int, (PROC / "stat").read_text().split(maxsplit=9)[1:9]
+    )
+    return (user + nice + system + irq + softirq + steal) / TICKS
 
 
 def _processes() -> dict[int, tuple[int, int]]:

@@ -9,6 +9,7 @@ from benchmarks.works import steady
 TITLE = "one receiver that hangs for 10 s beside 100 good routes"
 GOOD_ROUTES = 100
 HANG = 10.0
+PLAN = Plan(500, spacing=20)
 HANGING_EVERY = 10
 ALONE, BESIDE = "good routes alone", "good routes beside the hanging one"
 
@@ -18,10 +19,9 @@ def run(bench: Bench) -> Report:
     found: dict[str, list[Firing]] = {ALONE: [], BESIDE: []}
     hanging = Arrivals(hang=HANG)
     try:
-        for number in range(bench.rounds - 1):
-            bench.say(f"  round {number + 1}")
-            found[ALONE].append(_good_ones(bench, hanging, with_hanging=False))
-            found[BESIDE].append(_good_ones(bench, hanging, with_hanging=True))
+        for _ in range(bench.rounds - 1):
+            for who in (ALONE, BESIDE):
+                found[who].append(_good_ones(bench, who, hanging))
     finally:
         hanging.close()
     for who, values in found.items():
@@ -30,22 +30,18 @@ def run(bench: Bench) -> Report:
     return report
 
 
-def _good_ones(bench: Bench, hanging: Arrivals, with_hanging: bool) -> Firing:
+def _good_ones(bench: Bench, who: str, hanging: Arrivals) -> Firing:
     """On a fresh server each time, so that no call still hangs from the time before."""
-    plan = Plan(500, spacing=20)
     with bench.opened(Undercroft()) as server:
         for i in range(GOOD_ROUTES):
             server.route(f"good-{i}", bench.arrivals.url(f"/good/{i}"))
         server.route("hanging", hanging.url())
 
         def stuck(due: int) -> list[Job]:
-            return [
-                server.job(f"stuck-{n}", due + n * plan.spacing, "hanging") for n in range(0, plan.count, HANGING_EVERY)
-            ]
+            numbers = range(0, PLAN.count, HANGING_EVERY) if who == BESIDE else ()
+            return [server.job(f"stuck-{n}", due + n * PLAN.spacing, "hanging") for n in numbers]
 
-        return server.fire_on(
-            plan,
-            bench.arrivals,
-            lambda n: f"good-{n % GOOD_ROUTES}",
-            beside=stuck if with_hanging else lambda _: [],
-        )
+        def fire(ours: Undercroft) -> Firing:
+            return ours.fire_on(PLAN, bench.arrivals, lambda n: f"good-{n % GOOD_ROUTES}", beside=stuck)
+
+        return bench.turn(who, fire, server)

@@ -13,16 +13,19 @@ def run(bench: Bench) -> Report:
     report = Report("nodes", TITLE)
     one, three = "one node", "three nodes"
     found: dict[str, list[Firing]] = {one: [], three: []}
+
+    def fire(nodes: Undercroft) -> Firing:
+        return nodes.fire(PLAN, bench.arrivals)
+
     with bench.opened(Undercroft("Undercroft on PostgreSQL", nodes_on_postgres=3)) as server:
         others = server.nodes[1:]
-        for number in range(bench.rounds):
-            bench.say(f"  round {number + 1}")
+        for _ in range(bench.rounds):
             for node in others:
                 node.stop()
-            found[one].append(server.fire(PLAN, bench.arrivals))
+            found[one].append(bench.turn(one, fire, server))
             for node in others:
                 node.start()
-            found[three].append(server.fire(PLAN, bench.arrivals))
+            found[three].append(bench.turn(three, fire, server))
     for who, values in found.items():
         _tell(report, who, values)
     report.compare(FIRED, three, one, at_least(1))

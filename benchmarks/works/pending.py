@@ -16,16 +16,19 @@ def run(bench: Bench) -> Report:
     report = Report("pending", TITLE.replace("1,000,000", f"{many:,}"))
     few_name, many_name = f"Undercroft, {FEW:,} pending", f"Undercroft, {many:,} pending"
     found: dict[str, list[Found]] = {few_name: [], many_name: []}
+
+    def four_works(server: Undercroft) -> Found:
+        return _four_works(bench, server)
+
     with bench.opened(Undercroft(many_name)) as full:
         bench.say(f"  creating {many:,} jobs")
         full.fill(many)
-        for number in range(2 if not bench.quick else 1):
-            bench.say(f"  round {number + 1}")
+        for _ in range(2 if not bench.quick else 1):
             # What a round creates would soon make many of few, so few begins anew.
             with bench.opened(Undercroft(few_name)) as light:
                 light.fill(FEW)
-                found[few_name].append(_four_works(bench, light))
-            found[many_name].append(_four_works(bench, full))
+                found[few_name].append(bench.turn(few_name, four_works, light))
+            found[many_name].append(bench.turn(many_name, four_works, full))
         _memory_and_start(report, full)
     for who, values in found.items():
         _tell(report, who, values)
