@@ -2,7 +2,8 @@
 
 import re
 from functools import cached_property
-from typing import Any
+from types import UnionType
+from typing import Any, get_args
 
 import msgspec
 
@@ -51,18 +52,27 @@ def describe(served: list[Served]) -> dict[str, Any]:
 
 
 def _schemas(served: list[Served]) -> tuple[dict[Any, Any], dict[str, Any]]:
-    types = list(
-        dict.fromkeys(
-            kind
-            for one in served
-            for kind in (one.operation.takes, one.operation.query, *one.operation.gives.values())
-            if kind is not None
-        )
+    kinds = dict.fromkeys(
+        kind
+        for one in served
+        for kind in (one.operation.takes, one.operation.query, *one.operation.gives.values())
+        if kind is not None
     )
+    types = list(dict.fromkeys(member for kind in kinds for member in _members(kind)))
     schemas, components = msgspec.json.schema_components(
         types, schema_hook=_hook, ref_template="#/components/schemas/{name}"
     )
-    return dict(zip(types, schemas, strict=True)), components
+    by_type = dict(zip(types, schemas, strict=True))
+    return {kind: _any_of([by_type[member] for member in _members(kind)]) for kind in kinds}, components
+
+
+def _members(kind: Any) -> tuple[Any, ...]:
+    """Of a union each: msgspec describes no union of several structs, as it could not decode one."""
+    return get_args(kind) if isinstance(kind, UnionType) else (kind,)
+
+
+def _any_of(schemas: list[dict[str, Any]]) -> dict[str, Any]:
+    return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
 
 def _hook(kind: type) -> dict[str, Any]:
