@@ -7,7 +7,7 @@ SQL is written once, in the subset that both engines speak: TEXT, BIGINT, `:name
 Three words stand for what they spell differently:
 
     {identity}            a primary key that the database counts up and never hands out twice
-    json_rows(:rows)      a JSON array as rows with one column, `value`; read fields with `value->>0`
+    {rows}                the table `r` of the rows that are handed to `each`
     {skip_locked}         leave rows alone that another transaction holds
 """
 
@@ -30,6 +30,12 @@ class Transaction(Protocol):
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
         """The first row, or None."""
+
+    def each(self, sql: str, columns: str, rows: Sequence[Sequence[Any]], **parameters: Any) -> list[Row]:
+        """Run it for all these rows at once; what it gives. `columns`: "id BIGINT, reason TEXT".
+
+        A statement for many rows costs little more than one for a single row; nothing is run for none.
+        """
 
     def run(self, sql: str, **parameters: Any) -> int:
         """Run it for its effect; how many rows it touched."""

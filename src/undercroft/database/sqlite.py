@@ -10,9 +10,10 @@ the number of statements; and each statement lets go of the interpreter, so few 
 import asyncio
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import chain, count
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -28,7 +29,7 @@ from undercroft.database.migrate import Migration, migrate
 READERS = 4
 MOST_CALLS_PER_COMMIT = 1_000
 # Log frames (of 4 KiB) after which the checkpointer copies them into the file, and after which the writer waits for it.
-CHECKPOINT_FRAMES = 2_000
+CHECKPOINT_FRAMES = 4_000
 LONGEST_LOG_FRAMES = 25_000
 
 _SETTINGS = (
@@ -55,6 +56,15 @@ class SqliteTransaction:
         rows = self.all(sql, **parameters)
         return rows[0] if rows else None
 
+    def each(self, sql: str, columns: str, rows: Sequence[Sequence[Any]], **parameters: Any) -> list[Row]:
+        found: list[Row] = []
+        start = 0
+        for size in _pieces(len(rows)):
+            values = [*parameters.values(), *chain.from_iterable(rows[start : start + size])]
+            found += self._connection.execute(with_rows(sql, columns, size, tuple(parameters)), values).fetchall()
+            start += size
+        return found
+
     def run(self, sql: str, **parameters: Any) -> int:
         before = self._connection.total_changes()
         self._connection.execute(dialect(sql), parameters).fetchall()
@@ -78,6 +88,7 @@ class SqliteDatabase:
         self._reader_connections: list[apsw.Connection] = []
         self._log_frames = 0
         self._log_is_long = threading.Event()
+        self._copied = False
         self._closing = False
 
     @classmethod
@@ -171,7 +182,8 @@ class SqliteDatabase:
                 call.fail(error)
             tx.told.clear()
         self._loop.call_soon_threadsafe(self._resolve, calls, tx.told)
-        if self._log_frames > LONGEST_LOG_FRAMES:
+        if self._copied or self._log_frames > LONGEST_LOG_FRAMES:
+            self._copied = False
             self._checkpoint(self._writer)
 
     def _run_all(self, tx: SqliteTransaction, calls: list[Call]) -> None:
@@ -226,13 +238,19 @@ class SqliteDatabase:
         return apsw.SQLITE_OK
 
     def _checkpoint_all(self) -> None:
-        """Copy the log beside the writer: in the writer's thread it would hold up commits for its two fsyncs."""
+        """Copy the log beside the writer, which then copies the few frames that came meanwhile.
+
+        The bulk of it in the writer's thread would hold up commits for milliseconds; but only when nothing is left
+        does the log begin anew, and overwriting it is worth twice the commits of growing it (measured: 9,300 against
+        4,600 per second).
+        """
         connection = _connect(self._path)
         while not self._closing:
             self._log_is_long.wait()
             self._log_is_long.clear()
             if not self._closing:
                 self._checkpoint(connection)
+                self._copied = True
         connection.close()
 
     def _checkpoint(self, connection: apsw.Connection) -> None:
@@ -265,8 +283,30 @@ def _connect(path: Path) -> apsw.Connection:
 @cache
 def dialect(sql: str) -> str:
     """The house's SQL in SQLite's words."""
-    sql = sql.replace("{identity}", "INTEGER PRIMARY KEY AUTOINCREMENT").replace("{skip_locked}", "")
-    return re.sub(r"json_rows\((:\w+)\)", r"json_each(\1)", sql)
+    return sql.replace("{identity}", "INTEGER PRIMARY KEY AUTOINCREMENT").replace("{skip_locked}", "")
+
+
+# Rows are bound in pieces of these sizes, so that a handful of prepared statements serves every number of rows.
+# Bound values cost 2 µs a row where a JSON array that SQLite takes apart costs 11.
+_SIZES = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
+
+
+def _pieces(count: int) -> Iterator[int]:
+    for size in _SIZES:
+        while count >= size:
+            yield size
+            count -= size
+
+
+@cache
+def with_rows(sql: str, columns: str, size: int, names: tuple[str, ...]) -> str:
+    """The statement with numbered parameters: the named ones first, then the rows, value by value."""
+    fields = [column.split()[0] for column in columns.split(", ")]
+    renamed = ", ".join(f"column{number} AS {field}" for number, field in enumerate(fields, 1))
+    numbers = count(len(names) + 1)
+    values = ", ".join("(" + ", ".join(f"?{next(numbers)}" for _ in fields) + ")" for _ in range(size))
+    sql = dialect(sql).replace("{rows}", f"(SELECT {renamed} FROM (VALUES {values})) AS r")
+    return re.sub(r":(\w+)", lambda name: f"?{names.index(name[1]) + 1}", sql)
 
 
 class translated_errors:

@@ -62,10 +62,10 @@ def collect(tx: Transaction, place: tuple[str, str], wanted: Selection) -> list[
 
 
 def delete_selected(tx: Transaction, ids: list[int]) -> int:
-    runs = tx.all(
-        "SELECT id FROM deliveries WHERE parent IS NOT NULL AND state < 4"
-        " AND parent IN (SELECT CAST(value->>0 AS BIGINT) FROM json_rows(:ids))",
-        ids=store.as_rows([[id] for id in ids]),
+    runs = tx.each(
+        "SELECT id FROM deliveries WHERE parent IS NOT NULL AND state < 4 AND parent IN (SELECT r.id FROM {rows})",
+        "id BIGINT",
+        [(id,) for id in ids],
     )
     store.delete(tx, [id for (id,) in runs])
     return len(store.delete(tx, ids))

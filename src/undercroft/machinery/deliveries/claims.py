@@ -1,6 +1,9 @@
 """What couriers do to rows: read what falls due, claim it, settle it, hold it, give it back.
 
 Prefetch is a hint, the claim is the truth; a claim is a lease, and settling is fenced by its number.
+
+Where rows are named by their ids, the state is only checked: `+state` keeps planners from walking the index of all
+rows in that state instead of looking the few ids up.
 """
 
 from typing import NamedTuple
@@ -8,7 +11,7 @@ from typing import NamedTuple
 from undercroft.database import Transaction
 from undercroft.machinery.deliveries.model import Delivery, Outcome, State
 from undercroft.machinery.deliveries.policy import Verdict
-from undercroft.machinery.deliveries.store import COLUMNS, DUE, as_rows
+from undercroft.machinery.deliveries.store import COLUMNS, DUE
 
 Due = tuple[int, int, int]
 """(due_at, id, target)"""
@@ -41,15 +44,16 @@ def falling_due(tx: Transaction, after: tuple[int, int], until: int, share: Shar
 
 def claim(tx: Transaction, ids: list[int], node: str, now: int, lease_until: int) -> list[Delivery]:
     """Take those of these that are still scheduled and due; `due_at` is then the end of the lease."""
-    rows = tx.all(
+    rows = tx.each(
         f"""
         UPDATE deliveries SET state = 2, claims = claims + 1, claimed_by = :node, due_at = :lease_until
         WHERE id IN (SELECT id FROM deliveries
-                     WHERE id IN (SELECT CAST(value->>0 AS BIGINT) FROM json_rows(:ids))
-                       AND state = 1 AND due_at <= :now {{skip_locked}})
+                     WHERE id IN (SELECT id FROM {{rows}})
+                       AND +state = 1 AND due_at <= :now {{skip_locked}})
         RETURNING {COLUMNS}
         """,
-        ids=as_rows([[id] for id in ids]),
+        "id BIGINT",
+        [(id,) for id in ids],
         node=node,
         now=now,
         lease_until=lease_until,
@@ -59,52 +63,47 @@ def claim(tx: Transaction, ids: list[int], node: str, now: int, lease_until: int
 
 def settle(tx: Transaction, settled: list[tuple[Delivery, Verdict]]) -> set[int]:
     """Write the verdicts down; the ids whose claim still held. One attempt more each."""
-    rows = tx.all(
+    rows = tx.each(
         """
         UPDATE deliveries SET state = r.state, due_at = r.due_at, reason = r.reason, attempts = attempts + 1
-        FROM (SELECT CAST(value->>0 AS BIGINT) AS id, CAST(value->>1 AS BIGINT) AS claims,
-                     CAST(value->>2 AS BIGINT) AS state, CAST(value->>3 AS BIGINT) AS due_at,
-                     value->>4 AS reason
-              FROM json_rows(:rows)) AS r
-        WHERE deliveries.id = r.id AND deliveries.state = 2 AND deliveries.claims = r.claims
+        FROM {rows}
+        WHERE deliveries.id = r.id AND +deliveries.state = 2 AND deliveries.claims = r.claims
         RETURNING deliveries.id, deliveries.due_at, deliveries.target, deliveries.state
         """,
-        rows=as_rows(
-            [
-                (delivery.id, delivery.claims, verdict.state, verdict.due_at, verdict.reason)
-                for delivery, verdict in settled
-            ]
-        ),
+        "id BIGINT, claims BIGINT, state BIGINT, due_at BIGINT, reason TEXT",
+        [
+            (delivery.id, delivery.claims, int(verdict.state), verdict.due_at, verdict.reason)
+            for delivery, verdict in settled
+        ],
     )
     tx.tell(DUE, [(due_at, id, target) for id, due_at, target, state in rows if state == State.SCHEDULED])
     return {row[0] for row in rows}
 
 
 def log_attempts(tx: Transaction, node: str, tried: list[tuple[Delivery, Outcome]]) -> None:
-    tx.run(
+    tx.each(
         """
-        INSERT INTO attempts (delivery, number, node, started_at, took_ms, status, error, reply)
-        SELECT CAST(value->>0 AS BIGINT), CAST(value->>1 AS BIGINT), :node, CAST(value->>2 AS BIGINT),
-               CAST(value->>3 AS BIGINT), CAST(value->>4 AS BIGINT), value->>5, value->>6
-        FROM json_rows(:rows) WHERE true
+        INSERT INTO attempts (node, delivery, number, started_at, took_ms, status, error, reply)
+        SELECT CAST(:node AS TEXT), r.* FROM {rows} WHERE true
         ON CONFLICT DO NOTHING
         """,
+        "delivery BIGINT, number BIGINT, started_at BIGINT, took_ms BIGINT, status BIGINT, error TEXT, reply TEXT",
+        [(d.id, d.claims, o.started_at, o.took_ms, o.status, o.error, o.reply) for d, o in tried],
         node=node,
-        rows=as_rows([(d.id, d.claims, o.started_at, o.took_ms, o.status, o.error, o.reply) for d, o in tried]),
     )
 
 
 def put_back(tx: Transaction, claimed: list[Delivery], state: State, due_at: int, reason: str | None) -> None:
     """End these claims without an attempt: held, dead, or scheduled again."""
-    rows = tx.all(
+    rows = tx.each(
         """
         UPDATE deliveries SET state = :state, due_at = :due_at, reason = :reason
-        FROM (SELECT CAST(value->>0 AS BIGINT) AS id, CAST(value->>1 AS BIGINT) AS claims
-              FROM json_rows(:rows)) AS r
-        WHERE deliveries.id = r.id AND deliveries.state = 2 AND deliveries.claims = r.claims
+        FROM {rows}
+        WHERE deliveries.id = r.id AND +deliveries.state = 2 AND deliveries.claims = r.claims
         RETURNING deliveries.id, deliveries.target
         """,
-        rows=as_rows([(delivery.id, delivery.claims) for delivery in claimed]),
+        "id BIGINT, claims BIGINT",
+        [(delivery.id, delivery.claims) for delivery in claimed],
         state=int(state),
         due_at=due_at,
         reason=reason,
@@ -115,12 +114,14 @@ def put_back(tx: Transaction, claimed: list[Delivery], state: State, due_at: int
 
 def hold(tx: Transaction, ids: list[int], reason: str) -> int:
     """Lay scheduled rows aside; they keep the moment they were due."""
-    return tx.run(
-        "UPDATE deliveries SET state = 3, reason = :reason WHERE state = 1"
-        " AND id IN (SELECT CAST(value->>0 AS BIGINT) FROM json_rows(:ids))",
-        ids=as_rows([[id] for id in ids]),
+    held = tx.each(
+        "UPDATE deliveries SET state = 3, reason = :reason WHERE +state = 1 AND id IN (SELECT id FROM {rows})"
+        " RETURNING id",
+        "id BIGINT",
+        [(id,) for id in ids],
         reason=reason,
     )
+    return len(held)
 
 
 def held_lines(tx: Transaction, most: int) -> list[tuple[int, int]]:
@@ -174,18 +175,17 @@ def file_precisely(tx: Transaction, now: int, limit: int) -> int:
     return len(rows)
 
 
-def reclaim_expired(tx: Transaction, node: str, gone: list[str], now: int, limit: int) -> int:
-    """Rows of other nodes whose lease is over, or who are gone, are due again. A node's own are in its hands."""
-    which = "claimed_by <> :node AND (due_at <= :now OR claimed_by IN (SELECT value->>0 FROM json_rows(:gone)))"
-    return _give_back(tx, which, node, gone, now, limit)
+def reclaim_expired(tx: Transaction, node: str, now: int, limit: int) -> int:
+    """Rows of other nodes whose lease is over are due again. A node's own are in its hands, however long it takes."""
+    return _give_back(tx, "claimed_by <> :node AND due_at <= :now", node, now, limit)
 
 
-def reclaim_own(tx: Transaction, node: str, now: int, limit: int) -> int:
-    """At start: what this node had in its hands when it died is due again, at once."""
-    return _give_back(tx, "claimed_by = :node", node, [], now, limit)
+def reclaim_of(tx: Transaction, node: str, now: int, limit: int) -> int:
+    """What this node, which has died, had in its hands is due again, at once."""
+    return _give_back(tx, "claimed_by = :node", node, now, limit)
 
 
-def _give_back(tx: Transaction, which: str, node: str, gone: list[str], now: int, limit: int) -> int:
+def _give_back(tx: Transaction, which: str, node: str, now: int, limit: int) -> int:
     rows = tx.all(
         f"""
         UPDATE deliveries SET state = 1, due_at = :now
@@ -193,7 +193,6 @@ def _give_back(tx: Transaction, which: str, node: str, gone: list[str], now: int
         RETURNING due_at, id, target
         """,
         node=node,
-        gone=as_rows([[name] for name in gone]),
         now=now,
         limit=limit,
     )

@@ -1,11 +1,9 @@
 """The rows of `deliveries`: put in, found, changed, listed, taken out. What couriers do to them is in `claims.py`.
 
-Every statement takes many rows at once, as one JSON array: a statement costs a turn of the interpreter, a row does not.
+Every statement takes many rows at once: a statement costs a turn of the interpreter, a row hardly anything.
 """
 
 from typing import NamedTuple
-
-import msgspec
 
 from undercroft.base.clock import DAY
 from undercroft.database import Transaction
@@ -18,12 +16,12 @@ COLUMNS = (
     "id, queue, name, target, state, kind, due_at, planned_at, claims, attempts, revision,"
     " created_at, body, options, idempotency_key, parent, reason"
 )
-_encode = msgspec.json.encode
 
 
-def as_rows(values: object) -> str:
-    """What `json_rows(:rows)` reads."""
-    return _encode(values).decode()
+_NEW = (
+    "queue BIGINT, name TEXT, target BIGINT, state BIGINT, due_at BIGINT, kind BIGINT, planned_at BIGINT, day BIGINT,"
+    " created_at BIGINT, body TEXT, options TEXT, idempotency_key TEXT, parent BIGINT"
+)
 
 
 def insert(tx: Transaction, new: list[NewDelivery], now: int) -> dict[tuple[int, str], int]:
@@ -45,32 +43,18 @@ def insert(tx: Transaction, new: list[NewDelivery], now: int) -> dict[tuple[int,
         )
         for one in new
     ]
-    put_in = tx.all(
-        """
-        INSERT INTO deliveries (queue, name, target, state, due_at, kind, planned_at, day, created_at,
-                                body, options, idempotency_key, parent)
-        SELECT CAST(value->>0 AS BIGINT), value->>1, CAST(value->>2 AS BIGINT), CAST(value->>3 AS BIGINT),
-               CAST(value->>4 AS BIGINT), CAST(value->>5 AS BIGINT), CAST(value->>6 AS BIGINT),
-               CAST(value->>7 AS BIGINT), CAST(value->>8 AS BIGINT), value->>9, value->>10, value->>11,
-               CAST(value->>12 AS BIGINT)
-        FROM json_rows(:rows) WHERE true
+    put_in = tx.each(
+        f"""
+        INSERT INTO deliveries ({", ".join(column.split()[0] for column in _NEW.split(", "))})
+        SELECT * FROM {{rows}} WHERE true
         ON CONFLICT DO NOTHING
         RETURNING id, queue, name, target, state, due_at
         """,
-        rows=as_rows(rows),
+        _NEW,
+        rows,
     )
     tx.tell(DUE, [(due_at, id, target) for id, _, _, target, state, due_at in put_in if state == State.SCHEDULED])
     return {(queue, name): id for id, queue, name, _, _, _ in put_in}
-
-
-def find(tx: Transaction, queue: int, names: list[str]) -> dict[str, Delivery]:
-    """Those of these names that the queue holds."""
-    rows = tx.all(
-        f"SELECT {COLUMNS} FROM deliveries WHERE queue = :queue AND name IN (SELECT value->>0 FROM json_rows(:names))",
-        queue=queue,
-        names=as_rows([[name] for name in names]),
-    )
-    return {delivery.name: delivery for delivery in map(Delivery._make, rows)}
 
 
 def find_one(tx: Transaction, queue: int, name: str) -> Delivery | None:
@@ -115,10 +99,10 @@ def replace(tx: Transaction, delivery: Delivery, new: NewDelivery, now: int) -> 
 
 def delete(tx: Transaction, ids: list[int]) -> set[int]:
     """Take these out, with their attempts; the ids taken. What a courier has in its hands stays."""
-    gone = tx.all(
-        "DELETE FROM deliveries WHERE state <> 2"
-        " AND id IN (SELECT CAST(value->>0 AS BIGINT) FROM json_rows(:ids)) RETURNING id",
-        ids=as_rows([[id] for id in ids]),
+    gone = tx.each(
+        "DELETE FROM deliveries WHERE state <> 2 AND id IN (SELECT id FROM {rows}) RETURNING id",
+        "id BIGINT",
+        [(id,) for id in ids],
     )
     _delete_attempts(tx, [id for (id,) in gone])
     return {id for (id,) in gone}
@@ -127,19 +111,17 @@ def delete(tx: Transaction, ids: list[int]) -> set[int]:
 def move(tx: Transaction, moved: list[tuple[int, int]], now: int) -> set[int]:
     """(id, new planned_at) each; the ids moved. A new revision, so that receivers don't take it for a repeat."""
     rows = [(id, planned_at, planned_at // DAY, *filing(planned_at, now)) for id, planned_at in moved]
-    changed = tx.all(
+    changed = tx.each(
         """
         UPDATE deliveries
         SET planned_at = r.planned_at, day = r.day, state = r.state, due_at = r.due_at,
             attempts = 0, revision = revision + 1, reason = NULL
-        FROM (SELECT CAST(value->>0 AS BIGINT) AS id, CAST(value->>1 AS BIGINT) AS planned_at,
-                     CAST(value->>2 AS BIGINT) AS day, CAST(value->>3 AS BIGINT) AS state,
-                     CAST(value->>4 AS BIGINT) AS due_at
-              FROM json_rows(:rows)) AS r
+        FROM {rows}
         WHERE deliveries.id = r.id AND deliveries.state <> 2
         RETURNING deliveries.id, deliveries.due_at, deliveries.target, deliveries.state
         """,
-        rows=as_rows(rows),
+        "id BIGINT, planned_at BIGINT, day BIGINT, state BIGINT, due_at BIGINT",
+        rows,
     )
     tx.tell(DUE, [(due_at, id, target) for id, due_at, target, state in changed if state == State.SCHEDULED])
     return {id for id, _, _, _ in changed}
@@ -148,18 +130,16 @@ def move(tx: Transaction, moved: list[tuple[int, int]], now: int) -> set[int]:
 def reschedule(tx: Transaction, ticks: list[tuple[int, int, int]], now: int) -> None:
     """(id, claims, next planned_at) each: a claimed tick goes back to wait for its next moment."""
     rows = [(id, claims, planned_at, planned_at // DAY, *filing(planned_at, now)) for id, claims, planned_at in ticks]
-    changed = tx.all(
+    changed = tx.each(
         """
         UPDATE deliveries
         SET planned_at = r.planned_at, day = r.day, state = r.state, due_at = r.due_at
-        FROM (SELECT CAST(value->>0 AS BIGINT) AS id, CAST(value->>1 AS BIGINT) AS claims,
-                     CAST(value->>2 AS BIGINT) AS planned_at, CAST(value->>3 AS BIGINT) AS day,
-                     CAST(value->>4 AS BIGINT) AS state, CAST(value->>5 AS BIGINT) AS due_at
-              FROM json_rows(:rows)) AS r
-        WHERE deliveries.id = r.id AND deliveries.state = 2 AND deliveries.claims = r.claims
+        FROM {rows}
+        WHERE deliveries.id = r.id AND +deliveries.state = 2 AND deliveries.claims = r.claims
         RETURNING deliveries.due_at, deliveries.id, deliveries.target, deliveries.state
         """,
-        rows=as_rows(rows),
+        "id BIGINT, claims BIGINT, planned_at BIGINT, day BIGINT, state BIGINT, due_at BIGINT",
+        rows,
     )
     tx.tell(DUE, [row[:3] for row in changed if row[3] == State.SCHEDULED])
 
@@ -232,9 +212,8 @@ def _matches(selection: Selection, planned_at: int, target: int, attempts: int) 
 
 
 def _whole(tx: Transaction, ids: list[int]) -> list[Delivery]:
-    rows = tx.all(
-        f"SELECT {COLUMNS} FROM deliveries WHERE id IN (SELECT CAST(value->>0 AS BIGINT) FROM json_rows(:ids))",
-        ids=as_rows([[id] for id in ids]),
+    rows = tx.each(
+        f"SELECT {COLUMNS} FROM deliveries WHERE id IN (SELECT id FROM {{rows}})", "id BIGINT", [(id,) for id in ids]
     )
     by_id = {delivery.id: delivery for delivery in map(Delivery._make, rows)}
     return [by_id[id] for id in ids if id in by_id]
@@ -242,13 +221,14 @@ def _whole(tx: Transaction, ids: list[int]) -> list[Delivery]:
 
 def replay(tx: Transaction, ids: list[int], now: int) -> int:
     """Dead ones begin a new life, due now; how many."""
-    rows = tx.all(
+    rows = tx.each(
         """
         UPDATE deliveries SET state = 1, due_at = :now, attempts = 0, reason = NULL
-        WHERE state = 5 AND id IN (SELECT CAST(value->>0 AS BIGINT) FROM json_rows(:ids))
+        WHERE +state = 5 AND id IN (SELECT id FROM {rows})
         RETURNING id, target
         """,
-        ids=as_rows([[id] for id in ids]),
+        "id BIGINT",
+        [(id,) for id in ids],
         now=now,
     )
     tx.tell(DUE, [(now, id, target) for id, target in rows])
@@ -293,7 +273,4 @@ def purge(tx: Transaction, state: State, before: int, limit: int) -> int:
 
 
 def _delete_attempts(tx: Transaction, ids: list[int]) -> None:
-    tx.run(
-        "DELETE FROM attempts WHERE delivery IN (SELECT CAST(value->>0 AS BIGINT) FROM json_rows(:ids))",
-        ids=as_rows([[id] for id in ids]),
-    )
+    tx.each("DELETE FROM attempts WHERE delivery IN (SELECT id FROM {rows})", "id BIGINT", [(id,) for id in ids])

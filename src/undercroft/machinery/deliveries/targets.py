@@ -6,7 +6,6 @@ import msgspec
 
 from undercroft.database import Transaction
 from undercroft.machinery.deliveries.model import Queue, Target, TargetSettings
-from undercroft.machinery.deliveries.store import as_rows
 
 _TARGET = (
     "id, family, namespace, name, transport, settings, concurrency, rate, paused_at, pause_reason, removed_at, version"
@@ -62,20 +61,20 @@ def find_target(
 
 def target_ids(tx: Transaction, family: str, names: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
     """(namespace, name) → id of those that exist."""
-    rows = tx.all(
-        "SELECT namespace, name, id FROM targets WHERE family = :family AND removed_at IS NULL AND (namespace, name)"
-        " IN (SELECT value->>0, value->>1 FROM json_rows(:names))",
+    rows = tx.each(
+        "SELECT namespace, name, id FROM targets WHERE family = :family AND removed_at IS NULL"
+        " AND (namespace, name) IN (SELECT namespace, name FROM {rows})",
+        "namespace TEXT, name TEXT",
+        list(names),
         family=family,
-        names=as_rows(list(names)),
     )
     return {(namespace, name): id for namespace, name, id in rows}
 
 
 def targets_by_id(tx: Transaction, ids: set[int]) -> dict[int, Target]:
     """Removed ones included."""
-    rows = tx.all(
-        f"SELECT {_TARGET} FROM targets WHERE id IN (SELECT CAST(value->>0 AS BIGINT) FROM json_rows(:ids))",
-        ids=as_rows([[id] for id in ids]),
+    rows = tx.each(
+        f"SELECT {_TARGET} FROM targets WHERE id IN (SELECT id FROM {{rows}})", "id BIGINT", [(id,) for id in ids]
     )
     return {row[0]: _target(row) for row in rows}
 
@@ -138,9 +137,8 @@ def find_queue(tx: Transaction, family: str, namespace: str, name: str) -> Queue
 
 
 def queues_by_id(tx: Transaction, ids: set[int]) -> dict[int, Queue]:
-    rows = tx.all(
-        f"SELECT {_QUEUE} FROM queues WHERE id IN (SELECT CAST(value->>0 AS BIGINT) FROM json_rows(:ids))",
-        ids=as_rows([[id] for id in ids]),
+    rows = tx.each(
+        f"SELECT {_QUEUE} FROM queues WHERE id IN (SELECT id FROM {{rows}})", "id BIGINT", [(id,) for id in ids]
     )
     return {row[0]: Queue._make(row) for row in rows}
 

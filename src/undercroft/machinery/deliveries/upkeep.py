@@ -61,12 +61,13 @@ class Upkeep:
 
     async def reclaim_expired(self, now: int) -> bool:
         """Take back what other couriers claimed and never settled: their lease is over, or they are gone."""
-        node, gone = self._courier.node, self._gone
-        return await self._database.write(claims.reclaim_expired, node, gone, now, PAGE) == PAGE
+        taken = [await self._database.write(claims.reclaim_expired, self._courier.node, now, PAGE)]
+        taken += [await self._database.write(claims.reclaim_of, node, now, PAGE) for node in self._gone]
+        return PAGE in taken
 
     async def reclaim_own(self, now: int) -> bool:
         """At start: what this node had in its hands when it was killed."""
-        return await self._database.write(claims.reclaim_own, self._courier.node, now, PAGE) == PAGE
+        return await self._database.write(claims.reclaim_of, self._courier.node, now, PAGE) == PAGE
 
     async def release_held(self, _now: int) -> bool:
         """Let go on what was held for a reason that has passed."""

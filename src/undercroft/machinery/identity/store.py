@@ -74,13 +74,10 @@ def delete_expired(tx: Transaction, now: int, limit: int) -> int:
 
 def note_use(tx: Transaction, used: dict[str, int]) -> None:
     """Token id → when it was last used."""
-    tx.run(
-        """
-        UPDATE tokens SET last_used_at = r.used_at
-        FROM (SELECT value->>0 AS id, CAST(value->>1 AS BIGINT) AS used_at FROM json_rows(:rows)) AS r
-        WHERE tokens.id = r.id
-        """,
-        rows=msgspec.json.encode(list(used.items())).decode(),
+    tx.each(
+        "UPDATE tokens SET last_used_at = r.used_at FROM {rows} WHERE tokens.id = r.id",
+        "id TEXT, used_at BIGINT",
+        list(used.items()),
     )
 
 

@@ -1,5 +1,7 @@
 """Operations on single jobs; the POST also takes many."""
 
+from typing import TypeVar
+
 import msgspec
 
 from undercroft.base.ids import sortable_id
@@ -9,14 +11,17 @@ from undercroft.families.timers import actions
 from undercroft.families.timers.actions import Order, create_all_or_none, create_jobs
 from undercroft.families.timers.http import shapes
 from undercroft.families.timers.http.reading import check_limit, decode, place, read_cursor, write_cursor
-from undercroft.families.timers.model import MOST_IN_BULK, JobIn, check_job, options_of
+from undercroft.families.timers.model import MOST_IN_BULK, Job, JobIn, check_job, options_of
 from undercroft.families.timers.refusing import code_of
 from undercroft.machinery.deliveries import store, targets
 from undercroft.machinery.deliveries.model import Attempt, Delivery, State, Target, public_state
 from undercroft.machinery.operations import Reply, Request, json_reply
 
+T = TypeVar("T")
+
 _job = msgspec.json.Decoder(JobIn)
-_jobs = msgspec.json.Decoder(list[msgspec.Raw])
+_jobs = msgspec.json.Decoder(list[JobIn])
+_raw_jobs = msgspec.json.Decoder(list[msgspec.Raw])
 _OK = json_reply(shapes.Done())
 _PLAIN = shapes.CreateQuery()
 _NDJSON = ("application/x-ndjson", "application/jsonl", "application/ndjson")
@@ -39,21 +44,25 @@ class Jobs:
         return _OK if job.id == id else json_reply(shapes.Created("ok", id))
 
     async def _create_many(self, request: Request, where: tuple[str, str], query: shapes.CreateQuery) -> Reply:
-        items = _items(request)
+        late = query.late is not None
+        if query.report:
+            return await self._create_what_can_be(request, where, query)
+        orders = [
+            Order(*where, _checked(position, job, request.now, late), request.now, query.upsert)
+            for position, job in enumerate(_all_jobs(request))
+        ]
+        ids = await self._database.write(create_all_or_none, orders) if orders else []
+        return json_reply(shapes.BulkDone("ok", len(ids), ids))
+
+    async def _create_what_can_be(self, request: Request, where: tuple[str, str], query: shapes.CreateQuery) -> Reply:
         orders: list[Order | Refusal] = []
-        for position, item in enumerate(items):
+        for item in _items(request):
             try:
-                job = decode(_job, item)
-                checked = check_job(job, sortable_id(), request.now, late=query.late is not None)
-                orders.append(Order(*where, checked, request.now, query.upsert))
+                job = check_job(decode(_job, item), sortable_id(), request.now, late=query.late is not None)
+                orders.append(Order(*where, job, request.now, query.upsert))
             except Refusal as refusal:
-                if not query.report:
-                    raise invalid("bulk", f"job {position}: {refusal.message}") from None
                 orders.append(refusal)
         valid = [order for order in orders if isinstance(order, Order)]
-        if not query.report:
-            ids = await self._database.write(create_all_or_none, valid) if valid else []
-            return json_reply(shapes.BulkDone("ok", len(ids), ids))
         answers = iter(await self._database.write(create_jobs, valid) if valid else [])
         results = [_item(order, next(answers) if isinstance(order, Order) else order) for order in orders]
         created = sum(result.status == "ok" for result in results)
@@ -95,6 +104,19 @@ def render(delivery: Delivery, route: Target) -> shapes.JobOut:
     return shapes.JobOut(delivery.name, delivery.planned_at, msgspec.Raw(delivery.body.encode()), route.name)
 
 
+def _checked(position: int, job: JobIn, now: int, late: bool) -> Job:
+    try:
+        return check_job(job, "" if job.id else sortable_id(), now, late=late)
+    except Refusal as refusal:
+        raise invalid("bulk", f"job {position}: {refusal.message}") from None
+
+
+def _all_jobs(request: Request) -> list[JobIn]:
+    if not _is_bulk(request):
+        return _not_too_many(decode(_jobs, request.body))
+    return [decode(_job, item) for item in _items(request)]
+
+
 def _is_bulk(request: Request) -> bool:
     content_type = request.header(b"content-type")
     return content_type is not None and content_type.partition(";")[0].strip().lower() in _NDJSON
@@ -102,9 +124,11 @@ def _is_bulk(request: Request) -> bool:
 
 def _items(request: Request) -> list[msgspec.Raw]:
     if _is_bulk(request):
-        items = [msgspec.Raw(line) for line in request.body.splitlines() if line.strip()]
-    else:
-        items = decode(_jobs, request.body)
+        return _not_too_many([msgspec.Raw(line) for line in request.body.split(b"\n") if line.strip()])
+    return _not_too_many(decode(_raw_jobs, request.body))
+
+
+def _not_too_many(items: list[T]) -> list[T]:
     if len(items) > MOST_IN_BULK:
         raise invalid("body", f"{MOST_IN_BULK} jobs at the most in one request; these are {len(items)}")
     return items
