@@ -17,6 +17,7 @@ from undercroft.app.cli.serve import (
     flags_of,
     say_problems,
 )
+from undercroft.app.notation import duration_text, size_text
 
 if TYPE_CHECKING:
     from undercroft.app.settings import Given, Problem, Settings
@@ -60,7 +61,9 @@ def _print_text(settings: "Settings", given: "dict[str, Given]", problems: "list
     from undercroft.app.cli.show import print_table, say
     from undercroft.app.setting_readers import READERS
 
-    rows = [(name, _shown(getattr(settings, name)), given[name].source if name in given else "") for name in READERS]
+    rows = [
+        (name, _shown(name, getattr(settings, name)), given[name].source if name in given else "") for name in READERS
+    ]
     print_table(("SETTING", "VALUE", "FROM"), rows)
     print()
     if problems:
@@ -89,7 +92,12 @@ def _plain(value: object) -> Any:
     return value if isinstance(value, bool | int | float | tuple) else str(value)
 
 
-def _shown(value: object) -> str:
+def _shown(name: str, value: object) -> str:
+    """As it would be written."""
+    if isinstance(value, float):
+        return duration_text(value)  # every one of them is a duration
+    if name == "max_body" and isinstance(value, int):
+        return size_text(value)
     if isinstance(value, tuple):
         return ", ".join(str(part) for part in value)
     if isinstance(value, bool):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Where nobody looks at the width (a pipe, a file) nothing is folded.
 _UNFOLDED = 10_000
+# Columns as narrow as a moment are not folded where it gets narrow: the wide ones give way.
+_A_MOMENT = len("2030-05-01 09:00:00.250 +02:00")
 _LAST_MOMENT = 253_402_300_799_999
 
 
@@ -72,12 +74,16 @@ def _print_rich_table(headers: Sequence[str], rows: list[list[str]], show_header
     from rich.table import Table
     from rich.text import Text
 
+    out = console()
+    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+    # The last column gets what the others leave, and is cut there: a list has one line per row where it can.
+    room = max(out.width - sum(widths[:-1]) - 2 * len(widths), 4)
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0), show_header=show_header)
-    for header in headers:
-        table.add_column(header, overflow="fold")
+    for header, width in zip(headers, widths, strict=True):
+        table.add_column(header, overflow="fold", no_wrap=width <= _A_MOMENT)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    console().print(table)
+        table.add_row(*(Text(cell) for cell in (*row[:-1], shortened(row[-1], room))))
+    out.print(table)
 
 
 def _print_plain_table(rows: list[list[str]]) -> None:
@@ -125,5 +131,8 @@ def one_line(value: Any, most: int = 60) -> str:
     """A value as JSON, cut where it gets long."""
     import msgspec
 
-    text = msgspec.json.encode(value).decode()
+    return shortened(msgspec.json.encode(value).decode(), most)
+
+
+def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -63,16 +63,16 @@ class Import:
         self._query = query
 
     def run(self, stream: BinaryIO, length: int | None, *, quiet: bool) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-        columns = [SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
+        columns = [BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
         out = console(stderr=True)
         with Progress(*columns, console=out, transient=True, disable=quiet or not out.is_terminal) as progress:
             # Where the number of jobs is not known, the bytes of the file say how far it is.
-            task = progress.add_task("", total=length)
+            task = progress.add_task("0 jobs", total=length)
             for bulk in bulks(stream):
                 self._send(bulk)
-                progress.update(task, completed=bulk.read)
+                progress.update(task, completed=bulk.read, description=f"{self.created} jobs")
 
     def _send(self, bulk: Bulk) -> None:
         try:
