@@ -122,10 +122,10 @@ def _is_bulk(request: Request) -> bool:
     return content_type is not None and content_type.partition(";")[0].strip().lower() in _NDJSON
 
 
-def _items(request: Request) -> list[msgspec.Raw]:
+def _items(request: Request) -> list[bytes]:
     if _is_bulk(request):
-        return _not_too_many([msgspec.Raw(line) for line in request.body.split(b"\n") if line.strip()])
-    return _not_too_many(decode(_raw_jobs, request.body))
+        return _not_too_many([line for line in request.body.split(b"\n") if line.strip()])
+    return [bytes(item) for item in _not_too_many(decode(_raw_jobs, request.body))]
 
 
 def _not_too_many(items: list[T]) -> list[T]:
