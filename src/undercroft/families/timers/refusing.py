@@ -55,5 +55,5 @@ def code_of(refusal: Refusal) -> str:
 
 
 def refuse(refusal: Refusal) -> Reply:
-    status = _STATUS.get(refusal.kind, 500 if refusal.code == "internal" else 400)
+    status = 500 if refusal.code == "internal" else _STATUS.get(refusal.kind, 400)
     return json_reply({"error": refusal.message, "code": code_of(refusal)}, status)

@@ -13,11 +13,11 @@ from undercroft.machinery.operations import Request
 T = TypeVar("T")
 
 
-def decode(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
+def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     """Raises Refusal(INVALID, "body") for what is not strict JSON in UTF-8 of the decoder's type."""
     try:
         if not body.isascii():
-            bytes(body).decode()  # what is kept verbatim is not looked into by the decoder
+            body.decode()  # what is kept verbatim is not looked into by the decoder
         return decoder.decode(body)
     except UnicodeDecodeError:
         raise invalid("body", "the body is not UTF-8") from None
