@@ -27,6 +27,9 @@ class Problem(msgspec.Struct):
     code: str
 
 
+PROBLEMS = dict.fromkeys((400, 401, 403, 404, 413, 429, 503), Problem)
+
+
 class Health(msgspec.Struct):
     status: str
     database: str
@@ -85,21 +88,20 @@ class House:
         self._families = families
 
     def operations(self) -> list[Operation]:
-        errors = dict.fromkeys((400, 401, 403, 404, 413, 429, 503), Problem)
         signed_in = Access.SIGNED_IN
         return [
             Operation("GET", "/health", self.health, "Whether the server can do its work", Access.PUBLIC,
                       gives={200: Health, 503: Health}),
             Operation("GET", "/metrics", self.metrics, "Figures for Prometheus", signed_in,
-                      gives={200: None, **errors}, also_anonymous="metrics"),
+                      gives={200: None, **PROBLEMS}, also_anonymous="metrics"),
             Operation("GET", "/undercroft/me", self.me, "Who the token makes you", signed_in,
-                      gives={200: Me, **errors}),
+                      gives={200: Me, **PROBLEMS}),
             Operation("GET", "/undercroft/tokens", self.tokens, "Your tokens", signed_in,
-                      gives={200: TokenList, **errors}),
+                      gives={200: TokenList, **PROBLEMS}),
             Operation("POST", "/undercroft/tokens", self.create_token, "Make a token", signed_in,
-                      takes=TokenIn, gives={200: TokenMade, **errors}),
+                      takes=TokenIn, gives={200: TokenMade, **PROBLEMS}),
             Operation("DELETE", "/undercroft/tokens/{id}", self.revoke_token, "Revoke a token", signed_in,
-                      gives={200: Done, **errors}),
+                      gives={200: Done, **PROBLEMS}),
         ]  # fmt: skip
 
     async def health(self, _request: Request) -> Reply:

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import msgspec
 
 from undercroft import __version__
+from undercroft.app.house import PROBLEMS
 from undercroft.app.router import Served
 from undercroft.machinery.operations import Access, Operation, Reply, Request
 
@@ -23,7 +24,7 @@ class Describing:
     def operations(self) -> list[Operation]:
         return [
             Operation("GET", "/openapi.json", self.openapi, "This description", Access.SIGNED_IN,
-                      gives={200: dict[str, Any]}, also_anonymous="docs"),
+                      gives={200: dict[str, Any], **PROBLEMS}, also_anonymous="docs"),
         ]  # fmt: skip
 
     async def openapi(self, _request: Request) -> Reply:
