@@ -8,19 +8,20 @@ asks the application once and writes once. Limits on heads, bodies and slow clie
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from functools import cache
-from http import HTTPStatus
 from typing import NamedTuple, Protocol
 
 import httptools
 import structlog
 
+from undercroft.app.reply_head import render_head
 from undercroft.machinery.operations import Reply
 
 log = structlog.get_logger()
 
-# The request line and headers together, and how many requests may wait in line on one connection.
+# The request line and headers together, where each header weighs some bytes more than it has (as in RFC 9113 §6.5.2,
+# so that thousands of tiny ones are too many), and how many requests may wait in line on one connection.
 LONGEST_HEAD = 64 * 1_024
+WEIGHT_OF_HEADER = 32
 MOST_PIPELINED = 32
 # A larger body is read only for a caller who may call.
 UNASKED_BODY = 64 * 1_024
@@ -70,10 +71,17 @@ class Connection(asyncio.Protocol):
         self._may_write = asyncio.Event()
         self._may_write.set()
         self._unread = False
+        self._asking: Head | None = None
+        self._last: Reply | None = None
         self._closing = False
+        self._in_message = False
+        self._had_body = False
+        self._fruitless = 0
         self.reading_since: float | None = None
         """Since when (loop time) it waits for the rest of a request."""
         self.idle_since: float | None = None
+        self.stalled_since: float | None = None
+        """Since when the client takes nothing of what is written to it."""
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self._begin()
 
@@ -95,9 +103,11 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._may_write.clear()
+        self.stalled_since = self._loop.time()
 
     def resume_writing(self) -> None:
         self._may_write.set()
+        self.stalled_since = None
 
     def data_received(self, data: bytes) -> None:
         if self._unread:
@@ -110,15 +120,17 @@ class Connection(asyncio.Protocol):
             if not self._unread:
                 cause = error.__context__
                 self._refuse(400, f"this is not an HTTP/1.1 request: {cause or error}")
-        if self._in_head:
-            self._head_size += len(data)
-            if self._head_size > LONGEST_HEAD:
-                self._refuse(431, f"the head of a request takes {LONGEST_HEAD} bytes at the most")
+        if self._in_message:  # what is neither body nor a whole header: half of one, or decoration of chunks
+            self._fruitless = 0 if self._had_body else self._fruitless + len(data)
+            self._had_body = False
+            if self._fruitless > LONGEST_HEAD:
+                self._refuse_long_head()
 
     # The parser
 
     def on_message_begin(self) -> None:
         self._begin()
+        self._in_message = True
         self.reading_since = self._loop.time()
         self.idle_since = None
 
@@ -126,12 +138,18 @@ class Connection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        headers = self._headers
-        headers[name] = value if name not in headers else headers[name] + b", " + value
+        self._head_size += len(name) + len(value) + WEIGHT_OF_HEADER
+        if self._head_size > LONGEST_HEAD:
+            self._refuse_long_head()
+        elif self._in_head:  # what trails a body in chunks is not part of the head, and of no use to us
+            name = name.lower()
+            headers = self._headers
+            headers[name] = value if name not in headers else headers[name] + b", " + value
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        if self._unread:
+            return
         length = self._headers.get(b"content-length")
         large = b"transfer-encoding" in self._headers
         if length is not None:
@@ -141,8 +159,8 @@ class Connection(asyncio.Protocol):
             large = large or int(length) > UNASKED_BODY
         if large:
             self._ask_first()
-        elif b"expect" in self._headers:
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        else:
+            self._let_continue(self._headers)
 
     def on_body(self, body: bytes) -> None:
         if self._unread:
@@ -151,12 +169,17 @@ class Connection(asyncio.Protocol):
         if self._size > self._application.max_body:
             self._refuse_large()
             return
+        self._had_body = True
         self._body.append(body)
 
     def on_message_complete(self) -> None:
         if self._unread:
             return
+        self._in_message = False
         self.reading_since = None
+        if self._asking is not None:  # it is all here already: the answer itself tells who may not call
+            self._asking = None
+            self._transport.resume_reading()
         head = self._head()
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._waiting.append((head, body, self._parser.should_keep_alive()))
@@ -177,6 +200,8 @@ class Connection(asyncio.Protocol):
                     return
                 keep_alive = keep_alive and not self._closing
                 await self._write(reply, keep_alive, head.method == "HEAD")
+                if self.stalled_since is not None:
+                    await self._may_write.wait()
                 if not keep_alive:
                     self._transport.close()
                     return
@@ -185,6 +210,8 @@ class Connection(asyncio.Protocol):
             self.idle_since = self._loop.time()
         finally:
             self._task = None
+        if self._last is not None:
+            self._say_last(self._last)
 
     async def _write(self, reply: Reply, keep_alive: bool, head_only: bool) -> None:
         if reply.stream is not None and not head_only:
@@ -212,18 +239,27 @@ class Connection(asyncio.Protocol):
     def _ask_first(self) -> None:
         """Read nothing more until it is clear that the caller may call."""
         self._transport.pause_reading()
-        self._loop.create_task(self._admit(self._head())).add_done_callback(_nothing_raised)
+        self._asking = self._head()
+        self._loop.create_task(self._admit(self._asking)).add_done_callback(_nothing_raised)
 
     async def _admit(self, head: Head) -> None:
         refusal = await self._application.admit(head)
-        if self._transport.is_closing() or self._unread:
+        if self._asking is not head or self._transport.is_closing() or self._unread:
             return
+        self._asking = None
         if refusal is not None:
             self._reply_and_close(refusal)
             return
-        if b"expect" in head.headers:
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._let_continue(head.headers)
         self._transport.resume_reading()
+
+    def _let_continue(self, headers: dict[bytes, bytes]) -> None:
+        """Not between the replies to earlier requests: the client then sends its body when it has waited enough."""
+        if b"expect" in headers and self._task is None:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _refuse_long_head(self) -> None:
+        self._refuse(431, f"the head of a request takes {LONGEST_HEAD} bytes at the most")
 
     def _refuse_large(self) -> None:
         most = self._application.max_body
@@ -234,11 +270,20 @@ class Connection(asyncio.Protocol):
             self._reply_and_close(self._application.refuse_unread(status, message))
 
     def _reply_and_close(self, reply: Reply) -> None:
-        """What the client still sends is read and thrown away for a moment: closing at once would lose the reply."""
+        """After the replies to earlier requests; nothing that the client sends from now on is looked at."""
         self._unread = True
+        self._in_message = False
         self._body.clear()
-        self._transport.write(render_head(reply, self._shared.date(), len(reply.body), False) + reply.body)
         self._transport.resume_reading()
+        self._last = reply
+        if self._task is None:
+            self._say_last(reply)
+
+    def _say_last(self, reply: Reply) -> None:
+        """What the client still sends is read and thrown away for a moment: closing at once would lose the reply."""
+        if self._transport.is_closing():
+            return
+        self._transport.write(render_head(reply, self._shared.date(), len(reply.body), False) + reply.body)
         if self._transport.can_write_eof():
             self._transport.write_eof()
         self._loop.call_later(1, self._transport.abort)
@@ -249,9 +294,9 @@ class Connection(asyncio.Protocol):
         return self._task is not None
 
     def stop(self) -> None:
-        """No request after the one under way."""
+        """No request after the one under way, half of which may still be on the wire."""
         self._closing = True
-        if self._task is None:
+        if self._task is None and not self._in_message and self._last is None:
             self._transport.close()
 
     def abort(self) -> None:
@@ -263,34 +308,13 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._size = 0
         self._in_head = True
+        self._had_body = False
         self._head_size = 0
+        self._fruitless = 0
 
     def _head(self) -> Head:
         method = self._parser.get_method().decode("ascii")
         return Head(method, self._url, self._headers, self._client)
-
-
-def render_head(reply: Reply, date: bytes, length: int | None, keep_alive: bool) -> bytes:
-    """The head of a reply; `length` None: in chunks."""
-    lines = [
-        b"HTTP/1.1 %d %b\r\ndate: %b\r\nx-content-type-options: nosniff\r\ncontent-type: %b\r\n"
-        % (reply.status, _reason(reply.status), date, reply.content_type)
-    ]
-    lines += [b"%b: %b\r\n" % header for header in reply.headers]
-    if length is None:
-        lines.append(b"transfer-encoding: chunked\r\n")
-    elif reply.status not in (204, 304):
-        lines.append(b"content-length: %d\r\n" % length)
-    lines.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
-    return b"".join(lines)
-
-
-@cache
-def _reason(status: int) -> bytes:
-    try:
-        return HTTPStatus(status).phrase.encode()
-    except ValueError:
-        return b"-"
 
 
 def _nothing_raised(task: "asyncio.Task[None]") -> None:

@@ -57,7 +57,8 @@ class Listener:
             for connection in list(self._connections):
                 late = connection.reading_since is not None and connection.reading_since < slow
                 unused = connection.idle_since is not None and connection.idle_since < idle
-                if (late or unused) and not connection.is_busy():
+                stuck = connection.stalled_since is not None and connection.stalled_since < slow
+                if stuck or ((late or unused) and not connection.is_busy()):
                     connection.abort()
 
 
