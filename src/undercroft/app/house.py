@@ -145,7 +145,7 @@ def _one(tx: Transaction) -> None:
 def _read_token(body: bytes) -> TokenIn:
     try:
         wanted = _token_in.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise invalid("body", f"the body can't be read: {error}") from None
     if not 0 < len(wanted.name) <= 200 or "\x00" in wanted.name:
         raise invalid("name", "a token's name has 1 to 200 letters")

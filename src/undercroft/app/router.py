@@ -75,9 +75,12 @@ class Router:
 
 def _decode(segment: bytes) -> str:
     try:
-        return (unquote_to_bytes(segment) if b"%" in segment else segment).decode()
+        text = (unquote_to_bytes(segment) if b"%" in segment else segment).decode()
     except UnicodeDecodeError:
         raise invalid("path", "the path is not UTF-8, percent-encoded") from None
+    if "\x00" in text:
+        raise invalid("path", "the path may not hold the NUL character")  # nor can a PostgreSQL TEXT
+    return text
 
 
 class MethodNotAllowed(Refusal):

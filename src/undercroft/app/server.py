@@ -15,7 +15,7 @@ from undercroft.app.connection import Head
 from undercroft.app.measuring import Durations
 from undercroft.app.router import MethodNotAllowed, Router, Served
 from undercroft.base.clock import Clock
-from undercroft.base.refusals import Kind, Refusal
+from undercroft.base.refusals import Kind, Refusal, invalid
 from undercroft.machinery.identity.gate import Gate
 from undercroft.machinery.identity.model import Identity
 from undercroft.machinery.operations import Access, Operation, Reply, Request
@@ -67,6 +67,7 @@ class Server:
             name = f"{operation.method} {operation.path}"
             now = self._clock()
             identity = await self._identify(served, path, head, now)
+            _check_coding(head)
             request = Request(head.method, path, query_string, head.headers, body, identity, now)
             reply = await operation.run(request)
         except Refusal as refusal:
@@ -86,6 +87,7 @@ class Server:
             served, path = self._router.find(_routed(head.method), raw_path)
             family = served.family
             await self._identify(served, path, head, self._clock())
+            _check_coding(head)
         except Refusal as refusal:
             return self._render(refusal, family)
         return None
@@ -162,6 +164,13 @@ class Server:
             )
         elif self._debugging:
             log.debug("request", operation=name, status=status, seconds=round(seconds, 4))
+
+
+def _check_coding(head: Head) -> None:
+    """Bodies come as they are: who decompresses for strangers decompresses bombs."""
+    coding = head.headers.get(b"content-encoding")
+    if coding is not None and coding.lower() != b"identity":
+        raise invalid("body", "Content-Encoding is not taken: send the body as it is")
 
 
 def _routed(method: str) -> str:

@@ -64,9 +64,11 @@ class Request:
             )
         except (ValueError, UnicodeDecodeError) as error:
             raise invalid("query", f"the query string can't be read: {error}") from None
+        if any("\x00" in value for _, value in pairs):
+            raise invalid("query", "a query parameter may not hold the NUL character")
         try:
             return msgspec.convert(dict(pairs), kind, strict=False)
-        except msgspec.ValidationError as error:
+        except ValueError as error:  # msgspec's own, and Python's about numbers of thousands of digits
             known = ", ".join(field.encode_name for field in msgspec.structs.fields(kind))
             raise invalid("query", f"{error}; parameters here are: {known}") from None
 

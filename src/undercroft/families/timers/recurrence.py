@@ -27,12 +27,11 @@ def next_occurrence(cron: str, timezone: str | None, after: int) -> int:
     Raises Refusal(INVALID, "cron") when there is none within fifty years.
     """
     zone = _zone(timezone)
-    start = datetime.fromtimestamp(after // 1_000, UTC).astimezone(zone)
-    occurrences = CronSim(cron, start)
     try:
+        occurrences = CronSim(cron, datetime.fromtimestamp(after // 1_000, UTC).astimezone(zone))
         while (moment := int(next(occurrences).timestamp()) * 1_000) <= after:
             pass
-    except StopIteration:
+    except (StopIteration, OverflowError):  # none in fifty years, or beyond the year 9999
         raise invalid("cron", f"the cron expression {cron!r} names no moment that ever comes") from None
     return moment
 
@@ -42,4 +41,6 @@ def _zone(name: str | None) -> ZoneInfo:
     try:
         return ZoneInfo(name or "UTC")
     except (KeyError, ValueError, OSError):
-        raise invalid("cron", f"the timezone {name!r} is not one of the IANA names, like Europe/Berlin") from None
+        raise invalid(
+            "cron", f"the timezone {(name or '')[:100]!r} is not one of the IANA names, like Europe/Berlin"
+        ) from None

@@ -25,9 +25,11 @@ _STATES: dict[str, tuple[int, ...]] = {
 def select(
     queue: int, state: str | None, after: int | None, before: int | None, target: int | None = None
 ) -> Selection:
-    """Raises Refusal(INVALID, "query") for a state that there is not."""
+    """Raises Refusal(INVALID, "query") for a state that there is not, or moments that there are not."""
     if state is not None and state not in _STATES:
         raise invalid("query", f"there is no state {state!r}; states are: {', '.join(PUBLIC_STATES)}, pending")
+    if not all(moment is None or 0 <= moment <= END_OF_TIME for moment in (after, before)):
+        raise invalid("query", "after and before are in milliseconds since 1970, up to the year 9999")
     retrying = {"scheduled": False, "retrying": True}.get(state or "")
     return Selection(queue, _STATES.get(state or "", tuple(State)), after, before, target, retrying)
 

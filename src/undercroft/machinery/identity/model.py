@@ -69,4 +69,6 @@ def check_scopes(scopes: tuple[str, ...] | None, families: tuple[str, ...]) -> N
         family = scope.partition(":")[0]
         if len(scope) > 200 or not _SCOPE.fullmatch(scope) or family not in families:
             known = ", ".join(families)
-            raise invalid("scope", f"the scope {scope!r} is not FAMILY or FAMILY:NAMESPACE; families are: {known}")
+            raise invalid(
+                "scope", f"the scope {scope[:200]!r} is not FAMILY or FAMILY:NAMESPACE; families are: {known}"
+            )

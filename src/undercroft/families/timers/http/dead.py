@@ -48,6 +48,8 @@ class Dead:
         wanted = decode(_replay, request.body)
         if wanted.ids is None and wanted.died_from is None and wanted.died_to is None:
             raise invalid("selection", 'say which: {"ids": […]}, or {"from": ms, "to": ms} for when they died')
+        if wanted.route is not None and "\x00" in wanted.route:
+            raise invalid("route", "route may not hold the NUL character")
         found = await self._database.read(
             dead.find_dead,
             request.path["db"],

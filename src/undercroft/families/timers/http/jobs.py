@@ -81,7 +81,7 @@ class Jobs:
         where, id = place(request), request.path["id"]
         job = decode(_job, request.body)
         if job.id is not None and job.id != id:
-            raise invalid("id_differs", f"the body is about {job.id!r}, the path about {id!r}")
+            raise invalid("id_differs", f"the path is about {id!r}, the body about another job")
         late = query.late is not None
         await self._database.write(actions.update_job, where, id, job, request.now, late=late)
         return _OK

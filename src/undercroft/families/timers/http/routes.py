@@ -43,7 +43,7 @@ class Routes:
         id = request.path["id"]
         route = decode(_route, request.body)
         if route.id is not None and route.id != id:
-            raise invalid("id_differs", f"the body is about {route.id!r}, the path about {id!r}")
+            raise invalid("id_differs", f"the path is about {id!r}, the body about another route")
         named = msgspec.structs.replace(route, id=id)
         secret = await self._database.write(
             routes.update_route, _db(request), id, named, self._default_scheme, request.now
