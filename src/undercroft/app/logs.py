@@ -5,7 +5,6 @@ import sys
 
 import structlog
 
-
 # Local variables hold bodies, headers and secrets: tracebacks go without them.
 _exceptions = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 
@@ -15,7 +14,6 @@ def configure(log_format: str, level: str) -> None:
     as_text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     number = logging.getLevelNamesMapping()[level.upper()]
     logging.basicConfig(level=number, format="%(message)s", stream=sys.stderr, force=True)
-    logging.getLogger("uvicorn").setLevel(max(number, logging.WARNING))
     shared: list[structlog.types.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from undercroft.app.connection import Head
-from undercroft.app.measuring import Durations
 from undercroft.app.router import MethodNotAllowed, Router, Served
 from undercroft.base.clock import Clock
 from undercroft.base.refusals import Kind, Refusal, invalid
+from undercroft.machinery.figures import Histogram
 from undercroft.machinery.identity.gate import Gate
 from undercroft.machinery.identity.model import Identity
 from undercroft.machinery.operations import Access, Operation, Reply, Request
@@ -23,6 +23,13 @@ from undercroft.machinery.operations import Access, Operation, Reply, Request
 log = structlog.get_logger()
 
 Refuse = Callable[[Refusal], Reply]
+
+_DURATION = Histogram(
+    "undercroft_request_seconds",
+    "Requests, by operation and class of status",
+    ("operation", "status"),
+    (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0),
+)
 
 ANONYMOUS = Identity("anonymous", (), "anonymous", ())
 # Requests slower than this (s) are logged even when they go well.
@@ -52,7 +59,6 @@ class Server:
         self._anonymous = frozenset(anonymous)
         self._run = secrets.token_hex(5)
         self._count = itertools.count(1)
-        self._durations = Durations()
         self._debugging = logging.getLogger().isEnabledFor(logging.DEBUG)
 
     async def answer(self, head: Head, body: bytes) -> Reply:
@@ -157,7 +163,7 @@ class Server:
         return f"{self._run}-{next(self._count):x}".encode()
 
     def _note(self, name: str, status: int, seconds: float, request_id: bytes) -> None:
-        self._durations.note(name, status, seconds)
+        _DURATION.note((name, f"{status // 100}xx"), seconds)
         if status >= 500 or seconds > SLOW:
             log.warning(
                 "request", operation=name, status=status, seconds=round(seconds, 3), request_id=request_id.decode()

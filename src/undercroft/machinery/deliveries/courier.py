@@ -17,13 +17,12 @@ from undercroft.base.clock import SECOND, Clock
 from undercroft.base.ids import base32
 from undercroft.base.refusals import Refusal
 from undercroft.database import Database
-from undercroft.machinery.deliveries import actions, claims
+from undercroft.machinery.deliveries import actions, claims, metrics
 from undercroft.machinery.deliveries.actions import LONGEST_TIMEOUT
 from undercroft.machinery.deliveries.claims import Due, Share
 from undercroft.machinery.deliveries.hooks import Hooks
 from undercroft.machinery.deliveries.horizon import Horizon
 from undercroft.machinery.deliveries.lanes import Lanes
-from undercroft.machinery.deliveries.metrics import Metrics
 from undercroft.machinery.deliveries.model import Delivery, Outcome, Queue, State, Target
 from undercroft.machinery.deliveries.store import DUE
 
@@ -71,7 +70,6 @@ class Courier:
         self.share = Share()
         self.horizon = Horizon()
         self.lanes = Lanes()
-        self.metrics = Metrics()
         self.seen_until = 0
         """Up to this moment everything of the node's share has been read into the horizon."""
         self._woken = asyncio.Event()
@@ -225,7 +223,7 @@ class Courier:
         if outcome is None:
             await self._database.write(claims.put_back, [delivery], State.SCHEDULED, started_at, None)
             return
-        self.metrics.sent(queue.family, outcome, started_at - parcel.due_at)
+        metrics.note_sent(queue.family, outcome, started_at - parcel.due_at)
         self._tried.append((parcel, outcome))
         self._to_settle.set()
 
@@ -251,7 +249,7 @@ class Courier:
             self._hooks,
         )
         del self._tried[: len(tried)]
-        self.metrics.settled(settled)
+        metrics.note_settled(settled)
         self._woken.set()
 
     # Sleeping

@@ -38,6 +38,7 @@ class Connection(asyncio.Protocol):
         self.used = 0
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[Answer] | None = None
+        self._parser = httptools.HttpResponseParser(self)
         self._start()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -113,7 +114,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         if 100 <= self._status < 200 and self._status != 101:
-            self._start_parser()  # an interim answer; the real one follows
+            self._start_answer()  # an interim one; the real one follows
             return
         if self._status == 101 or not self._parser.should_keep_alive():
             self._finish()
@@ -125,10 +126,9 @@ class Connection(asyncio.Protocol):
 
     def _start(self) -> None:
         self._untouched = True
-        self._start_parser()
+        self._start_answer()
 
-    def _start_parser(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
+    def _start_answer(self) -> None:
         self._status = 0
         self._body = b""
         self._read = 0
