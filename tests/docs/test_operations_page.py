@@ -120,7 +120,7 @@ def test_the_labels_are_those_of_the_code() -> None:
     source = "".join(path.read_text() for path in (PROJECT / "src").rglob("*.py"))
     for name, kind, _ in table_under(PAGE, "Health and metrics"):
         labels = re.findall(r"`(\w+)`", kind)
-        declared = re.search(rf'"{name.strip("`")}",.*?\[([^\]]*)\]', source, re.S)
+        declared = re.search(rf'"{name.strip("`")}",\s*"[^"]*",\s*[\[(]([^\])]*)', source)
         assert declared is not None, f"{name} is not declared"
         assert re.findall(r'"(\w+)"', declared[1]) == labels
 
