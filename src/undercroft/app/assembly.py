@@ -2,15 +2,18 @@
 
 from typing import NamedTuple
 
-from undercroft.app.house import House
+from undercroft.app.dashboard import Example, Guide, dashboard
+from undercroft.app.house import STATUS, House
 from undercroft.app.house import refuse as refuse_in_house
-from undercroft.app.openapi import Describing
+from undercroft.app.openapi import Describing, describe
 from undercroft.app.router import Served
 from undercroft.app.server import Server
 from undercroft.app.settings import Settings
 from undercroft.base.clock import SECOND, Clock
 from undercroft.database import Database, Migration, migrations_in
 from undercroft.families import timers
+from undercroft.families.timers import guide as timers_guide
+from undercroft.families.timers.refusing import CODES as TIMERS_CODES
 from undercroft.machinery.deliveries.courier import Courier
 from undercroft.machinery.deliveries.upkeep import Upkeep
 from undercroft.machinery.deliveries.webhook import WebhookTransport
@@ -47,25 +50,42 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
         keep_delivered=int(settings.keep_delivered * SECOND),
         keep_dead=int(settings.keep_dead * SECOND),
     )
-    server = _server(settings, database, gate, clock, families)
+    server = _server(settings, database, gate, clock, families, node)
     loops = [*_upkeep_loops(upkeep, database), Loop("tokens", gate.write_down_use, 30)]
     return Parts(server, courier, transport, upkeep, loops + [loop for family in families for loop in family.loops])
 
 
-def _server(settings: Settings, database: Database, gate: Gate, clock: Clock, families: list[Family]) -> Server:
+def _server(
+    settings: Settings, database: Database, gate: Gate, clock: Clock, families: list[Family], node: str
+) -> Server:
     house = House(database, FAMILIES)
     served = [Served(operation, "") for operation in house.operations()]
     served += [Served(operation, family.name) for family in families for operation in family.operations]
     served += [Served(operation, "") for operation in Describing(served).operations()]
+    pages = dashboard(database, gate, families, _guides(), lambda: describe(served), STATUS, node)
+    worded = [*families, pages]
     return Server(
-        served,
-        {"": refuse_in_house, **{family.name: family.refuse for family in families}},
-        {prefix: family.name for family in families for prefix in family.prefixes},
+        served + [Served(operation, pages.name) for operation in pages.operations],
+        {"": refuse_in_house, **{family.name: family.refuse for family in worded}},
+        {prefix: family.name for family in worded for prefix in family.prefixes},
         gate,
         clock,
         settings.max_body,
         settings.anonymous,
     )
+
+
+def _guides() -> dict[str, Guide]:
+    """What the docs say about each family beside its operations."""
+    return {
+        timers.FAMILY: Guide(
+            timers_guide.ABOUT,
+            lambda now: {name: Example(*example) for name, example in timers_guide.examples(now).items()},
+            timers_guide.FIELDS,
+            list(TIMERS_CODES.values()),
+        ),
+        "undercroft": Guide("The house itself: its health, and tokens for those who come in."),
+    }
 
 
 def _upkeep_loops(upkeep: Upkeep, database: Database) -> list[Loop]:

@@ -92,7 +92,7 @@ class House:
         return [
             Operation("GET", "/health", self.health, "Whether the server can do its work", Access.PUBLIC,
                       gives={200: Health, 503: Health}),
-            Operation("GET", "/metrics", self.metrics, "Figures for Prometheus", signed_in,
+            Operation("GET", "/metrics", self.metrics, "Figures for Prometheus", Access.PAGE,
                       gives={200: None, **PROBLEMS}, also_anonymous="metrics"),
             Operation("GET", "/undercroft/me", self.me, "Who the token makes you", signed_in,
                       gives={200: Me, **PROBLEMS}),

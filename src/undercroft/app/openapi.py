@@ -23,7 +23,7 @@ class Describing:
 
     def operations(self) -> list[Operation]:
         return [
-            Operation("GET", "/openapi.json", self.openapi, "This description", Access.SIGNED_IN,
+            Operation("GET", "/openapi.json", self.openapi, "This description", Access.PAGE,
                       gives={200: dict[str, Any], **PROBLEMS}, also_anonymous="docs"),
         ]  # fmt: skip
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from undercroft.app.connection import Head
+from undercroft.app.dashboard import session
 from undercroft.app.router import MethodNotAllowed, Router, Served
 from undercroft.base.clock import Clock
 from undercroft.base.refusals import Kind, Refusal, invalid
@@ -94,6 +95,8 @@ class Server:
             family = served.family
             await self._identify(served, path, head, self._clock())
             _check_coding(head)
+            if served.operation.access in (Access.PUBLIC, Access.PAGE):
+                raise Refusal(Kind.TOO_LARGE, "too_large", "pages take small forms only")
         except Refusal as refusal:
             return self._render(refusal, family)
         return None
@@ -113,11 +116,13 @@ class Server:
         if operation.access is Access.PUBLIC:
             return _NOBODY
         authorization = head.headers.get(b"authorization")
-        if authorization is None:
+        text = None if authorization is None else authorization.decode("latin-1")
+        if text is None and operation.access is Access.PAGE:
+            text = session.token_of(head.headers, head.method)
+        if text is None:
             if self._is_open(operation, head):
                 return ANONYMOUS
             raise Refusal(Kind.UNAUTHORIZED, "unauthorized", "You must provide the Authorization header")
-        text = authorization.decode("latin-1")
         identity = self._gate.remembered(text, now) or await self._gate.identify(text, now)
         namespace = path.get(operation.namespace) if operation.namespace else None
         if operation.access is Access.SCOPED and not identity.covers(served.family, namespace):

@@ -18,6 +18,8 @@ class Access(Enum):
 
     PUBLIC = "public"
     SIGNED_IN = "signed in"
+    PAGE = "page"
+    """As SIGNED_IN, and a browser's session counts too; for a change only where a page of ours asked for it."""
     SCOPED = "scoped"
     """A token whose scopes cover the family, and its namespace where the path has one."""
     ADMIN = "admin"

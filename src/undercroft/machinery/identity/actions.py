@@ -54,6 +54,13 @@ def start_session(tx: Transaction, owner: Identity, now: int) -> tuple[Token, st
     return _new_token(tx, owner.email, "browser", owner.scopes, expires_at, "session", now)
 
 
+def end_session(tx: Transaction, secret: str) -> None:
+    """The session with this token ends at once on this node; no other kind of token does."""
+    id = store.delete_session(tx, digest(secret))
+    if id is not None:
+        tx.tell(TOKENS, [id])
+
+
 def revoke_token(tx: Transaction, owner: Identity, id: str) -> None:
     """It stops working at once on this node, within seconds on others."""
     if not store.delete_token(tx, id, owner.email):

@@ -60,6 +60,12 @@ def delete_token(tx: Transaction, id: str, email: str) -> bool:
     return bool(tx.run("DELETE FROM tokens WHERE id = :id AND email = :email", id=id, email=email))
 
 
+def delete_session(tx: Transaction, digest: str) -> str | None:
+    """The id of the session that had this token; None where there was none."""
+    row = tx.one("DELETE FROM tokens WHERE digest = :digest AND kind = 'session' RETURNING id", digest=digest)
+    return row[0] if row else None
+
+
 def delete_others_of_kind(tx: Transaction, kind: str, digest: str) -> None:
     tx.run("DELETE FROM tokens WHERE kind = :kind AND digest <> :digest", kind=kind, digest=digest)
 
