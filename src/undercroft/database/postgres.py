@@ -98,10 +98,11 @@ class PostgresDatabase:
         return database
 
     async def write(self, action: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        call = Call(action, args, kwargs)
-        return await self._run(call)  # type: ignore[no-any-return]
+        self._refuse_when_closing()
+        return await self._run(Call(action, args, kwargs))  # type: ignore[no-any-return]
 
     async def batch(self, action: BatchAction[Item, R], item: Item) -> R:
+        self._refuse_when_closing()
         call = Call(action, (item,), {}, batched=True)
         call.future = self._loop.create_future()
         self._waiting.setdefault(action, []).append(call)
@@ -113,6 +114,7 @@ class PostgresDatabase:
         return await call.future  # type: ignore[no-any-return]
 
     async def read(self, query: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        self._refuse_when_closing()
         return await self._run(Call(query, args, kwargs))  # type: ignore[no-any-return]
 
     def listen(self, topic: str, listener: Listener) -> None:
@@ -148,9 +150,11 @@ class PostgresDatabase:
         for call in calls:
             call.resolve()
 
-    async def _run(self, call: Call) -> Any:
+    def _refuse_when_closing(self) -> None:
         if self._closing:
             raise unavailable("the server is shutting down")
+
+    async def _run(self, call: Call) -> Any:
         result, told = await self._loop.run_in_executor(self._threads, self._transact, call)
         self._listeners.announce(told)
         return result
@@ -178,7 +182,12 @@ def _as_refusal(error: Exception) -> Refusal:
     match error:
         case errors.DiskFull():
             return unavailable("PostgreSQL has no space left; nothing was changed, make room and try again")
-        case errors.LockNotAvailable() | errors.QueryCanceled():
+        case (
+            errors.LockNotAvailable()
+            | errors.QueryCanceled()
+            | errors.DeadlockDetected()
+            | errors.SerializationFailure()
+        ):
             return unavailable("PostgreSQL is busy with this row or table; nothing was changed, try again")
         case _:
             return unavailable("PostgreSQL is not reachable; check that it runs and that --database is right")

@@ -105,7 +105,11 @@ class SqliteDatabase:
         ]
         for thread in database._threads:
             thread.start()
-        await database.write(migrate, migrations, clock())
+        try:
+            await database.write(migrate, migrations, clock())
+        except BaseException:
+            await database.close()
+            raise
         return database
 
     _writer: apsw.Connection
@@ -118,6 +122,8 @@ class SqliteDatabase:
         return await self._enqueue(Call(action, (item,), {}, batched=True))  # type: ignore[no-any-return]
 
     async def read(self, query: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        self._refuse_when_closing()
+
         def run() -> R:
             with translated_errors(self._path):
                 return query(SqliteTransaction(self._own_reader()), *args, **kwargs)
@@ -141,9 +147,12 @@ class SqliteDatabase:
         self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._writer.close()
 
-    def _enqueue(self, call: Call) -> "asyncio.Future[Any]":
+    def _refuse_when_closing(self) -> None:
         if self._closing:
             raise unavailable("the server is shutting down")
+
+    def _enqueue(self, call: Call) -> "asyncio.Future[Any]":
+        self._refuse_when_closing()
         call.future = self._loop.create_future()
         self._calls.put(call)
         return call.future
