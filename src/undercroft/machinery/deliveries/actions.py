@@ -10,7 +10,7 @@ from undercroft.database import Transaction
 from undercroft.machinery.deliveries import claims, targets
 from undercroft.machinery.deliveries.hooks import Hooks, Settled
 from undercroft.machinery.deliveries.model import Delivery, Kind, Outcome, Queue, State, Target
-from undercroft.machinery.deliveries.policy import DEFAULT_RETRIES, judge, lease
+from undercroft.machinery.deliveries.policy import DEFAULT_RETRIES, judge
 
 LONGEST_TIMEOUT = 120.0
 
@@ -33,10 +33,10 @@ _options = msgspec.json.Decoder(Options)
 
 
 def claim_due(
-    tx: Transaction, ids: list[int], node: str, timeout: float, now: int, hooks: Mapping[str, Hooks]
+    tx: Transaction, ids: list[int], node: str, lease_until: int, now: int, hooks: Mapping[str, Hooks]
 ) -> Claimed:
     """Claim those that are still due; hold those that are paused, bury those without a target, run the ticks."""
-    taken = claims.claim(tx, ids, node, now, now + lease(timeout))
+    taken = claims.claim(tx, ids, node, now, lease_until)
     their_targets = targets.targets_by_id(tx, {delivery.target for delivery in taken})
     their_queues = targets.queues_by_id(tx, {delivery.queue for delivery in taken})
     to_send: list[Delivery] = []

@@ -43,13 +43,18 @@ def falling_due(tx: Transaction, after: tuple[int, int], until: int, share: Shar
 
 
 def claim(tx: Transaction, ids: list[int], node: str, now: int, lease_until: int) -> list[Delivery]:
-    """Take those of these that are still scheduled and due; `due_at` is then the end of the lease."""
+    """Take those of these that are still scheduled and due; `due_at` is then the end of the lease.
+
+    `lease_until` is this claim's alone: where the answer to a commit is lost and the claim runs once more, it finds
+    by that what it took the first time.
+    """
     rows = tx.each(
         f"""
         UPDATE deliveries SET state = 2, claims = claims + 1, claimed_by = :node, due_at = :lease_until
         WHERE id IN (SELECT id FROM deliveries
                      WHERE id IN (SELECT id FROM {{rows}})
-                       AND +state = 1 AND due_at <= :now {{skip_locked}})
+                       AND (+state = 1 AND due_at <= :now
+                            OR +state = 2 AND claimed_by = :node AND due_at = :lease_until) {{skip_locked}})
         RETURNING {COLUMNS}
         """,
         "id BIGINT",
@@ -176,8 +181,36 @@ def file_precisely(tx: Transaction, now: int, limit: int) -> int:
 
 
 def reclaim_expired(tx: Transaction, node: str, now: int, limit: int) -> int:
-    """Rows of other nodes whose lease is over are due again. A node's own are in its hands, however long it takes."""
+    """Rows of other nodes whose lease is over are due again. Of a node's own, it alone knows which are in its hands."""
     return _give_back(tx, "claimed_by <> :node AND due_at <= :now", node, now, limit)
+
+
+def expired_of(tx: Transaction, node: str, now: int, limit: int) -> list[int]:
+    """The ids of this node's rows whose lease is over."""
+    rows = tx.all(
+        "SELECT id FROM deliveries WHERE state = 2 AND due_at <= :now AND claimed_by = :node LIMIT :limit",
+        node=node,
+        now=now,
+        limit=limit,
+    )
+    return [id for (id,) in rows]
+
+
+def reclaim_lost(tx: Transaction, ids: list[int], node: str, now: int) -> int:
+    """Those of these whose lease is over are due again; how many. What the node could not even give back."""
+    rows = tx.each(
+        """
+        UPDATE deliveries SET state = 1, due_at = :now FROM {rows}
+        WHERE deliveries.id = r.id AND +deliveries.state = 2 AND claimed_by = :node AND deliveries.due_at <= :now
+        RETURNING deliveries.due_at, deliveries.id, deliveries.target
+        """,
+        "id BIGINT",
+        [(id,) for id in ids],
+        node=node,
+        now=now,
+    )
+    tx.tell(DUE, rows)
+    return len(rows)
 
 
 def reclaim_of(tx: Transaction, node: str, now: int, limit: int) -> int:

@@ -24,6 +24,7 @@ from undercroft.machinery.deliveries.hooks import Hooks
 from undercroft.machinery.deliveries.horizon import Horizon
 from undercroft.machinery.deliveries.lanes import Lanes
 from undercroft.machinery.deliveries.model import Delivery, Outcome, Queue, State, Target
+from undercroft.machinery.deliveries.policy import lease
 from undercroft.machinery.deliveries.store import DUE
 
 log = structlog.get_logger()
@@ -48,7 +49,8 @@ class Parcel(NamedTuple):
     delivery: Delivery
     target: Target
     queue: Queue
-    due_at: int
+    hint: Due
+    """What led to it. Its target is the lane that made room, also where the row was given to another meanwhile."""
 
 
 class Courier:
@@ -78,6 +80,9 @@ class Courier:
         self._tasks: set[asyncio.Task[None]] = set()
         self._tried: list[tuple[Parcel, Outcome]] = []
         self._to_settle = asyncio.Event()
+        self.in_hands: set[int] = set()
+        """Claimed, and neither settled nor given back: no matter how long that takes, they are not lost."""
+        self._lease_until = 0
         self._stopping = False
         database.listen(DUE, self.expect)
 
@@ -114,7 +119,7 @@ class Courier:
         overflow = self.lanes.add(self.horizon.pop_due(now, MOST_PER_CLAIM))
         if overflow:
             await self._database.write(claims.hold, overflow, "its route has more than enough waiting")
-        if len(self._tried) > MOST_UNSETTLED:
+        if self._stopping or len(self._tried) > MOST_UNSETTLED:
             return False
         taken = self.lanes.take(now, MOST_PER_CLAIM)
         if taken:
@@ -142,7 +147,10 @@ class Courier:
         """Claim no more, give calls under way `grace` seconds, give back what was not sent."""
         self._stopping = True
         self._woken.set()
-        await self._give_back_unsent()
+        unsent = [parcel.delivery for parcels in self._parcels.values() for parcel in parcels]
+        for parcels in self._parcels.values():
+            parcels.clear()
+        await self._give_back(unsent)
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=grace)
             for task in late:
@@ -154,19 +162,25 @@ class Courier:
     # Claiming
 
     async def _claim(self, taken: list[Due], now: int) -> None:
-        ids = [entry[1] for entry in taken]
+        hints = {entry[1]: entry for entry in taken}
+        self._lease_until = max(now + lease(LONGEST_TIMEOUT), self._lease_until + 1)
         try:
-            claimed = await self._database.write(actions.claim_due, ids, self.node, LONGEST_TIMEOUT, now, self._hooks)
+            claimed = await self._database.write(
+                actions.claim_due, list(hints), self.node, self._lease_until, now, self._hooks
+            )
         except BaseException:
             self._forget(taken, set())
             self.horizon.add(taken)
             raise
+        self.in_hands.update(delivery.id for delivery in claimed.deliveries)
+        if self._stopping:  # it was asked to while the claim was under way
+            await self._give_back(claimed.deliveries)
+            return
         self._forget(taken, {delivery.id for delivery in claimed.deliveries})
-        due_at = {entry[1]: entry[0] for entry in taken}
         for delivery in claimed.deliveries:
             target = claimed.targets[delivery.target]
             self.lanes.lane(target.id).learn(target, self.share.nodes)
-            parcel = Parcel(delivery, target, claimed.queues[delivery.queue], due_at[delivery.id])
+            parcel = Parcel(delivery, target, claimed.queues[delivery.queue], hints[delivery.id])
             self._parcels.setdefault(target.id, deque()).append(parcel)
         for target_id in {delivery.target for delivery in claimed.deliveries}:
             self._start_senders(target_id)
@@ -218,12 +232,12 @@ class Courier:
             log.exception("send_failed", delivery=delivery.id)
             outcome = Outcome(started_at, 0, error=f"could not be sent: {type(error).__name__}")
         finally:
-            self.lanes.done(target.id)
+            self.lanes.done(parcel.hint[2])
             self._woken.set()
         if outcome is None:
-            await self._database.write(claims.put_back, [delivery], State.SCHEDULED, started_at, None)
+            await self._give_back([delivery])
             return
-        metrics.note_sent(queue.family, outcome, started_at - parcel.due_at)
+        metrics.note_sent(queue.family, outcome, started_at - parcel.hint[0])
         self._tried.append((parcel, outcome))
         self._to_settle.set()
 
@@ -231,12 +245,15 @@ class Courier:
         """Stable over retries and replays, another after each change of content: what receivers dedupe by."""
         return f"msg_{self._mark}_{base32(delivery.id)}_{delivery.revision}"
 
-    async def _give_back_unsent(self) -> None:
-        unsent = [parcel.delivery for parcels in self._parcels.values() for parcel in parcels]
-        for parcels in self._parcels.values():
-            parcels.clear()
-        if unsent:
+    async def _give_back(self, unsent: list[Delivery]) -> None:
+        """Schedule them again, at once. Where that can't be written, they are due again when their lease is over."""
+        if not unsent:
+            return
+        self.in_hands.difference_update(delivery.id for delivery in unsent)
+        try:
             await self._database.write(claims.put_back, unsent, State.SCHEDULED, self._clock(), None)
+        except Refusal as refusal:
+            log.warning("give_back_failed", reason=refusal.message, deliveries=len(unsent))
 
     # Settling
 
@@ -249,6 +266,7 @@ class Courier:
             self._hooks,
         )
         del self._tried[: len(tried)]
+        self.in_hands.difference_update(parcel.delivery.id for parcel, _ in tried)
         metrics.note_settled(settled)
         self._woken.set()
 

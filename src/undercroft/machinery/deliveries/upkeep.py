@@ -60,8 +60,13 @@ class Upkeep:
         return await self._database.write(claims.file_precisely, now, 1_000) == 1_000
 
     async def reclaim_expired(self, now: int) -> bool:
-        """Take back what other couriers claimed and never settled: their lease is over, or they are gone."""
-        taken = [await self._database.write(claims.reclaim_expired, self._courier.node, now, PAGE)]
+        """Take back what couriers claimed and never settled: their lease is over, or they are gone."""
+        courier = self._courier
+        expired = await self._database.read(claims.expired_of, courier.node, now, PAGE)
+        lost = [id for id in expired if id not in courier.in_hands]
+        if lost:
+            await self._database.write(claims.reclaim_lost, lost, courier.node, now)
+        taken = [await self._database.write(claims.reclaim_expired, courier.node, now, PAGE)]
         taken += [await self._database.write(claims.reclaim_of, node, now, PAGE) for node in self._gone]
         return PAGE in taken
 
