@@ -48,7 +48,7 @@ class Bench:
     @property
     def seconds(self) -> float:
         """How long a rate is measured."""
-        return 2.0 if self.quick else 4.0
+        return 2.0 if self.quick else 3.0
 
     def say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)

@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from benchmarks import needs
 from benchmarks.arrivals import Arrivals
@@ -49,20 +49,28 @@ class Peer:
         return self._rate("bulk", seconds, clients)
 
     def fire(self, plan: Plan, arrivals: Arrivals) -> Firing:
-        arrivals.forget()
+        """Tried again with twice the lead when a loud machine made it miss the first due moment."""
         lead = 3.0 + plan.count * self.intake
+        return self._fire(plan, arrivals, lead) or self._fire(plan, arrivals, 2 * lead) or self._too_late(lead)
+
+    def _fire(self, plan: Plan, arrivals: Arrivals, lead: float) -> Firing | None:
+        arrivals.forget()
         numbers = ["--count", plan.count, "--spacing", plan.spacing, "--lead", int(lead * 1000)]
         running = self._start("fire", ["--url", arrivals.url(), *map(str, numbers)])
         try:
             due = self._answer(running)
             if due["spare"] < 0:
-                raise Unable(f"it took its jobs in {-due['spare']:.0f} ms too late for a lead of {lead:g} s")
+                arrivals.all_of(plan)  # or they would come in the middle of the next try
+                return None
             roots = [running.pid, *self.service.pids]
             cpu = cpu_seconds(roots)
             arrivals.all_of(plan)
             return Firing(plan, due["due"], arrivals.list(), cpu_seconds(roots) - cpu)
         finally:
             self._end(running)
+
+    def _too_late(self, lead: float) -> NoReturn:
+        raise Unable(f"{self.name} did not take in its jobs within {2 * lead:g} s")
 
     def _rate(self, work: str, seconds: float, clients: int) -> Rate:
         service = cpu_seconds(self.service.pids)
