@@ -6,6 +6,7 @@ anything else       due again after the schedule's next pause, with jitter; 429 
 schedule used up    dead
 """
 
+import math
 import random
 from typing import NamedTuple
 
@@ -47,7 +48,7 @@ def describe(outcome: Outcome) -> str:
 
 
 def _pause(outcome: Outcome, seconds: float) -> int:
-    pause = int(seconds * SECOND * (1 + random.uniform(0, JITTER)))
+    pause = math.ceil(seconds * SECOND * (1 + random.uniform(0, JITTER)))
     if outcome.status in (429, 503) and outcome.retry_after is not None:
         pause = max(pause, min(outcome.retry_after * SECOND, LONGEST_RETRY_AFTER))
     return pause
