@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import fcntl
+import gc
 import os
 import resource
 import signal
@@ -73,6 +74,7 @@ async def _run(
     firing = asyncio.create_task(parts.courier.run(), name="courier")
     settling = asyncio.create_task(parts.courier.settle_all(), name="settling")
     tidying = asyncio.create_task(parts.transport.keep_tidy(), name="connections")
+    _spare_the_collector()
     await listener.start(sockets)
     _tell_ready(sockets, on_ready)
     stopped = asyncio.create_task(stop.wait())
@@ -143,6 +145,13 @@ def _alone_in(data_dir: Path) -> Generator[None, None, None]:
 def _allow_many_connections() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _spare_the_collector() -> None:
+    """What stands now stands for ever, and what a burst of deliveries makes is not garbage: look less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _stop_signal() -> asyncio.Event:
