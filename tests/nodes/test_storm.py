@@ -1,0 +1,57 @@
+"""2,000 jobs while servers and databases are killed under them: every promise that was given is kept."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.nodes.storm import Storm
+from tests.services.croft import Croft
+from tests.services.postgres import Postgres
+from tests.services.receiver import Receiver
+
+StartCroft = Callable[..., Croft]
+# Until a node counts as gone, and its claims are taken over (s): 10 without a beat, and a round of either loop.
+TAKEN_OVER = 20
+
+
+def test_a_server_that_is_killed_five_times(start_croft: StartCroft, database_url: str, receiver: Receiver) -> None:
+    croft = start_croft(database=database_url)
+    storm = Storm([croft], receiver)
+
+    with storm.raging():
+        for share in (0.1, 0.25, 0.4, 0.6, 0.8):
+            storm.wait_for_acknowledged(share)
+            croft.kill()
+            croft.start()
+
+    storm.check(seconds=30)
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_a_database_that_is_restarted_under_the_server(
+    start_croft: StartCroft, postgres: Postgres, postgres_url: str, receiver: Receiver, end: str
+) -> None:
+    croft = start_croft(database=postgres_url)
+    pid = croft.pid
+    storm = Storm([croft], receiver)
+
+    with storm.raging():
+        for share in (0.2, 0.5, 0.8):
+            storm.wait_for_acknowledged(share)
+            getattr(postgres, end)()
+            postgres.start()
+
+    storm.check(seconds=30)
+    assert croft.running and croft.pid == pid
+
+
+def test_three_nodes_of_which_two_are_killed(start_croft: StartCroft, postgres_url: str, receiver: Receiver) -> None:
+    nodes = [start_croft(database=postgres_url) for _ in range(3)]
+    storm = Storm(nodes, receiver)
+
+    with storm.raging():
+        for node, share in zip(nodes, (0.3, 0.6), strict=False):
+            storm.wait_for_acknowledged(share)
+            node.kill()
+
+    storm.check(seconds=TAKEN_OVER + 10)
