@@ -54,7 +54,9 @@ def alike(expected: Any, actual: Any, key: str = "") -> bool:
         return len(expected) == len(actual) and all(alike(*pair) for pair in zip(expected, actual, strict=True))
     if isinstance(expected, str) and isinstance(actual, str):
         return shows(actual, expected)
-    if isinstance(expected, int) and type(expected) is type(actual):
+    if type(expected) is not type(actual):
+        return False
+    if isinstance(expected, int):
         both_moments = expected >= _MOMENTS_FROM and actual >= _MOMENTS_FROM
         return expected == actual or both_moments or key in _ANY_NUMBER
     return bool(expected == actual)

@@ -16,10 +16,18 @@ PROGRAMS = Path(sys.executable).parent
 
 
 class PageRun:
-    """One page in one folder. `replaced`: commands that are other ones in a test."""
+    """One page in one folder. `replaced`: commands that are other ones in a test; `patience` (s) with other terminals."""
 
-    def __init__(self, page: Path, folder: Path, replaced: Mapping[str, str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        page: Path,
+        folder: Path,
+        replaced: Mapping[str, str],
+        environment: Mapping[str, str],
+        patience: float = 20,
+    ) -> None:
         self._page = page
+        self._patience = patience
         self._folder = folder
         self._replaced = replaced
         self._ports: dict[str, str] = {}
@@ -71,7 +79,7 @@ class PageRun:
 
     def _wait_for(self, terminal: Terminal, expected: str) -> None:
         try:
-            wait_until(lambda: shows(terminal.screen(), expected), "a terminal")
+            wait_until(lambda: shows(terminal.screen(), expected), "a terminal", self._patience)
         except AssertionError:
             raise AssertionError(f"the terminal shows:\n{terminal.screen()}\ninstead of:\n{expected}") from None
 
