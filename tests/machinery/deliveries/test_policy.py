@@ -100,9 +100,7 @@ def test_delivered_is_2xx_and_nothing_else(outcome: Outcome, attempts: int, retr
 
 
 @given(outcomes, st.integers(1, 20), schedules)
-def test_dead_only_when_gone_hopeless_or_used_up(
-    outcome: Outcome, attempts: int, retries: tuple[float, ...]
-) -> None:
+def test_dead_only_when_gone_hopeless_or_used_up(outcome: Outcome, attempts: int, retries: tuple[float, ...]) -> None:
     verdict = judge(outcome, attempts, NOW, retries)
 
     if verdict.state is State.DEAD:

@@ -17,7 +17,7 @@ from undercroft.base.clock import SECOND, Clock
 from undercroft.base.ids import base32
 from undercroft.base.refusals import Refusal
 from undercroft.database import Database
-from undercroft.machinery.deliveries import actions, claims, metrics
+from undercroft.machinery.deliveries import actions, claims, metrics, targets
 from undercroft.machinery.deliveries.actions import LONGEST_TIMEOUT
 from undercroft.machinery.deliveries.claims import Due, Share
 from undercroft.machinery.deliveries.hooks import Hooks
@@ -121,6 +121,8 @@ class Courier:
             await self._database.write(claims.hold, overflow, "its route has more than enough waiting")
         if self._stopping or len(self._tried) > MOST_UNSETTLED:
             return False
+        if strangers := self.lanes.strangers():
+            await self._get_to_know(strangers)
         taken = self.lanes.take(now, MOST_PER_CLAIM)
         if taken:
             await self._claim(taken, now)
@@ -160,6 +162,12 @@ class Courier:
         self._to_settle.set()
 
     # Claiming
+
+    async def _get_to_know(self, strangers: set[int]) -> None:
+        """Their limits hold from the first delivery on, which the claim would only learn of when it is made."""
+        known = await self._database.read(targets.targets_by_id, strangers)
+        for target in strangers:
+            self.lanes.lane(target).learn(known.get(target), self.share.nodes)
 
     async def _claim(self, taken: list[Due], now: int) -> None:
         hints = {entry[1]: entry for entry in taken}

@@ -10,6 +10,8 @@ from undercroft.machinery.deliveries.claims import Due
 from undercroft.machinery.deliveries.model import Target
 
 DEFAULT_CONCURRENCY = 32
+# Lanes that are remembered with what their rate still allows; beyond, those that rest are forgotten.
+MOST_LANES = 10_000
 # Entries that one lane keeps in memory; what comes beyond is held in the database until the lane has emptied.
 LONGEST_LANE = 10_000
 
@@ -17,6 +19,8 @@ LONGEST_LANE = 10_000
 @dataclass
 class Lane:
     target: int
+    known: bool = False
+    """Whether its target's limits were learned. Until then nothing may go: it could be more than they allow."""
     concurrency: int = DEFAULT_CONCURRENCY
     rate: int | None = None
     waiting: deque[Due] = field(default_factory=deque)
@@ -26,8 +30,11 @@ class Lane:
     allowance_at: int | None = None
     overflowed: bool = False
 
-    def learn(self, target: Target, nodes: int) -> None:
-        """Take over the target's limits; each of several nodes keeps to its share of them."""
+    def learn(self, target: Target | None, nodes: int) -> None:
+        """Take over the target's limits; each of several nodes keeps to its share of them. None: it is gone."""
+        self.known = True
+        if target is None:
+            return
         self.concurrency = max(1, -(-target.concurrency // nodes))
         self.rate = target.rate and max(1, target.rate // nodes)
 
@@ -39,9 +46,9 @@ class Lane:
         self.waiting.append(entry)
         return True
 
-    def take(self, now: int) -> list[Due]:
+    def take(self, now: int, most: int) -> list[Due]:
         """What may be claimed now. As many again as may be on their way are claimed ahead, so that none idles."""
-        free = 2 * self.concurrency - self.claimed
+        free = min(self.room(), most)
         if self.rate is not None:
             free = min(free, self._allowed(now, self.rate))
         taken = [self.waiting.popleft() for _ in range(min(free, len(self.waiting)))]
@@ -50,17 +57,22 @@ class Lane:
             self.allowance -= len(taken)
         return taken
 
+    def room(self) -> int:
+        return max(0, 2 * self.concurrency - self.claimed) if self.known else 0
+
     def next_moment(self, now: int) -> int | None:
         """When the rate allows the next one, if that is all it waits for."""
-        if not self.waiting or self.rate is None or self.claimed >= 2 * self.concurrency:
+        if not self.waiting or self.rate is None or not self.room():
             return None
         return now + max(1, int((1 - self.allowance) * 1_000 / self.rate)) if self.allowance < 1 else now
 
     def done(self, count: int = 1) -> None:
         self.claimed -= count
 
-    def is_idle(self) -> bool:
-        return not self.waiting and not self.claimed and not self.overflowed
+    def is_at_rest(self, now: int) -> bool:
+        """Nothing is lost with it: its rate allows a whole second's worth by now."""
+        rested = self.rate is None or self.allowance_at is None or now - self.allowance_at >= 1_000
+        return rested and not self.waiting and not self.claimed
 
     def _allowed(self, now: int, rate: int) -> int:
         """A bucket that holds one second's worth; a clock that steps back adds nothing."""
@@ -98,16 +110,22 @@ class Lanes:
                 overflow.append(entry[1])
         return overflow
 
+    def strangers(self) -> set[int]:
+        """Targets that something waits for and whose limits are still to be learned."""
+        return {target for target in self._ready if not self._lanes[target].known}
+
     def take(self, now: int, most: int) -> list[Due]:
         """What may be claimed now, lanes taking turns; only lanes that something happened to are looked at."""
+        if len(self._lanes) > MOST_LANES:
+            self._forget_those_at_rest(now)
         taken: list[Due] = []
         for target in list(self._ready):
             if len(taken) >= most:
                 break
             del self._ready[target]
             lane = self._lanes[target]
-            taken += lane.take(now)
-            if lane.waiting and lane.rate is not None:
+            taken += lane.take(now, most - len(taken))
+            if lane.waiting and (lane.rate is not None or lane.room() or not lane.known):
                 self._ready[target] = None
         return taken
 
@@ -120,8 +138,6 @@ class Lanes:
         lane.done()
         if lane.waiting:
             self._ready[target] = None
-        elif lane.is_idle():
-            del self._lanes[target]
 
     def next_moment(self, now: int) -> int | None:
         """When the first rate-limited lane may go on."""
@@ -134,5 +150,5 @@ class Lanes:
             lane.overflowed = lane.overflowed and len(lane.waiting) > LONGEST_LANE // 2
         return {lane.target for lane in self._lanes.values() if lane.overflowed}
 
-    def in_hands(self) -> int:
-        return sum(lane.claimed for lane in self._lanes.values())
+    def _forget_those_at_rest(self, now: int) -> None:
+        self._lanes = {target: lane for target, lane in self._lanes.items() if not lane.is_at_rest(now)}
