@@ -32,12 +32,10 @@ def main() -> None:
     # Ended from outside, it still ends what it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = _arguments()
-    if options.first:
-        os.nice(-10)
     console = Console(width=None if Console().is_terminal else 160)
     began = time.monotonic()
     reports, unable = [], False
-    with bench(options.quick) as run:
+    with bench(options.quick, options.patience) as run:
         run.say(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; ratios count, not absolute numbers")
         for name in options.only or TIMERS:
             run.say(f"{name}: {TIMERS[name].TITLE}")
@@ -61,7 +59,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("family", choices=["timers"])
     parser.add_argument("--only", action="append", choices=list(TIMERS), help="this work; may be repeated")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, shorter; a first look")
-    parser.add_argument("--first", action="store_true", help="before other programs (root); all alike")
+    parser.add_argument(
+        "--patience", type=float, default=0, metavar="SECONDS", help="wait so long in all for a quiet machine"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
     return parser.parse_args()
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -29,15 +30,21 @@ class Contestant(Protocol):
 
 C = TypeVar("C", bound=Contestant)
 T = TypeVar("T")
+# Cores that other programs may keep busy during a turn that counts as quiet.
+QUIET = 0.25
 
 
 @dataclass
 class Bench:
-    """`arrivals` is the receiver of all; `folder` lies on a real disk, the same for all."""
+    """`arrivals` is the receiver of all; `folder` lies on a real disk, the same for all.
+
+    `patience` is how many seconds may yet be spent on waiting for a quiet machine and on repeating loud turns.
+    """
 
     folder: Path
     arrivals: Arrivals
     quick: bool = False
+    patience: float = 0.0
     left_out: set[str] = field(default_factory=set)
     noise: dict[str, list[float]] = field(default_factory=dict)
 
@@ -67,12 +74,25 @@ class Bench:
             shutil.rmtree(folder, ignore_errors=True)
 
     def turn(self, who: str, measure: Callable[[C], T], contestant: C) -> T:
-        """One contestant measures; how loud the neighbours were meanwhile is kept beside it."""
-        self.say(f"  {who}")
-        neighbours = Neighbours()
-        measured = measure(contestant)
-        self.noise.setdefault(who, []).append(neighbours.cores())
-        return measured
+        """One contestant measures, again after a loud turn while patience lasts; the noise is kept beside it."""
+        while True:
+            self._await_quiet()
+            self.say(f"  {who}")
+            neighbours = Neighbours()
+            measured = measure(contestant)
+            cores = neighbours.cores()
+            if cores < QUIET or self.patience <= 0:
+                self.noise.setdefault(who, []).append(cores)
+                return measured
+            self.patience -= neighbours.seconds()
+
+    def _await_quiet(self) -> None:
+        while self.patience > 0:
+            neighbours = Neighbours()
+            time.sleep(1)
+            if neighbours.cores() < QUIET:
+                return
+            self.patience -= neighbours.seconds()
 
     def tell_noise(self, report: Report) -> None:
         """Adds to a work's report what other programs used during its turns."""
@@ -117,7 +137,7 @@ class Bench:
 
 
 @contextmanager
-def bench(quick: bool) -> Iterator[Bench]:
+def bench(quick: bool, patience: float) -> Iterator[Bench]:
     """A receiver and a folder, gone afterwards. TMPDIR chooses the disk; memory would flatter."""
     disk = Path(os.environ.get("TMPDIR", "/var/tmp"))
     if _file_system(disk) in ("tmpfs", "ramfs"):
@@ -126,7 +146,7 @@ def bench(quick: bool) -> Iterator[Bench]:
     folder.chmod(0o711)
     arrivals = Arrivals()
     try:
-        yield Bench(folder, arrivals, quick)
+        yield Bench(folder, arrivals, quick, patience)
     finally:
         arrivals.close()
         shutil.rmtree(folder, ignore_errors=True)

@@ -41,7 +41,10 @@ class Neighbours:
     def cores(self) -> float:
         """How many cores they kept busy, time that the hypervisor took included."""
         theirs = _busy_seconds() - self.busy - (cpu_seconds([os.getpid()]) - self.own)
-        return max(0.0, theirs / (time.perf_counter() - self.began))
+        return max(0.0, theirs / self.seconds())
+
+    def seconds(self) -> float:
+        return time.perf_counter() - self.began
 
 
 def resident_mb(roots: Iterable[int]) -> float:
