@@ -5,6 +5,14 @@ import shutil
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
+QUIET = (
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
 
 def find_browser() -> str | None:
     """The path of a Chromium, or None."""
@@ -12,5 +20,5 @@ def find_browser() -> str | None:
 
 
 def browser_options() -> list[str]:
-    """Chromium's sandbox refuses root, and the tests' pages are ours."""
-    return ["--no-sandbox"] if os.geteuid() == 0 else []
+    """Chromium's sandbox refuses root, and the tests' pages are ours. It keeps to the tests: no updates, no sync."""
+    return [*(["--no-sandbox"] if os.geteuid() == 0 else []), *QUIET]

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from undercroft.app.dashboard.guide import Example, Guide
 
+HOUSE = "undercroft"
+"""The tag of what is no family's."""
 _REFUSED = "4", "5"
 Schema = Mapping[str, Any]
 
@@ -46,6 +48,7 @@ class Operation(NamedTuple):
 
 
 class Shape(NamedTuple):
+    anchor: str
     name: str
     about: str
     fields: list[Field]
@@ -62,13 +65,14 @@ class Section(NamedTuple):
 
 
 def sections(document: Mapping[str, Any], guides: Mapping[str, Guide], origin: str, now: int) -> list[Section]:
-    """One for each tag, in the order in which they come; `origin` is where examples send their requests."""
+    """One for each tag, the house's own the last; `origin` is where examples send their requests."""
     found: dict[str, list[tuple[str, str, Schema]]] = {}
     for path, methods in document["paths"].items():
         for method, described in methods.items():
             found.setdefault(described["tags"][0], []).append((method.upper(), path, described))
     schemas = document["components"]["schemas"]
-    return [_section(name, those, schemas, guides.get(name, Guide()), origin, now) for name, those in found.items()]
+    order = sorted(found, key=lambda name: name == HOUSE)
+    return [_section(name, found[name], schemas, guides.get(name, Guide()), origin, now) for name in order]
 
 
 def _section(
@@ -126,7 +130,7 @@ def _shape(name: str, schema: Schema, about: Mapping[str, str]) -> Shape:
         Field(field, type_words(kind), _field_note(field in required, kind), about.get(field, ""))
         for field, kind in schema.get("properties", {}).items()
     ]
-    return Shape(name, schema.get("description", ""), fields)
+    return Shape(name, _short(name), schema.get("description", ""), fields)
 
 
 def _field_note(required: bool, kind: Schema) -> str:
@@ -140,7 +144,7 @@ def type_words(schema: Schema) -> list[Piece]:
     """A type in words: `list of JobIn`, `text or nothing`."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        return [Piece(name, name)]
+        return [Piece(_short(name), name)]
     if "enum" in schema:
         return [Piece(" or ".join(json.dumps(value) for value in schema["enum"]))]
     if "const" in schema:
@@ -160,6 +164,11 @@ def type_words(schema: Schema) -> list[Piece]:
             return [Piece({"string": "text", "integer": "whole number", "boolean": "true or false"}.get(word, word))]
         case _:
             return [Piece("any JSON")]
+
+
+def _short(name: str) -> str:
+    """Shapes of two families with one name are told apart by where they are defined; people need not know."""
+    return name.rpartition(".")[2]
 
 
 def _joined(options: list[list[Piece]]) -> list[Piece]:

@@ -9,7 +9,7 @@ from undercroft.base.clock import DAY, END_OF_TIME, HOUR, MINUTE, SECOND
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 # Joiners, which several scripts and emoji need.
 _NEEDED = {"\u200c", "\u200d"}
-_UNITS = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
+_UNITS = ((365 * DAY, "y"), (DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 
 
 def plain(text: str, most: int = 10_000, kept: str = "") -> str:
@@ -28,7 +28,7 @@ def relative(moment: int, now: int) -> str:
 
 
 def duration(milliseconds: int) -> str:
-    """The two largest units: 2 d 4 h · 3 min 20 s · 45 s · 120 ms"""
+    """The two largest units: 2 d 4 h · 3 min 20 s · 45 s · 120 ms. From ten on the largest alone."""
     if milliseconds < SECOND:
         return f"{milliseconds} ms"
     for position, (size, unit) in enumerate(_UNITS):
