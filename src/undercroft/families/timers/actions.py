@@ -4,11 +4,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from undercroft.base.refusals import Refusal, conflict, invalid, not_found
+from undercroft.base.refusals import Refusal, conflict, invalid, not_found, unavailable
 from undercroft.database import Transaction
 from undercroft.families.timers.model import Job, JobIn, check_job, merge, options_of
+from undercroft.families.timers.runs import end_runs
 from undercroft.machinery.deliveries import store, targets
-from undercroft.machinery.deliveries.model import Delivery, Kind, NewDelivery, State
+from undercroft.machinery.deliveries.model import Delivery, Kind, NewDelivery
 
 FAMILY = "timers"
 
@@ -77,16 +78,14 @@ def update_job(
     if (place[0], job.route) not in found:
         raise _unknown_route(place[0], job.route)
     new = _delivery(job, delivery.queue, found[place[0], job.route])
-    _end_runs(tx, delivery)
-    if not store.replace(tx, delivery, new, now):
+    if end_runs(tx, [delivery.id]) or not store.replace(tx, delivery, new, now):
         raise _in_flight(id)
 
 
 def delete_job(tx: Transaction, place: tuple[str, str], id: str) -> None:
     """After this it does not fire any more; refused while a delivery of it is under way."""
     delivery = require(tx, place, id)
-    _end_runs(tx, delivery)
-    if not store.delete(tx, [delivery.id]):
+    if end_runs(tx, [delivery.id]) or not store.delete(tx, [delivery.id]):
         raise _in_flight(id)
 
 
@@ -129,31 +128,21 @@ def _known_already(tx: Transaction, order: Order, new: NewDelivery) -> str | Ref
                 return earlier.name
             return conflict("key_used", f"the idempotency_key {new.idempotency_key!r} was used for another job")
     known = store.find_one(tx, new.queue, new.name)
-    if known is None or _same_content(known, new):
+    if known is None:  # deleted since: PostgreSQL lets others commit between our statements
+        put_in = store.insert(tx, [new], order.now)
+        return new.name if put_in else unavailable("others change this job at the same moment; try again")
+    if _same_content(known, new):
         return new.name
     if not order.upsert:
         return conflict("exists", f"a job {new.name!r} exists and has other content; ?upsert=1 replaces it")
-    if store.replace(tx, known, new, order.now):
-        return new.name
-    return _in_flight(new.name)
+    if end_runs(tx, [known.id]) or not store.replace(tx, known, new, order.now):
+        return _in_flight(new.name)
+    return new.name
 
 
 def _same_content(known: Delivery, new: NewDelivery) -> bool:
     same_time = known.planned_at == new.planned_at or known.kind == new.kind == Kind.TICK
     return same_time and (known.body, known.target, known.options) == (new.body, new.target, new.options)
-
-
-def _end_runs(tx: Transaction, delivery: Delivery) -> None:
-    """What a recurring job has already spawned and not yet delivered must not fire either."""
-    if delivery.kind != Kind.TICK:
-        return
-    runs = tx.all(
-        "SELECT id, state FROM deliveries WHERE parent = :id AND parent IS NOT NULL AND state < 4",
-        id=delivery.id,
-    )
-    if any(state == State.SENDING for _, state in runs):
-        raise _in_flight(delivery.name)
-    store.delete(tx, [id for id, _ in runs])
 
 
 def _unknown_route(db: str, route: str) -> Refusal:

@@ -36,6 +36,29 @@ def spawn_due(tx: Transaction, ticks: list[Delivery], now: int) -> None:
     store.reschedule(tx, onward, now)
 
 
+def end_runs(tx: Transaction, ids: list[int]) -> set[int]:
+    """End what the recurring ones of these jobs have spawned and not delivered; those that have a run under way.
+
+    Their own rows are taken hold of first: PostgreSQL may be spawning a run of theirs at this moment, which we would
+    not see, and which would fire after its job was deleted.
+    """
+    recurring = tx.each(
+        "UPDATE deliveries SET revision = revision FROM {rows} WHERE deliveries.id = r.id AND kind = 1"
+        " RETURNING deliveries.id",
+        "id BIGINT",
+        [(id,) for id in ids],
+    )
+    runs = tx.each(
+        "SELECT id, parent, state FROM deliveries"
+        " WHERE parent IS NOT NULL AND state < 4 AND parent IN (SELECT r.id FROM {rows})",
+        "id BIGINT",
+        recurring,
+    )
+    busy = {parent for _, parent, state in runs if state == State.SENDING}
+    ended = store.delete(tx, [id for id, parent, _ in runs if parent not in busy])
+    return busy | {parent for id, parent, _ in runs if id not in ended}
+
+
 def _spawn(tx: Transaction, tick: Delivery, now: int) -> None:
     moment = datetime.fromtimestamp(tick.planned_at // 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     retries = options_of(tick.options).retries

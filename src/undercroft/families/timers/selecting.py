@@ -4,6 +4,7 @@ from undercroft.base.clock import END_OF_TIME
 from undercroft.base.refusals import invalid
 from undercroft.database import Transaction
 from undercroft.families.timers.actions import FAMILY
+from undercroft.families.timers.runs import end_runs
 from undercroft.machinery.deliveries import store, targets
 from undercroft.machinery.deliveries.model import PUBLIC_STATES, Delivery, Kind, State, Target
 from undercroft.machinery.deliveries.store import Selection
@@ -64,13 +65,9 @@ def collect(tx: Transaction, place: tuple[str, str], wanted: Selection) -> list[
 
 
 def delete_selected(tx: Transaction, ids: list[int]) -> int:
-    runs = tx.each(
-        "SELECT id FROM deliveries WHERE parent IS NOT NULL AND state < 4 AND parent IN (SELECT r.id FROM {rows})",
-        "id BIGINT",
-        [(id,) for id in ids],
-    )
-    store.delete(tx, [id for (id,) in runs])
-    return len(store.delete(tx, ids))
+    """How many are gone. One that is being delivered just now, itself or by a run, is left alone."""
+    busy = end_runs(tx, ids)
+    return len(store.delete(tx, [id for id in ids if id not in busy]))
 
 
 def move_selected(
