@@ -17,7 +17,7 @@ from tests.services.waiting import wait_until
 JOBS = 2_000
 CLIENTS = 6
 BULK = 25
-SPREAD_MS = 8_000
+SPREAD_MS = 6_000
 PATH = "/job/storm/jobs"
 IN_FLIGHT, UNKNOWN_JOB = "E010", "E008"
 
