@@ -16,7 +16,7 @@ PROGRAMS = Path(sys.executable).parent
 
 
 class PageRun:
-    """One page in one folder. `replaced`: commands that are other ones in a test; `patience` (s) with other terminals."""
+    """One page in one folder. `replaced`: commands that are others in a test; `patience` (s) with other terminals."""
 
     def __init__(
         self,
