@@ -11,7 +11,8 @@ import psycopg
 from undercroft.database import Migration, migrations_in
 from undercroft.database.migrate import migrate
 from undercroft.database.postgres import PostgresTransaction
-from undercroft.database.sqlite import SqliteTransaction, _connect
+from undercroft.database.sqlite import SqliteTransaction
+from undercroft.database.sqlite.connection import connect
 
 ROOMS = ("undercroft.machinery.identity", "undercroft.machinery.deliveries")
 
@@ -27,7 +28,7 @@ class Engine:
         self.url = url
         self.is_sqlite = url.startswith("sqlite:///")
         if self.is_sqlite:
-            self.connection: Any = _connect(Path(url.removeprefix("sqlite:///")))
+            self.connection: Any = connect(Path(url.removeprefix("sqlite:///")))
         else:
             self.connection = psycopg.connect(url, autocommit=True)
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from undercroft.database import postgres, sqlite
+from undercroft.database import postgres
+from undercroft.database.sqlite import transaction as sqlite
 
 
 def test_an_identity() -> None:

@@ -8,12 +8,8 @@ the number of statements; and each statement lets go of the interpreter, so few 
 """
 
 import asyncio
-import re
 import threading
-from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from itertools import chain, count
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -21,58 +17,18 @@ from typing import Any
 import apsw
 
 from undercroft.base.clock import Clock
-from undercroft.base.refusals import Refusal, unavailable
+from undercroft.base.refusals import unavailable
 from undercroft.database.calls import Call, Listeners
-from undercroft.database.interface import Action, BatchAction, Item, Listener, P, R, Row
+from undercroft.database.interface import Action, BatchAction, Item, Listener, P, R
 from undercroft.database.migrate import Migration, migrate
+from undercroft.database.sqlite.connection import as_refusal, connect, forget_statistics, translated_errors
+from undercroft.database.sqlite.transaction import SqliteTransaction
 
 READERS = 4
 MOST_CALLS_PER_COMMIT = 1_000
 # Log frames (of 4 KiB) after which the checkpointer copies them into the file, and after which the writer waits for it.
 CHECKPOINT_FRAMES = 4_000
 LONGEST_LOG_FRAMES = 25_000
-
-_SETTINGS = (
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",
-    "PRAGMA wal_autocheckpoint = 0",
-    "PRAGMA journal_size_limit = 67108864",
-    "PRAGMA cache_size = -65536",
-    "PRAGMA temp_store = MEMORY",
-)
-
-
-class SqliteTransaction:
-    """Statements on one connection; see `interface.Transaction`."""
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
-        self.told: list[tuple[str, list[Any]]] = []
-
-    def all(self, sql: str, **parameters: Any) -> list[Row]:
-        return self._connection.execute(dialect(sql), parameters).fetchall()
-
-    def one(self, sql: str, **parameters: Any) -> Row | None:
-        rows = self.all(sql, **parameters)
-        return rows[0] if rows else None
-
-    def each(self, sql: str, columns: str, rows: Sequence[Sequence[Any]], **parameters: Any) -> list[Row]:
-        found: list[Row] = []
-        start = 0
-        for size in _pieces(len(rows)):
-            values = [*parameters.values(), *chain.from_iterable(rows[start : start + size])]
-            found += self._connection.execute(with_rows(sql, columns, size, tuple(parameters)), values).fetchall()
-            start += size
-        return found
-
-    def run(self, sql: str, **parameters: Any) -> int:
-        before = self._connection.total_changes()
-        self._connection.execute(dialect(sql), parameters).fetchall()
-        return self._connection.total_changes() - before
-
-    def tell(self, topic: str, items: Sequence[Any]) -> None:
-        if items:
-            self.told.append((topic, list(items)))
 
 
 class SqliteDatabase:
@@ -96,8 +52,8 @@ class SqliteDatabase:
         database = cls(path)
         with translated_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            _forget_statistics(path)
-            database._writer = _connect(path)
+            forget_statistics(path)
+            database._writer = connect(path)
             database._writer.set_wal_hook(database._note_log)
         database._threads = [
             threading.Thread(target=database._write_all, name="sqlite-writer", daemon=True),
@@ -223,7 +179,7 @@ class SqliteDatabase:
             del tx.told[told:]
             if len(calls) > 1:
                 return False
-            calls[0].fail(_as_refusal(error, self._path))
+            calls[0].fail(as_refusal(error, self._path))
         finally:
             if self._writer.in_transaction:
                 self._writer.execute("RELEASE call")
@@ -253,7 +209,7 @@ class SqliteDatabase:
         does the log begin anew, and overwriting it is worth twice the commits of growing it (measured: 9,300 against
         4,600 per second).
         """
-        connection = _connect(self._path)
+        connection = connect(self._path)
         while not self._closing:
             self._log_is_long.wait()
             self._log_is_long.clear()
@@ -273,91 +229,9 @@ class SqliteDatabase:
     def _own_reader(self) -> apsw.Connection:
         connection: apsw.Connection | None = getattr(self._reader, "connection", None)
         if connection is None:
-            connection = _connect(self._path)
+            connection = connect(self._path)
             connection.execute("PRAGMA query_only = ON")
             connection.execute("PRAGMA cache_size = -8192")
             self._reader.connection = connection
             self._reader_connections.append(connection)
         return connection
-
-
-def _connect(path: Path) -> apsw.Connection:
-    connection = apsw.Connection(str(path), statementcachesize=200)
-    connection.set_busy_timeout(5_000)
-    for setting in _SETTINGS:
-        connection.execute(setting)
-    return connection
-
-
-def _forget_statistics(path: Path) -> None:
-    """Without any, SQLite takes tables for large and indexes for selective, which is what our statements count on.
-
-    It never counts anew by itself: figures of the day when the table held ten rows would have it walk through a
-    million ever after (measured: 17 ms per claim in 100,000 rows, 63 s to move 500).
-    """
-    connection = _connect(path)  # one of its own: what a connection has read of them it keeps
-    for (table,) in connection.execute("SELECT name FROM sqlite_schema WHERE name GLOB 'sqlite_stat[0-9]'").fetchall():
-        connection.execute(f"DROP TABLE {table}")
-    connection.close()
-
-
-@cache
-def dialect(sql: str) -> str:
-    """The house's SQL in SQLite's words."""
-    return sql.replace("{identity}", "INTEGER PRIMARY KEY AUTOINCREMENT").replace("{skip_locked}", "")
-
-
-# Rows are bound in pieces of these sizes, so that a handful of prepared statements serves every number of rows.
-# Bound values cost 2 µs a row where a JSON array that SQLite takes apart costs 11.
-_SIZES = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
-
-
-def _pieces(count: int) -> Iterator[int]:
-    for size in _SIZES:
-        while count >= size:
-            yield size
-            count -= size
-
-
-@cache
-def with_rows(sql: str, columns: str, size: int, names: tuple[str, ...]) -> str:
-    """The statement with numbered parameters: the named ones first, then the rows, value by value."""
-    fields = [column.split()[0] for column in columns.split(", ")]
-    renamed = ", ".join(f"column{number} AS {field}" for number, field in enumerate(fields, 1))
-    numbers = count(len(names) + 1)
-    values = ", ".join("(" + ", ".join(f"?{next(numbers)}" for _ in fields) + ")" for _ in range(size))
-    sql = dialect(sql).replace("{rows}", f"(SELECT {renamed} FROM (VALUES {values})) AS r")
-    return re.sub(r":(\w+)", lambda name: f"?{names.index(name[1]) + 1}", sql)
-
-
-class translated_errors:
-    """SQLite's errors as refusals that say what to do."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, Exception):
-            translated = _as_refusal(error, self._path)
-            if translated is not error:
-                raise translated from error
-
-
-def _as_refusal(error: Exception, path: Path) -> Exception:
-    if isinstance(error, Refusal) or not isinstance(error, apsw.Error | OSError):
-        return error
-    match error:
-        case apsw.FullError():
-            why = f"no space is left for the database ({path}); nothing was changed, make room and try again"
-        case apsw.BusyError() | apsw.LockedError():
-            why = f"the database ({path}) is locked by another program; nothing was changed, try again"
-        case apsw.CorruptError() | apsw.NotADBError():
-            why = f"the database ({path}) is damaged: {error}; restore it from a backup"
-        case apsw.IOError() | apsw.CantOpenError() | apsw.ReadOnlyError() | apsw.PermissionsError() | OSError():
-            why = f"the database ({path}) can't be read or written: {error}; nothing was changed"
-        case _:
-            return error
-    return unavailable(why)

@@ -1,0 +1,73 @@
+"""Statements on one connection, and the house's SQL in SQLite's words."""
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import chain, count
+from typing import Any
+
+import apsw
+
+from undercroft.database.interface import Row
+
+
+class SqliteTransaction:
+    """Statements on one connection; see `interface.Transaction`."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self.told: list[tuple[str, list[Any]]] = []
+
+    def all(self, sql: str, **parameters: Any) -> list[Row]:
+        return self._connection.execute(dialect(sql), parameters).fetchall()
+
+    def one(self, sql: str, **parameters: Any) -> Row | None:
+        rows = self.all(sql, **parameters)
+        return rows[0] if rows else None
+
+    def each(self, sql: str, columns: str, rows: Sequence[Sequence[Any]], **parameters: Any) -> list[Row]:
+        found: list[Row] = []
+        start = 0
+        for size in _pieces(len(rows)):
+            values = [*parameters.values(), *chain.from_iterable(rows[start : start + size])]
+            found += self._connection.execute(with_rows(sql, columns, size, tuple(parameters)), values).fetchall()
+            start += size
+        return found
+
+    def run(self, sql: str, **parameters: Any) -> int:
+        before = self._connection.total_changes()
+        self._connection.execute(dialect(sql), parameters).fetchall()
+        return self._connection.total_changes() - before
+
+    def tell(self, topic: str, items: Sequence[Any]) -> None:
+        if items:
+            self.told.append((topic, list(items)))
+
+
+@cache
+def dialect(sql: str) -> str:
+    """The house's SQL in SQLite's words."""
+    return sql.replace("{identity}", "INTEGER PRIMARY KEY AUTOINCREMENT").replace("{skip_locked}", "")
+
+
+# Rows are bound in pieces of these sizes, so that a handful of prepared statements serves every number of rows.
+# Bound values cost 2 µs a row where a JSON array that SQLite takes apart costs 11.
+_SIZES = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
+
+
+def _pieces(count: int) -> Iterator[int]:
+    for size in _SIZES:
+        while count >= size:
+            yield size
+            count -= size
+
+
+@cache
+def with_rows(sql: str, columns: str, size: int, names: tuple[str, ...]) -> str:
+    """The statement with numbered parameters: the named ones first, then the rows, value by value."""
+    fields = [column.split()[0] for column in columns.split(", ")]
+    renamed = ", ".join(f"column{number} AS {field}" for number, field in enumerate(fields, 1))
+    numbers = count(len(names) + 1)
+    values = ", ".join("(" + ", ".join(f"?{next(numbers)}" for _ in fields) + ")" for _ in range(size))
+    sql = dialect(sql).replace("{rows}", f"(SELECT {renamed} FROM (VALUES {values})) AS r")
+    return re.sub(r":(\w+)", lambda name: f"?{names.index(name[1]) + 1}", sql)
