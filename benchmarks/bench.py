@@ -31,7 +31,7 @@ class Contestant(Protocol):
 C = TypeVar("C", bound=Contestant)
 T = TypeVar("T")
 # Cores that other programs may keep busy during a turn that counts as quiet.
-QUIET = 0.25
+QUIET = 0.4
 
 
 @dataclass
