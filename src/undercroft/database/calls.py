@@ -1,6 +1,7 @@
 """Calls that wait for their commit, and listeners that hear of it. Both engines use them."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ log = structlog.get_logger()
 class Call:
     """One action with its arguments and, after the run, its result or its error."""
 
-    __slots__ = ("action", "args", "batched", "error", "future", "kwargs", "result")
+    __slots__ = ("action", "args", "batched", "error", "future", "kwargs", "result", "since")
 
     future: "asyncio.Future[Any]"
 
@@ -26,11 +27,14 @@ class Call:
         kwargs: dict[str, Any],
         *,
         batched: bool = False,
+        since: float | None = None,
     ) -> None:
+        """`since`: when it was asked for, by `time.monotonic`; None for now."""
         self.action = action
         self.args = args
         self.kwargs = kwargs
         self.batched = batched
+        self.since = time.monotonic() if since is None else since
         self.result: Any = None
         self.error: BaseException | None = None
 

@@ -22,8 +22,10 @@ from undercroft.database.calls import Call, Listeners
 from undercroft.database.interface import Action, BatchAction, Item, Listener, P, R, Row, Transaction
 from undercroft.database.migrate import Migration, migrate
 
-# How long an action is tried again while the database is away (seconds), and the pause between tries.
+# How long an action is tried while the database is away (seconds), counted from its call: those that wait for a thread
+# meanwhile have used it up when their turn comes, and get one short try. The pause between tries.
 PATIENCE = 5.0
+SHORT_TRY = 0.2
 PAUSE = 0.1
 # Batches of one action that are under way at once: two keep the disk busy while the next one gathers.
 BATCHES_AT_ONCE = 2
@@ -81,7 +83,6 @@ class PostgresDatabase:
             kwargs={"autocommit": True, "options": _CONNECTION_SETTINGS, "application_name": "undercroft"},
             min_size=1,
             max_size=size,
-            timeout=PATIENCE,
             reconnect_timeout=0,
             open=False,
         )
@@ -139,7 +140,8 @@ class PostgresDatabase:
 
     async def _run_batch(self, action: Any, calls: list[Call]) -> None:
         try:
-            Call.answer_batch(calls, await self._run(Call(action, ([call.args[0] for call in calls],), {})))
+            together = Call(action, ([call.args[0] for call in calls],), {}, since=calls[0].since)
+            Call.answer_batch(calls, await self._run(together))
         except Exception as error:
             if len(calls) > 1 and not isinstance(error, Refusal):
                 for call in calls:  # one of them may be at fault: let each stand for itself
@@ -160,10 +162,11 @@ class PostgresDatabase:
         return result
 
     def _transact(self, call: Call) -> tuple[Any, list[tuple[str, list[Any]]]]:
-        deadline = time.monotonic() + PATIENCE
+        deadline = call.since + PATIENCE
         while True:
+            wait = max(deadline - time.monotonic(), SHORT_TRY)
             try:
-                with self._pool.connection() as connection, connection.transaction():
+                with self._pool.connection(wait) as connection, connection.transaction():
                     tx = PostgresTransaction(connection)
                     result = call.action(tx, *call.args, **call.kwargs)
                 return result, tx.told
