@@ -22,10 +22,11 @@ from undercroft.database.calls import Call, Listeners
 from undercroft.database.interface import Action, BatchAction, Item, Listener, P, R, Row, Transaction
 from undercroft.database.migrate import Migration, migrate
 
-# How long an action is tried while the database is away (seconds), counted from its call: those that wait for a thread
-# meanwhile have used it up when their turn comes, and get one short try. The pause between tries.
+# How long an action is tried while the database is away (seconds), counted from its call: long enough for a restart.
+# Who has waited for a thread all that time, and who comes when it is known to be away, gets one short try.
 PATIENCE = 5.0
 SHORT_TRY = 0.2
+# Between two tries.
 PAUSE = 0.1
 # Batches of one action that are under way at once: two keep the disk busy while the next one gathers.
 BATCHES_AT_ONCE = 2
@@ -78,6 +79,7 @@ class PostgresDatabase:
         self._under_way: dict[Any, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._is_away = False
         self._pool = ConnectionPool(
             url,
             kwargs={"autocommit": True, "options": _CONNECTION_SETTINGS, "application_name": "undercroft"},
@@ -162,16 +164,18 @@ class PostgresDatabase:
         return result
 
     def _transact(self, call: Call) -> tuple[Any, list[tuple[str, list[Any]]]]:
-        deadline = call.since + PATIENCE
+        deadline = call.since + (SHORT_TRY if self._is_away else PATIENCE)
         while True:
             wait = max(deadline - time.monotonic(), SHORT_TRY)
             try:
                 with self._pool.connection(wait) as connection, connection.transaction():
                     tx = PostgresTransaction(connection)
                     result = call.action(tx, *call.args, **call.kwargs)
+                self._is_away = False
                 return result, tx.told
             except (*_AGAIN, psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
                 if not _worth_another_try(error) or time.monotonic() > deadline:
+                    self._is_away = isinstance(error, PoolTimeout)
                     raise _as_refusal(error) from error
                 time.sleep(PAUSE)
 
