@@ -31,6 +31,8 @@ log = structlog.get_logger()
 
 OnReady = Callable[[list[str]], None]
 CANNOT_START = 1
+# A stopping node waits this long (s), after the grace, for the outcomes of its deliveries to be written down.
+LAST_WRITES = 5.0
 
 
 def serve(settings: Settings, on_ready: OnReady | None = None) -> int:
@@ -80,10 +82,11 @@ async def _run(
     stopped = asyncio.create_task(stop.wait())
     endings: set[asyncio.Future[Any]] = {stopped, firing, settling, loops.ended}
     await asyncio.wait(endings, return_when=asyncio.FIRST_COMPLETED)
+    if loops.ended.done():
+        log.error("cannot_go_on", reason=str(loops.ended.result()))
     log.info("stopping")
-    await listener.stop(settings.shutdown_grace)
-    await parts.courier.stop(settings.shutdown_grace)
-    await asyncio.wait({firing, settling}, timeout=settings.shutdown_grace)
+    await asyncio.gather(listener.stop(settings.shutdown_grace), parts.courier.stop(settings.shutdown_grace))
+    await asyncio.wait({firing, settling}, timeout=LAST_WRITES)
     tidying.cancel()
     parts.transport.close()
     await loops.stop()
