@@ -1,0 +1,59 @@
+"""Starting: quickly, alone, and with a word to say where it can't."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.services.croft import Croft
+from tests.services.waiting import wait_until
+
+
+def test_it_answers_within_three_seconds(start_croft: Callable[..., Croft], database_url: str) -> None:
+    croft = start_croft(database=database_url)
+
+    assert min(croft.restart() for _ in range(3)) < 3
+
+
+def test_a_second_server_on_the_same_data_is_refused(start_croft: Callable[..., Croft]) -> None:
+    first = start_croft()
+    second = Croft(first.data.parent, token=first.token)
+
+    assert ended(second) == 1
+
+    assert f"another server runs on {first.data}; stop it, or name another folder with --data" in second.log_tail()
+    assert first.healthy()
+    second.close()
+
+
+def test_the_data_of_a_killed_server_are_free(start_croft: Callable[..., Croft]) -> None:
+    croft = start_croft()
+    croft.kill()
+
+    croft.start()
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    croft = Croft(tmp_path)
+    with socket.create_server(("127.0.0.1", croft.port)):
+        assert ended(croft) == 1
+
+    assert f"can't listen on 127.0.0.1:{croft.port}" in croft.log_tail()
+    assert not (croft.data / "undercroft.db").exists()
+    croft.close()
+
+
+def test_a_database_that_is_not_there_is_named_without_its_password(tmp_path: Path) -> None:
+    croft = Croft(tmp_path, database="postgresql://undercroft:hunter2@127.0.0.1:1/undercroft")
+
+    assert ended(croft) == 1
+
+    assert "PostgreSQL is not reachable; check that it runs and that --database is right" in croft.log_tail()
+    assert "hunter2" not in croft.log_tail()
+    croft.close()
+
+
+def ended(croft: Croft) -> int:
+    """The exit code of a server that ends by itself."""
+    croft.launch()
+    wait_until(lambda: not croft.running, "croft to end by itself", 30)
+    return croft.stop()
