@@ -159,6 +159,7 @@ def test_signing_out_ends_the_session_for_good(tmp_path: Path) -> None:
     async def test(house: House) -> None:
         cookie = await house.sign_in()
         other = await house.sign_in()
+        assert (await house.ask("/", cookie=cookie)).status == 200
 
         reply = await house.ask("/signout", form={}, cookie=cookie, headers=SAME_ORIGIN)
 

@@ -239,8 +239,8 @@ def test_the_cost_does_not_grow_with_what_is_stored(tmp_path: Path) -> None:
 
     def fill(times: int) -> None:
         with connection:
-            for place in ("timers/shop/carts", "timers/crowd/q"):
-                put_in(tx, place, {f"{n}/{times}": NOW + n for n in range(6 * times)})
+            for place, start in (("timers/shop/carts", NOW + HOUR), ("timers/crowd/q", NOW)):
+                put_in(tx, place, {f"{n}/{times}": start + n for n in range(6 * times)})
             tx.run("UPDATE deliveries SET state = id % 6 WHERE name LIKE :like", like=f"%/{times}")
 
     def cost(places: Places | None) -> int:

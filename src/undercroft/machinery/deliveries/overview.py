@@ -12,7 +12,8 @@ from undercroft.machinery.deliveries.model import Attempt, State
 Row = tuple[Any, ...]
 
 # The rows and queues that are looked at for a caller who may see a part only, and of a day whose rows have no order.
-LOOKED_AT = 2_000
+# No more than that, and everything ordered as its index is: PostgreSQL without statistics would read and sort all.
+LOOKED_AT = 1_000
 QUEUES_LOOKED_AT = 100
 MOST_COUNTED = 1_000
 
@@ -105,22 +106,22 @@ def filed(tx: Transaction, places: Places | None, limit: int) -> Sight:
 
 def count(tx: Transaction, state: State) -> int:
     """How many are in this state, up to MOST_COUNTED."""
-    return _count(tx, f"state = {int(state)}")
+    return _count(tx, f"state = {int(state)}", "due_at")
 
 
 def count_retrying(tx: Transaction) -> int:
-    return _count(tx, _RETRYING)
+    return _count(tx, _RETRYING, "due_at")
 
 
 def paused_targets(tx: Transaction, places: Places | None, limit: int) -> list[Paused]:
     """Targets that are paused and not removed, the last to be paused first."""
     rows = _paused(tx, "targets", "pause_reason", "removed_at IS NULL", places, limit)
-    return [Paused._make((*row, _count(tx, "state = 3 AND target = :id", id=row[0]))) for row in rows]
+    return [Paused._make((*row, _count(tx, "state = 3 AND target = :id", "queue, due_at", id=row[0]))) for row in rows]
 
 
 def paused_queues(tx: Transaction, places: Places | None, limit: int) -> list[Paused]:
     rows = _paused(tx, "queues", "NULL", "true", places, limit)
-    return [Paused._make((*row, _count(tx, "state = 3 AND queue = :id", id=row[0]))) for row in rows]
+    return [Paused._make((*row, _count(tx, "queue = :id AND state = 3", "day, id", id=row[0]))) for row in rows]
 
 
 def find(tx: Transaction, id: int) -> Seen | None:
@@ -159,8 +160,8 @@ def _first(tx: Transaction, which: str, direction: str, places: Places | None, l
 
 def _gather(tx: Transaction, which: str, direction: str, places: Places | None, most: int) -> tuple[list[Row], bool]:
     """(id, due_at, planned_at) of the first rows in these places, and whether it is certain that they are the first."""
-    found = _walk(tx, which, direction, places, most)
-    if places is None or len(found) >= most or not _is_beyond(tx, which):
+    found = _walk(tx, which, direction, places, most) if places != () else []
+    if not places or len(found) >= most or not _is_beyond(tx, which):
         return found, True
     beyond, exact = _walk_by_day(tx, which, direction, places)
     known = {row[0] for row in found}
@@ -190,7 +191,8 @@ def _walk(tx: Transaction, which: str, direction: str, places: Places | None, li
 
 def _is_beyond(tx: Transaction, which: str) -> bool:
     """Whether there are rows that the walk does not reach."""
-    return bool(tx.one(f"SELECT 1 FROM deliveries WHERE {which} LIMIT 1 OFFSET :looked_at", looked_at=LOOKED_AT))
+    beyond = f"SELECT due_at FROM deliveries WHERE {which} ORDER BY due_at LIMIT 1 OFFSET :looked_at"
+    return bool(tx.one(beyond, looked_at=LOOKED_AT))
 
 
 def _walk_by_day(tx: Transaction, which: str, direction: str, places: Places) -> tuple[list[Row], bool]:
@@ -229,9 +231,9 @@ def _paused(tx: Transaction, table: str, reason: str, which: str, places: Places
     )
 
 
-def _count(tx: Transaction, which: str, **parameters: int) -> int:
+def _count(tx: Transaction, which: str, order: str, **parameters: int) -> int:
     row = tx.one(
-        f"SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE {which} LIMIT :most) AS counted",
+        f"SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE {which} ORDER BY {order} LIMIT :most) AS counted",
         most=MOST_COUNTED,
         **parameters,
     )
