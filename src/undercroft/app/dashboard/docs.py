@@ -24,7 +24,7 @@ class Docs:
     async def docs(self, request: Request) -> Reply:
         origin = origin_of(request.headers)
         parts = sections(self._document(), self._guides, origin, request.now)
-        return self._rendering.page("docs.html", identity=request.identity, sections=parts, origin=origin)
+        return await self._rendering.page("docs.html", identity=request.identity, sections=parts, origin=origin)
 
 
 def origin_of(headers: Mapping[bytes, bytes]) -> str:

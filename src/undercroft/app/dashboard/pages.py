@@ -53,9 +53,9 @@ class Pages:
             "tick": int(DeliveryKind.TICK),
         }
         if part:
-            return self._rendering.page("live.html", **values)
+            return await self._rendering.page("live.html", **values)
         house = {"families": self._families, "engine": self._database.engine, "node": self._node}
-        return self._rendering.page("home.html", identity=request.identity, **values, **house)
+        return await self._rendering.page("home.html", identity=request.identity, **values, **house)
 
     async def delivery(self, request: Request) -> Reply:
         id = read_id(request.path["id"])
@@ -63,7 +63,7 @@ class Pages:
         if closely is None:
             raise not_found("delivery", "this delivery is no longer there")
         state = public_state(closely.seen.state, closely.seen.attempts)
-        return self._rendering.page(
+        return await self._rendering.page(
             "delivery.html",
             identity=request.identity,
             closely=closely,
@@ -126,5 +126,5 @@ def refuse(rendering: Rendering, statuses: Mapping[Kind, int], refusal: Refusal)
     if refusal.kind is Kind.UNAUTHORIZED:
         wrong = refusal.message if refusal.code == "wrong_token" else None
         return rendering.small_page("signin.html", 401, wrong=wrong)
-    status = 500 if refusal.code == "internal" else statuses[refusal.kind]
+    status = statuses[refusal.kind]
     return rendering.small_page("refused.html", status, status=status, message=refusal.message)

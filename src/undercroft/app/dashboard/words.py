@@ -14,7 +14,9 @@ _UNITS = ((365 * DAY, "y"), (DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "
 
 def plain(text: str, most: int = 10_000, kept: str = "") -> str:
     """Text that can't pretend to be other than it is: what can't be seen is shown as ⟨202E⟩; cut after `most`."""
-    shown = "".join(letter if letter in kept else _shown(letter) for letter in text[:most])
+    shown = text[:most]
+    if not shown.isprintable():  # nearly all text is, and Python knows that quickly
+        shown = "".join(letter if letter in kept else _shown(letter) for letter in shown)
     return shown + "…" if len(text) > most else shown
 
 
