@@ -18,6 +18,7 @@ STATUS = {
     Kind.TOO_LARGE: 413,
     Kind.TOO_MANY: 429,
     Kind.UNAVAILABLE: 503,
+    Kind.INTERNAL: 500,
 }
 LONGEST_EXPIRY = 10 * 365 * 86_400
 
@@ -78,7 +79,7 @@ _token_in = msgspec.json.Decoder(TokenIn)
 
 
 def refuse(refusal: Refusal) -> Reply:
-    status = 500 if refusal.code == "internal" else STATUS[refusal.kind]
+    status = STATUS[refusal.kind]
     return json_reply(Problem(refusal.message, refusal.code), status)
 
 
@@ -120,6 +121,7 @@ class House:
         return json_reply(Me(identity.email, list(identity.teams), scopes))
 
     async def tokens(self, request: Request) -> Reply:
+        _require_unscoped(request)
         tokens = await self._database.read(store.tokens_of, request.identity.email)
         return json_reply(TokenList([_shown(token) for token in tokens]))
 
@@ -134,8 +136,15 @@ class House:
         return json_reply(TokenMade(token.id, token.name, made_scopes, secret, token.expires_at))
 
     async def revoke_token(self, request: Request) -> Reply:
+        _require_unscoped(request)
         await self._database.write(actions.revoke_token, request.identity, request.path["id"])
         return json_reply(Done())
+
+
+def _require_unscoped(request: Request) -> None:
+    """A token with scopes sees and ends no others: it may be in the hands of an app."""
+    if request.identity.scopes is not None:
+        raise Refusal(Kind.FORBIDDEN, "forbidden", "a token with scopes can't list or revoke tokens")
 
 
 def _one(tx: Transaction) -> None:

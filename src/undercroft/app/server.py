@@ -82,7 +82,7 @@ class Server:
         except Exception:
             log.exception("request_failed", operation=name, request_id=request_id.decode())
             fault = f"the server has a fault; its log has the details under {request_id.decode()}"
-            reply = self._render(Refusal(Kind.UNAVAILABLE, "internal", fault), family)
+            reply = self._render(Refusal(Kind.INTERNAL, "internal", fault), family)
         self._note(name, reply.status, time.perf_counter() - start, request_id)
         return reply._replace(headers=((b"x-request-id", request_id), *reply.headers))
 

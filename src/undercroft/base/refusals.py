@@ -10,7 +10,8 @@ A `Refusal` has a kind, which the edge turns into a status, a code for programs 
     ├── kind FORBIDDEN      the token is good, but not for this
     ├── kind TOO_LARGE      more than the server takes in one request
     ├── kind TOO_MANY       slow down; `retry_after` says for how long
-    └── kind UNAVAILABLE    not now: the database is full, locked or gone
+    ├── kind UNAVAILABLE    not now: the database is full, locked or gone
+    └── kind INTERNAL       a fault of ours; the log has the details
 """
 
 from enum import Enum
@@ -25,6 +26,7 @@ class Kind(Enum):
     TOO_LARGE = "too_large"
     TOO_MANY = "too_many"
     UNAVAILABLE = "unavailable"
+    INTERNAL = "internal"
 
 
 class Refusal(Exception):

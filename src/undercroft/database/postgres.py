@@ -201,7 +201,9 @@ def _as_refusal(error: Exception) -> Refusal:
 
 
 def _migrate_alone(tx: Transaction, migrations: list[Migration], now: int) -> int:
-    """Several nodes may start at once; one of them migrates, the others find it done."""
+    """Several nodes may start at once; one of them migrates, however long that takes, the others find it done."""
+    tx.run("SET LOCAL statement_timeout = 0")
+    tx.run("SET LOCAL lock_timeout = 0")
     tx.run("SELECT pg_advisory_xact_lock(:lock)", lock=_MIGRATION_LOCK)
     return migrate(tx, migrations, now)
 

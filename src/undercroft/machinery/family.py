@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from undercroft.base.refusals import Refusal
-from undercroft.database import Migration
 from undercroft.machinery.deliveries.hooks import Hooks
 from undercroft.machinery.loops import Loop
 from undercroft.machinery.operations import Operation, Reply
@@ -17,6 +16,5 @@ class Family(NamedTuple):
     """How this family words a refusal."""
     prefixes: tuple[str, ...] = ()
     """First path segments that are all its own, so that unknown paths below them are refused in its words."""
-    migrations: tuple[Migration, ...] = ()
     hooks: Hooks = Hooks()
     loops: tuple[Loop, ...] = ()

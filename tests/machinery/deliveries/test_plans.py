@@ -18,7 +18,7 @@ from undercroft.base.clock import DAY, HOUR
 from undercroft.families.timers import dead, selecting
 from undercroft.machinery.deliveries import claims, store, targets
 from undercroft.machinery.deliveries.claims import Share
-from undercroft.machinery.deliveries.model import Delivery, NewDelivery, Outcome, State, filing
+from undercroft.machinery.deliveries.model import Delivery, Kind, NewDelivery, Outcome, State, filing
 from undercroft.machinery.deliveries.policy import Verdict
 from undercroft.machinery.deliveries.store import COLUMNS, Selection
 
@@ -52,7 +52,7 @@ WORKS: dict[str, tuple[Work, set[str]]] = {
     "log": (lambda tx, some: claims.log_attempts(tx, "n", [(o, Outcome(1, 1, 200)) for o in some.sending]), set()),
     "put back": (lambda tx, some: claims.put_back(tx, some.sending, State.HELD, NOW, "x"), BY_ID),
     "hold": (lambda tx, some: claims.hold(tx, some.scheduled, "x"), BY_ID),
-    "held lines": (lambda tx, _: claims.held_lines(tx, 1_000), {"deliveries_held"}),
+    "held lines": (lambda tx, _: claims.held_lines(tx, (-1, -1), 1_000), {"deliveries_held"}),
     "release": (lambda tx, _: claims.release(tx, 1, 1, 1_000), BY_ID | {"deliveries_held"}),
     "file precisely": (lambda tx, _: claims.file_precisely(tx, NOW + 2 * DAY, 100), BY_ID | {"deliveries_by_due"}),
     "reclaim": (lambda tx, _: claims.reclaim_expired(tx, "n", NOW, 100), BY_ID | {"deliveries_by_due"}),
@@ -60,8 +60,8 @@ WORKS: dict[str, tuple[Work, set[str]]] = {
     "create": (lambda tx, _: store.insert(tx, [NewDelivery(1, "new", 1, NOW, "{}")], NOW), set()),
     "find": (lambda tx, _: store.find_one(tx, 1, "job5"), {"deliveries_by_name"}),
     "find by key": (lambda tx, _: store.find_by_key(tx, 1, "key"), {"deliveries_by_key"}),
-    "delete": (lambda tx, some: store.delete(tx, some.scheduled), BY_ID),
-    "move": (lambda tx, some: store.move(tx, [(id, NOW) for id in some.scheduled], NOW), BY_ID),
+    "delete": (lambda tx, some: store.delete(tx, _seen(some.scheduled)), BY_ID),
+    "move": (lambda tx, some: store.move(tx, [(row, NOW) for row in _seen(some.scheduled)], NOW), BY_ID),
     "tick": (lambda tx, some: store.reschedule(tx, [(o.id, o.claims, NOW) for o in some.sending], NOW), BY_ID),
     "replay": (lambda tx, some: store.replay(tx, some.dead, NOW), BY_ID),
     "attempts": (lambda tx, some: store.attempts_of(tx, some.dead[0], (-1, -1), 100), {"deliveries_by_parent"}),
@@ -76,7 +76,7 @@ WORKS: dict[str, tuple[Work, set[str]]] = {
     "page of a route": (lambda tx, _: store.page(tx, Selection(1, target=3), 100), BY_ID | {"deliveries_by_day"}),
     "dead": (lambda tx, _: dead.list_dead(tx, "shop", None, None, (-1, -1, -1), 100), BY_ID | {"deliveries_by_day"}),
     "delete many": (
-        lambda tx, some: selecting.delete_selected(tx, some.scheduled),
+        lambda tx, some: selecting.delete_selected(tx, [(row, NOW, Kind.OUTWARD) for row in _seen(some.scheduled)]),
         BY_ID | {"deliveries_by_parent"},
     ),
     **{
@@ -129,6 +129,10 @@ def test_postgres_looks_rows_up(postgres_filled: Engine, work: str, times: int) 
     assert {index for index in used if not index.startswith(("targets_", "queues_"))} - small <= allowed | {
         "attempts_pkey"
     }
+
+
+def _seen(ids: list[int]) -> list[store.Seen]:
+    return [(id, 1, State.SCHEDULED) for id in ids]
 
 
 def _filled(url: str) -> Iterator[Engine]:

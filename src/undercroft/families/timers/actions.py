@@ -85,7 +85,7 @@ def update_job(
 def delete_job(tx: Transaction, place: tuple[str, str], id: str) -> None:
     """After this it does not fire any more; refused while a delivery of it is under way."""
     delivery = require(tx, place, id)
-    if end_runs(tx, [delivery.id]) or not store.delete(tx, [delivery.id]):
+    if end_runs(tx, [delivery.id]) or not store.delete(tx, [store.seen(delivery)]):
         raise _in_flight(id)
 
 

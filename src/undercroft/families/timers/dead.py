@@ -54,17 +54,39 @@ def find_dead(
 
     Raises Refusal(INVALID, "selection") beyond MOST_SELECTED.
     """
+    if ids is not None and len(ids) > MOST_SELECTED:
+        raise invalid("selection", f"{MOST_SELECTED} ids at the most in one request")
     found: list[int] = []
     cursor: Cursor | None = (-1, -1, -1)
     while cursor is not None:
-        letters, _, cursor = list_dead(tx, db, collection, route, cursor, 1_000)
+        letters, _, cursor = (
+            list_dead(tx, db, collection, route, cursor, 1_000)
+            if ids is None
+            else (_by_name(tx, db, collection, route, ids), {}, None)
+        )
         found += [
             letter.id
             for _, letter in letters
-            if (ids is None or letter.name in ids)
-            and (died_from is None or letter.due_at >= died_from)
-            and (died_to is None or letter.due_at < died_to)
+            if (died_from is None or letter.due_at >= died_from) and (died_to is None or letter.due_at < died_to)
         ]
         if len(found) > MOST_SELECTED:
             raise invalid("selection", f"more than {MOST_SELECTED} dead letters are meant; narrow it with from and to")
     return found
+
+
+def _by_name(
+    tx: Transaction, db: str, collection: str | None, route: str | None, ids: set[str]
+) -> list[tuple[Queue, Delivery]]:
+    """Looked up one by one, however many others are dead."""
+    target = find_any_route(tx, db, route) if route is not None else None
+    letters = [
+        (queue, letter)
+        for queue in targets.queues_of(tx, FAMILY, db)
+        if collection in (None, queue.name)
+        for letter in store.find_named(tx, queue.id, ids)
+    ]
+    return [
+        (queue, letter)
+        for queue, letter in letters
+        if letter.state == State.DEAD and (route is None or (target is not None and letter.target == target.id))
+    ]

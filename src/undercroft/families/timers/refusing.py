@@ -47,6 +47,7 @@ _STATUS = {
     Kind.TOO_LARGE: 413,
     Kind.TOO_MANY: 429,
     Kind.UNAVAILABLE: 503,
+    Kind.INTERNAL: 500,
 }
 
 
@@ -55,5 +56,5 @@ def code_of(refusal: Refusal) -> str:
 
 
 def refuse(refusal: Refusal) -> Reply:
-    status = 500 if refusal.code == "internal" else _STATUS.get(refusal.kind, 400)
+    status = _STATUS.get(refusal.kind, 400)
     return json_reply({"error": refusal.message, "code": code_of(refusal)}, status)

@@ -49,14 +49,14 @@ def end_runs(tx: Transaction, ids: list[int]) -> set[int]:
         [(id,) for id in ids],
     )
     runs = tx.each(
-        "SELECT id, parent, state FROM deliveries"
+        "SELECT id, revision, state, parent FROM deliveries"
         " WHERE parent IS NOT NULL AND state < 4 AND parent IN (SELECT r.id FROM {rows})",
         "id BIGINT",
         recurring,
     )
-    busy = {parent for _, parent, state in runs if state == State.SENDING}
-    ended = store.delete(tx, [id for id, parent, _ in runs if parent not in busy])
-    return busy | {parent for id, parent, _ in runs if id not in ended}
+    busy = {parent for _, _, state, parent in runs if state == State.SENDING}
+    ended = store.delete(tx, [(id, revision, state) for id, revision, state, parent in runs if parent not in busy])
+    return busy | {parent for id, _, _, parent in runs if id not in ended}
 
 
 def _spawn(tx: Transaction, tick: Delivery, now: int) -> None:

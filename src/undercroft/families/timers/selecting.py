@@ -7,7 +7,7 @@ from undercroft.families.timers.actions import FAMILY
 from undercroft.families.timers.runs import end_runs
 from undercroft.machinery.deliveries import store, targets
 from undercroft.machinery.deliveries.model import PUBLIC_STATES, Delivery, Kind, State, Target
-from undercroft.machinery.deliveries.store import Selection
+from undercroft.machinery.deliveries.store import Seen, Selection
 
 MOST_PER_PAGE = 1_000
 MOST_SELECTED = 100_000
@@ -46,17 +46,21 @@ def list_jobs(
     return jobs, targets.targets_by_id(tx, {job.target for job in jobs}), cursor
 
 
-def collect(tx: Transaction, place: tuple[str, str], wanted: Selection) -> list[tuple[int, int, int]]:
-    """(id, planned_at, kind) of every job selected, taken at one moment, before any of them is changed.
+Selected = tuple[Seen, int, int]
+"""A row as it was chosen, its planned_at and its kind."""
+
+
+def collect(tx: Transaction, place: tuple[str, str], wanted: Selection) -> list[Selected]:
+    """Every job selected, taken at one moment, before any of them is changed.
 
     Raises Refusal(INVALID, "selection") beyond MOST_SELECTED.
     """
     queue = targets.find_queue(tx, FAMILY, *place)
-    found: list[tuple[int, int, int]] = []
+    found: list[Selected] = []
     cursor: tuple[int, int] | None = (-1, -1)
     while queue is not None and cursor is not None:
         page, cursor = store.page(tx, wanted._replace(queue=queue.id, cursor=cursor), MOST_PER_PAGE)
-        found += [(job.id, job.planned_at, job.kind) for job in page]
+        found += [(store.seen(job), job.planned_at, job.kind) for job in page]
         if len(found) > MOST_SELECTED:
             raise invalid(
                 "selection", f"more than {MOST_SELECTED} jobs are selected; narrow it with after= and before="
@@ -64,19 +68,19 @@ def collect(tx: Transaction, place: tuple[str, str], wanted: Selection) -> list[
     return found
 
 
-def delete_selected(tx: Transaction, ids: list[int]) -> int:
-    """How many are gone. One that is being delivered just now, itself or by a run, is left alone."""
-    busy = end_runs(tx, ids)
-    return len(store.delete(tx, [id for id in ids if id not in busy]))
+def delete_selected(tx: Transaction, selected: list[Selected]) -> int:
+    """How many are gone. One that is being delivered just now, itself or by a run, or that has begun another life
+    since it was selected, is left alone."""
+    rows = [row for row, _, _ in selected]
+    busy = end_runs(tx, [id for id, _, _ in rows])
+    return len(store.delete(tx, [row for row in rows if row[0] not in busy]))
 
 
-def move_selected(
-    tx: Transaction, selected: list[tuple[int, int, int]], to: int | None, shift: int | None, now: int
-) -> int:
+def move_selected(tx: Transaction, selected: list[Selected], to: int | None, shift: int | None, now: int) -> int:
     """To one moment, or each by `shift` ms; recurring jobs keep to their schedule and stay."""
     moved = [
-        (id, to if to is not None else min(max(planned_at + (shift or 0), 0), END_OF_TIME))
-        for id, planned_at, kind in selected
+        (row, to if to is not None else min(max(planned_at + (shift or 0), 0), END_OF_TIME))
+        for row, planned_at, kind in selected
         if kind != Kind.TICK
     ]
     return len(store.move(tx, moved, now))

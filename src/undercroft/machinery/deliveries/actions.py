@@ -10,7 +10,7 @@ from undercroft.database import Transaction
 from undercroft.machinery.deliveries import claims, targets
 from undercroft.machinery.deliveries.hooks import Hooks, Settled
 from undercroft.machinery.deliveries.model import Delivery, Kind, Outcome, Queue, State, Target
-from undercroft.machinery.deliveries.policy import DEFAULT_RETRIES, judge
+from undercroft.machinery.deliveries.policy import DEFAULT_RETRIES, Verdict, judge
 
 LONGEST_TIMEOUT = 120.0
 
@@ -52,7 +52,9 @@ def claim_due(
         else:
             to_send.append(delivery)
     for (state, reason), those in aside.items():
-        _lay_aside(tx, those, state, reason, now)
+        claims.put_back(tx, those, state, now, reason)
+        if state is State.DEAD:
+            _tell_buried(tx, those, reason, their_queues, now, hooks)
     for family, those in ticks.items():
         due = hooks[family].due
         assert due is not None, f"{family} makes ticks but has no hook for them"
@@ -70,8 +72,22 @@ def _obstacle(target: Target | None, queue: Queue) -> tuple[State, str] | None:
     return None
 
 
-def _lay_aside(tx: Transaction, those: list[Delivery], state: State, reason: str, now: int) -> None:
-    claims.put_back(tx, those, state, now, reason)
+def _tell_buried(
+    tx: Transaction,
+    those: list[Delivery],
+    reason: str,
+    queues: dict[int, Queue],
+    now: int,
+    hooks: Mapping[str, Hooks],
+) -> None:
+    """A family hears of every end, also of one without an attempt."""
+    for family in {queues[delivery.queue].family for delivery in those}:
+        told = hooks[family].settled
+        if told:
+            outcome = Outcome(now, 0, error=reason, hopeless=True)
+            verdict = Verdict(State.DEAD, now, reason)
+            own = [delivery for delivery in those if queues[delivery.queue].family == family]
+            told(tx, [Settled(delivery, outcome, verdict) for delivery in own])
 
 
 def settle_tried(
@@ -107,12 +123,12 @@ def _retries(delivery: Delivery, target: Target) -> tuple[float, ...]:
     return DEFAULT_RETRIES if target.settings.retries is None else target.settings.retries
 
 
-def release_lines(tx: Transaction, lines: list[tuple[int, int]], limit: int) -> int:
-    """Schedule held rows again where neither target nor queue is paused; how many."""
-    their_targets = targets.targets_by_id(tx, {target for target, _ in lines})
-    their_queues = targets.queues_by_id(tx, {queue for _, queue in lines})
+def release_lines(tx: Transaction, lines: list[tuple[int, int, int]]) -> int:
+    """Schedule held rows of these (target, queue, limit) again where neither is paused; how many."""
+    their_targets = targets.targets_by_id(tx, {target for target, _, _ in lines})
+    their_queues = targets.queues_by_id(tx, {queue for _, queue, _ in lines})
     released = 0
-    for target, queue in lines:
+    for target, queue, limit in lines:
         obstacle = _obstacle(their_targets.get(target), their_queues[queue])
         if obstacle is None or obstacle[0] is State.DEAD:
             released += claims.release(tx, target, queue, limit)

@@ -29,8 +29,7 @@ def falling_due(tx: Transaction, after: tuple[int, int], until: int, share: Shar
     return tx.all(
         """
         SELECT due_at, id, target FROM deliveries
-        WHERE state = 1 AND due_at <= :until AND due_at >= :due_at AND NOT (due_at = :due_at AND id <= :id)
-          AND id % :nodes = :rank
+        WHERE state = 1 AND due_at <= :until AND (due_at, id) > (:due_at, :id) AND id % :nodes = :rank
         ORDER BY due_at, id LIMIT :limit
         """,
         until=until,
@@ -129,10 +128,10 @@ def hold(tx: Transaction, ids: list[int], reason: str) -> int:
     return len(held)
 
 
-def held_lines(tx: Transaction, most: int) -> list[tuple[int, int]]:
-    """The (target, queue) pairs that have held rows, one index step each."""
+def held_lines(tx: Transaction, after: tuple[int, int], most: int) -> list[tuple[int, int]]:
+    """The (target, queue) pairs past this one that have held rows, one index step each."""
     lines: list[tuple[int, int]] = []
-    position = (-1, -1)
+    position = after
     while len(lines) < most:
         row = tx.one(
             "SELECT target, queue FROM deliveries WHERE state = 3 AND (target, queue) > (:target, :queue)"

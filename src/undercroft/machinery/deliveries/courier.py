@@ -142,8 +142,7 @@ class Courier:
                 log.warning("settle_failed", reason=refusal.message, waiting=len(self._tried))
                 await asyncio.sleep(LONGEST_SLEEP)
             except Exception:
-                log.exception("settle_failed", waiting=len(self._tried))
-                await asyncio.sleep(LONGEST_SLEEP)
+                await self._settle_first_apart()
 
     async def stop(self, grace: float) -> None:
         """Claim no more, give calls under way `grace` seconds, give back what was not sent."""
@@ -176,8 +175,11 @@ class Courier:
             claimed = await self._database.write(
                 actions.claim_due, list(hints), self.node, self._lease_until, now, self._hooks
             )
-        except BaseException:
+        except BaseException as error:
             self._forget(taken, set())
+            if isinstance(error, Exception) and not isinstance(error, Refusal):
+                await self._claim_apart(taken, now, error)
+                return
             self.horizon.add(taken)
             raise
         self.in_hands.update(delivery.id for delivery in claimed.deliveries)
@@ -192,6 +194,15 @@ class Courier:
             self._parcels.setdefault(target.id, deque()).append(parcel)
         for target_id in {delivery.target for delivery in claimed.deliveries}:
             self._start_senders(target_id)
+
+    async def _claim_apart(self, taken: list[Due], now: int, error: Exception) -> None:
+        """One of them has a fault: the others must not wait for it. The sweep will find it again."""
+        if len(taken) == 1:
+            log.error("claim_failed", delivery=taken[0][1], exc_info=error)
+            return
+        for entry in taken:
+            self.lanes.reserve(entry)
+            await self._claim([entry], now)
 
     def _forget(self, taken: list[Due], claimed: set[int]) -> None:
         for entry in taken:
@@ -277,6 +288,19 @@ class Courier:
         self.in_hands.difference_update(parcel.delivery.id for parcel, _ in tried)
         metrics.note_settled(settled)
         self._woken.set()
+
+    async def _settle_first_apart(self) -> None:
+        """One of a batch has a fault, its family's hook fails on it: the others must not wait for it. It is sent again
+        when its lease is over."""
+        parcel = self._tried[0][0]
+        try:
+            await self._settle(self._tried[:1])
+        except Refusal:
+            await asyncio.sleep(LONGEST_SLEEP)
+        except Exception:
+            log.exception("settle_failed", delivery=parcel.delivery.id)
+            del self._tried[0]
+            self.in_hands.discard(parcel.delivery.id)
 
     # Sleeping
 

@@ -12,8 +12,11 @@ from undercroft.machinery.deliveries.model import Target
 DEFAULT_CONCURRENCY = 32
 # Lanes that are remembered with what their rate still allows; beyond, those that rest are forgotten.
 MOST_LANES = 10_000
-# Entries that one lane keeps in memory; what comes beyond is held in the database until the lane has emptied.
+# Entries that one lane keeps in memory; what comes beyond is held in the database until the lane has emptied. The more
+# wait in all lanes together, the shorter each may be, so that many slow receivers can't fill the memory either, nor
+# keep what is due for others from being read.
 LONGEST_LANE = 10_000
+_CROWDED = ((100_000, 10), (50_000, 100))
 
 
 @dataclass
@@ -38,9 +41,9 @@ class Lane:
         self.concurrency = max(1, -(-target.concurrency // nodes))
         self.rate = target.rate and max(1, target.rate // nodes)
 
-    def add(self, entry: Due) -> bool:
+    def add(self, entry: Due, longest: int) -> bool:
         """False when the lane is full: the row should be held."""
-        if len(self.waiting) >= LONGEST_LANE:
+        if len(self.waiting) >= longest:
             self.overflowed = True
             return False
         self.waiting.append(entry)
@@ -103,7 +106,7 @@ class Lanes:
         for entry in entries:
             if entry[1] in self._known:
                 continue
-            if self.lane(entry[2]).add(entry):
+            if self.lane(entry[2]).add(entry, self._longest()):
                 self._known.add(entry[1])
                 self._ready[entry[2]] = None
             else:
@@ -129,6 +132,11 @@ class Lanes:
                 self._ready[target] = None
         return taken
 
+    def reserve(self, entry: Due) -> None:
+        """Count it as claimed once more."""
+        self._known.add(entry[1])
+        self.lane(entry[2]).claimed += 1
+
     def forget(self, entry: Due) -> None:
         """It is claimed, or no longer due: a later hint of the same row is news."""
         self._known.discard(entry[1])
@@ -144,11 +152,17 @@ class Lanes:
         moments = [moment for target in self._ready if (moment := self._lanes[target].next_moment(now)) is not None]
         return min(moments, default=None)
 
-    def full(self) -> set[int]:
-        """Targets whose held rows had better stay where they are: the lane ran over and is still half full."""
-        for lane in self._lanes.values():
-            lane.overflowed = lane.overflowed and len(lane.waiting) > LONGEST_LANE // 2
-        return {lane.target for lane in self._lanes.values() if lane.overflowed}
+    def room(self, target: int) -> int:
+        """How many held rows the target's lane could take: none while it is more than half full after it ran over."""
+        lane = self._lanes.get(target)
+        longest = self._longest()
+        if lane is None:
+            return longest
+        lane.overflowed = lane.overflowed and len(lane.waiting) > longest // 2
+        return 0 if lane.overflowed else max(0, longest - len(lane.waiting))
+
+    def _longest(self) -> int:
+        return next((longest for many, longest in _CROWDED if len(self._known) >= many), LONGEST_LANE)
 
     def _forget_those_at_rest(self, now: int) -> None:
         self._lanes = {target: lane for target, lane in self._lanes.items() if not lane.is_at_rest(now)}

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from undercroft.base.clock import DAY
 from undercroft.database import Transaction
-from undercroft.machinery.deliveries.model import Attempt, Delivery, NewDelivery, State, filing
+from undercroft.machinery.deliveries.model import PENDING_LIMIT, Attempt, Delivery, NewDelivery, State, filing
 
 DUE = "deliveries due"
 """The topic on which committed transactions tell couriers of (due_at, id, target)."""
@@ -62,6 +62,17 @@ def find_one(tx: Transaction, queue: int, name: str) -> Delivery | None:
     return Delivery._make(row) if row else None
 
 
+def find_named(tx: Transaction, queue: int, names: set[str]) -> list[Delivery]:
+    """Those of these names that the queue holds."""
+    rows = tx.each(
+        f"SELECT {COLUMNS} FROM deliveries WHERE queue = :queue AND name IN (SELECT r.name FROM {{rows}})",
+        "name TEXT",
+        [(name,) for name in names],
+        queue=queue,
+    )
+    return [Delivery._make(row) for row in rows]
+
+
 def find_by_key(tx: Transaction, queue: int, idempotency_key: str) -> Delivery | None:
     row = tx.one(
         f"SELECT {COLUMNS} FROM deliveries WHERE queue = :queue AND idempotency_key = :key",
@@ -79,10 +90,11 @@ def replace(tx: Transaction, delivery: Delivery, new: NewDelivery, now: int) -> 
         UPDATE deliveries
         SET target = :target, state = :state, kind = :kind, due_at = :due_at, planned_at = :planned_at, day = :day,
             attempts = 0, revision = revision + 1, body = :body, options = :options, reason = NULL
-        WHERE id = :id AND state <> 2 AND claims = :claims
+        WHERE id = :id AND state <> 2 AND claims = :claims AND revision = :revision
         """,
         id=delivery.id,
         claims=delivery.claims,
+        revision=delivery.revision,
         target=new.target,
         state=state,
         kind=new.kind,
@@ -97,30 +109,45 @@ def replace(tx: Transaction, delivery: Delivery, new: NewDelivery, now: int) -> 
     return bool(changed)
 
 
-def delete(tx: Transaction, ids: list[int]) -> set[int]:
+Seen = tuple[int, int, int]
+"""(id, revision, state) of a row when it was chosen: the row is left alone if it began another life since."""
+
+
+def seen(delivery: Delivery) -> Seen:
+    return delivery.id, delivery.revision, delivery.state
+
+
+def delete(tx: Transaction, chosen: list[Seen]) -> set[int]:
     """Take these out, with their attempts; the ids taken. What a courier has in its hands stays."""
-    gone = tx.each(
-        "DELETE FROM deliveries WHERE state <> 2 AND id IN (SELECT id FROM {rows}) RETURNING id",
+    expected = {id: (revision, state < PENDING_LIMIT) for id, revision, state in chosen}
+    now_there = tx.each(
+        "SELECT id, revision, state FROM deliveries WHERE id IN (SELECT id FROM {rows}) {skip_locked}",
         "id BIGINT",
-        [(id,) for id in ids],
+        [(id,) for id in expected],
     )
-    _delete_attempts(tx, [id for (id,) in gone])
-    return {id for (id,) in gone}
+    gone = [
+        id
+        for id, revision, state in now_there
+        if state != State.SENDING and expected[id] == (revision, state < PENDING_LIMIT)
+    ]
+    _delete_rows(tx, gone)
+    return set(gone)
 
 
-def move(tx: Transaction, moved: list[tuple[int, int]], now: int) -> set[int]:
-    """(id, new planned_at) each; the ids moved. A new revision, so that receivers don't take it for a repeat."""
-    rows = [(id, planned_at, planned_at // DAY, *filing(planned_at, now)) for id, planned_at in moved]
+def move(tx: Transaction, moved: list[tuple[Seen, int]], now: int) -> set[int]:
+    """(row, new planned_at) each; the ids moved. A new revision, so that receivers don't take it for a repeat."""
+    rows = [(*row, planned_at, planned_at // DAY, *filing(planned_at, now)) for row, planned_at in moved]
     changed = tx.each(
         """
         UPDATE deliveries
         SET planned_at = r.planned_at, day = r.day, state = r.state, due_at = r.due_at,
-            attempts = 0, revision = revision + 1, reason = NULL
+            attempts = 0, revision = deliveries.revision + 1, reason = NULL
         FROM {rows}
         WHERE deliveries.id = r.id AND deliveries.state <> 2
+          AND deliveries.revision = r.revision AND (deliveries.state < 4) = (r.was < 4)
         RETURNING deliveries.id, deliveries.due_at, deliveries.target, deliveries.state
         """,
-        "id BIGINT, planned_at BIGINT, day BIGINT, state BIGINT, due_at BIGINT",
+        "id BIGINT, revision BIGINT, was BIGINT, planned_at BIGINT, day BIGINT, state BIGINT, due_at BIGINT",
         rows,
     )
     tx.tell(DUE, [(due_at, id, target) for id, due_at, target, state in changed if state == State.SCHEDULED])
@@ -264,13 +291,17 @@ def last_attempt(tx: Transaction, delivery: int) -> Attempt | None:
 def purge(tx: Transaction, state: State, before: int, limit: int) -> int:
     """Forget up to `limit` finished rows that were settled before this moment; how many."""
     rows = tx.all(
-        "SELECT id FROM deliveries WHERE state = :state AND due_at < :before ORDER BY due_at LIMIT :limit",
+        "SELECT id FROM deliveries WHERE state = :state AND due_at < :before"
+        " ORDER BY due_at LIMIT :limit {skip_locked}",
         state=int(state),
         before=before,
         limit=limit,
     )
-    return len(delete(tx, [id for (id,) in rows]))
+    _delete_rows(tx, [id for (id,) in rows])
+    return len(rows)
 
 
-def _delete_attempts(tx: Transaction, ids: list[int]) -> None:
-    tx.each("DELETE FROM attempts WHERE delivery IN (SELECT id FROM {rows})", "id BIGINT", [(id,) for id in ids])
+def _delete_rows(tx: Transaction, ids: list[int]) -> None:
+    rows = [(id,) for id in ids]
+    tx.each("DELETE FROM deliveries WHERE id IN (SELECT id FROM {rows})", "id BIGINT", rows)
+    tx.each("DELETE FROM attempts WHERE delivery IN (SELECT id FROM {rows})", "id BIGINT", rows)

@@ -11,8 +11,10 @@ from undercroft.machinery.deliveries.courier import AHEAD, Courier
 from undercroft.machinery.deliveries.model import State
 
 PAGE = 5_000
-# More is never kept in the horizon and lanes together, whatever is due: the rest waits in the database.
-MOST_IN_MEMORY = 100_000
+# More is never kept in the horizon, whatever falls due: the rest waits in the database.
+MOST_AHEAD = 100_000
+# Held lines that are looked at in one step; the next step goes on behind them.
+MOST_LINES = 2_000
 # Due for longer than this and still scheduled: the node whose share it is may be gone (ms).
 OVERDUE = 5 * SECOND
 # A node that has not beaten for this long is gone, and what it had in its hands is taken back (ms).
@@ -27,13 +29,14 @@ class Upkeep:
         self._keep = {State.DELIVERED: keep_delivered, State.DEAD: keep_dead}
         self._position = (0, 0)
         self._sweep = (0, 0)
+        self._line = (-1, -1)
         self._beats: dict[str, tuple[int, int]] = {}
         self._gone: list[str] = []
 
     async def look_ahead(self, now: int) -> bool:
         """Read the next page of what falls due soon into the horizon."""
         courier = self._courier
-        if len(courier.horizon) + len(courier.lanes) >= MOST_IN_MEMORY:
+        if len(courier.horizon) >= MOST_AHEAD:
             return False
         until = now + AHEAD
         page = await self._database.read(claims.falling_due, self._position, until, courier.share, PAGE)
@@ -48,7 +51,7 @@ class Upkeep:
     async def sweep_overdue(self, now: int) -> bool:
         """Look once more at what is overdue: hints may be lost, nodes may die, rows may be due before we looked."""
         courier = self._courier
-        if len(courier.horizon) + len(courier.lanes) >= MOST_IN_MEMORY:
+        if len(courier.horizon) >= MOST_AHEAD:
             return False
         page = await self._database.read(claims.falling_due, self._sweep, now - OVERDUE, Share(), PAGE)
         courier.expect_read(page)
@@ -75,13 +78,12 @@ class Upkeep:
         return await self._database.write(claims.reclaim_of, self._courier.node, now, PAGE) == PAGE
 
     async def release_held(self, _now: int) -> bool:
-        """Let go on what was held for a reason that has passed."""
-        lines = await self._database.read(claims.held_lines, 1_000)
-        if not lines:
-            return False
-        full = self._courier.lanes.full()
-        open_lines = [line for line in lines if line[0] not in full]
-        return await self._database.write(actions.release_lines, open_lines, 1_000) > 0
+        """Let go on what was held for a reason that has passed, as far as its lane has room."""
+        lines = await self._database.read(claims.held_lines, self._line, MOST_LINES)
+        self._line = lines[-1] if len(lines) == MOST_LINES else (-1, -1)
+        rooms = [(*line, min(1_000, self._courier.lanes.room(line[0]))) for line in lines]
+        open_lines = [line for line in rooms if line[2]]
+        return bool(open_lines) and await self._database.write(actions.release_lines, open_lines) > 0
 
     async def purge(self, now: int) -> bool:
         """Forget finished deliveries after the time that settings keep them."""
@@ -97,7 +99,9 @@ class Upkeep:
         for name, beats in await self._database.write(beat, node):
             if self._beats.get(name, (None,))[0] != beats:
                 self._beats[name] = (beats, now)
-        self._beats = {name: seen for name, seen in self._beats.items() if 0 <= now - seen[1] < NODE_FORGOTTEN}
+        for name in [name for name, (_, seen_at) in self._beats.items() if now - seen_at > NODE_FORGOTTEN]:
+            await self._database.write(leave, name)
+            del self._beats[name]
         alive = sorted(name for name, (_, seen_at) in self._beats.items() if now - seen_at < NODE_GONE)
         self._courier.share = Share(alive.index(node), len(alive))
         self._gone = [name for name in self._beats if name not in alive]
@@ -114,7 +118,7 @@ def beat(tx: Transaction, node: str) -> list[tuple[str, int]]:
 
 
 def leave(tx: Transaction, node: str) -> None:
-    """A node that shuts down in order takes itself off the list."""
+    """A node that shuts down in order takes itself off the list; one that died is taken off by the others."""
     tx.run("DELETE FROM nodes WHERE name = :node", node=node)
 
 

@@ -13,6 +13,7 @@ from undercroft.families.timers.http import shapes
 from undercroft.families.timers.http.jobs import render
 from undercroft.families.timers.http.reading import check_limit, decode, place, read_cursor, write_cursor
 from undercroft.families.timers.model import CLOCK_SKEW
+from undercroft.families.timers.selecting import Selected
 from undercroft.machinery.deliveries.model import public_state
 from undercroft.machinery.deliveries.store import Selection
 from undercroft.machinery.operations import Reply, Request, json_reply
@@ -45,7 +46,7 @@ class Collections:
 
     async def delete(self, request: Request) -> Reply:
         selected = await self._select(request)
-        deleted = await self._in_turns(selecting.delete_selected, [id for id, _, _ in selected])
+        deleted = await self._in_turns(selecting.delete_selected, selected)
         return json_reply(shapes.Deleted("ok", deleted, len(selected) - deleted))
 
     async def move(self, request: Request) -> Reply:
@@ -68,7 +69,7 @@ class Collections:
         await self._database.write(selecting.pause_collection, place(request), False, request.now)
         return _OK
 
-    async def _select(self, request: Request) -> list[tuple[int, int, int]]:
+    async def _select(self, request: Request) -> list[Selected]:
         query = request.query(shapes.SelectAllQuery)
         if not query.all and (query.state, query.after, query.before, query.route) == (None,) * 4:
             raise invalid(
@@ -97,8 +98,6 @@ def _list(tx: Transaction, where: tuple[str, str], wanted: Selection, route: str
     return selecting.list_jobs(tx, where, narrowed, limit) if narrowed else ([], {}, None)
 
 
-def _collect(
-    tx: Transaction, where: tuple[str, str], wanted: Selection, route: str | None
-) -> list[tuple[int, int, int]]:
+def _collect(tx: Transaction, where: tuple[str, str], wanted: Selection, route: str | None) -> list[Selected]:
     narrowed = _for_route(tx, where[0], wanted, route)
     return selecting.collect(tx, where, narrowed) if narrowed else []

@@ -57,7 +57,7 @@ CREATE TABLE deliveries (
 
 CREATE UNIQUE INDEX deliveries_by_name ON deliveries (queue, name);
 
-CREATE INDEX deliveries_by_due ON deliveries (state, due_at);
+CREATE INDEX deliveries_by_due ON deliveries (state, due_at, id);
 
 CREATE INDEX deliveries_by_day ON deliveries (queue, state, day, id);
 
