@@ -13,6 +13,8 @@ import httptools
 # How much of an answer's body is kept for the log, and how much is read before we hang up on it.
 KEPT = 1_024
 MOST_READ = 64 * 1_024
+# Of all that an answer may consist of beside its body: a head, interim answers, chunk extensions.
+MOST_RECEIVED = 2 * MOST_READ
 
 
 class Answer(NamedTuple):
@@ -75,13 +77,19 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._untouched = False
-        if self._waiter is None:
+        if self._waiter is None or self._waiter.done():
             self.close()  # an answer that nobody asked for
             return
+        self._received += len(data)
         try:
             self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.close()  # answered, and what follows is another protocol
         except httptools.HttpParserError as error:
             self._fail(NoAnswer(f"its answer is not HTTP: {error}", untouched=False))
+            self.close()
+        if self._received > MOST_RECEIVED and not self._waiter.done():
+            self._fail(NoAnswer("its answer is too long", untouched=False))
             self.close()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -93,6 +101,10 @@ class Connection(asyncio.Protocol):
         self._fail(NoAnswer(why, untouched=self._untouched))
 
     # From the parser
+
+    def on_message_begin(self) -> None:
+        if self._waiter is not None and self._waiter.done():
+            self.close()  # a second answer to one request
 
     def on_header(self, name: bytes, value: bytes) -> None:
         lowered = name.lower()
@@ -126,6 +138,8 @@ class Connection(asyncio.Protocol):
 
     def _start(self) -> None:
         self._untouched = True
+        self._received = 0
+        self._parser = httptools.HttpResponseParser(self)
         self._start_answer()
 
     def _start_answer(self) -> None:

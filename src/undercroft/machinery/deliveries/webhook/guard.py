@@ -11,7 +11,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _SHARED = ipaddress.IPv4Network("100.64.0.0/10")
-_BROADCAST = ipaddress.IPv4Address("255.255.255.255")
+_THIS_NETWORK = ipaddress.IPv4Network("0.0.0.0/8")
+# Where clouds hand out a machine's credentials, beside 169.254.0.0/16: in private networks, and even in public ones.
+_METADATA = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192")))
 
 
 class AddressRefused(Exception):
@@ -34,11 +36,19 @@ async def resolve(host: str, port: int, *, allow_private: bool) -> list[tuple[in
 def is_allowed(ip: str, *, allow_private: bool) -> bool:
     """Global unicast always; loopback and private ones where the setting says so; metadata and the like never."""
     address = _innermost(ipaddress.ip_address(ip.partition("%")[0]))
-    if address.is_multicast or address.is_unspecified or address.is_link_local or address == _BROADCAST:
+    if address in _METADATA or address in _THIS_NETWORK or address.is_multicast or _is_of_one_link(address):
         return False
-    if address.is_loopback or address.is_private or address in _SHARED:
+    if address.is_loopback:
         return allow_private
-    return address.is_global and not address.is_reserved
+    if address.is_reserved:
+        return False
+    if address.is_private or address in _SHARED:
+        return allow_private
+    return address.is_global
+
+
+def _is_of_one_link(address: Address) -> bool:
+    return address.is_link_local or (isinstance(address, ipaddress.IPv6Address) and address.is_site_local)
 
 
 def _innermost(address: Address) -> Address:

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections import deque
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from undercroft.machinery.deliveries.webhook.connection import Answer, Connection, NoAnswer
 from undercroft.machinery.deliveries.webhook.guard import resolve
@@ -31,6 +31,7 @@ class Pool:
         self._tls = tls or ssl.create_default_context()
         self._idle: dict[Origin, deque[_Idle]] = {}
         self._idle_count = 0
+        self._looking: dict[Origin, asyncio.Future[list[tuple[int, tuple[str, int]]]]] = {}
 
     async def exchange(self, origin: Origin, request: bytes, timeout: float) -> Answer:
         """Send the request to the origin over an idle or a new connection.
@@ -69,7 +70,7 @@ class Pool:
 
     async def _connect(self, origin: Origin) -> Connection:
         loop = asyncio.get_running_loop()
-        addresses = await resolve(origin.host, origin.port, allow_private=self._allow_private)
+        addresses = await self._addresses(origin)
         tls = self._tls if origin.scheme == "https" else None
         last: Exception = OSError("no address")
         for family, address in addresses:
@@ -88,6 +89,20 @@ class Pool:
                 connection.close()
                 raise
         raise last
+
+    async def _addresses(self, origin: Origin) -> list[tuple[int, tuple[str, int]]]:
+        """One look-up per origin at a time: those of a name that hangs would take every thread that looks up names."""
+        looking = self._looking.get(origin)
+        if looking is None:
+            looking = asyncio.ensure_future(resolve(origin.host, origin.port, allow_private=self._allow_private))
+            self._looking[origin] = looking
+            looking.add_done_callback(lambda done: self._looked_up(origin, done))
+        return await asyncio.shield(looking)
+
+    def _looked_up(self, origin: Origin, done: "asyncio.Future[Any]") -> None:
+        del self._looking[origin]
+        if not done.cancelled():
+            done.exception()  # seen, though everybody who asked may have gone
 
     def _take_idle(self, origin: Origin) -> Connection | None:
         waiting = self._idle.get(origin)

@@ -14,6 +14,7 @@ USER_AGENT = "Undercroft"
 METHODS = ("POST", "PUT", "PATCH")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\x20-\x7e\t]*")
+_HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _OURS = {"host", "content-length", "transfer-encoding", "connection", "expect", "te", "upgrade", "trailer"}
 
 
@@ -38,8 +39,8 @@ def check_url(url: str, default_scheme: str) -> str:
         origin = _origin(parts)
     except ValueError as error:
         raise invalid("url", f"webhook_url is not a URL: {error}") from None
-    if parts.scheme not in ("http", "https") or not origin.host:
-        raise invalid("url", "webhook_url must be an http:// or https:// address with a host")
+    if parts.scheme not in ("http", "https") or not (_HOST.fullmatch(origin.host) or ":" in origin.host):
+        raise invalid("url", "webhook_url must be an http:// or https:// address with the name or address of a host")
     if parts.username is not None or parts.password is not None:
         raise invalid("url", "webhook_url may not hold a user or password; send an Authorization header instead")
     return whole

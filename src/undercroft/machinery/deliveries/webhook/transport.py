@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 import time
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from undercroft.base.clock import Clock
@@ -75,6 +76,8 @@ def _seconds(retry_after: str | None, now: int) -> int | None:
     if text.isascii() and text.isdigit():
         return int(text[:9])
     try:
-        return max(0, int(parsedate_to_datetime(text).timestamp() - now / 1_000))
+        moment = parsedate_to_datetime(text)
+        in_utc = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max(0, int(in_utc.timestamp() - now / 1_000))
     except (ValueError, TypeError, OverflowError):
         return None
