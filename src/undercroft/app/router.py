@@ -40,7 +40,7 @@ class Router:
         """
         branch = self._root
         values: list[bytes] = []
-        for segment in raw_path.strip(b"/").split(b"/"):
+        for segment in raw_path.removeprefix(b"/").removesuffix(b"/").split(b"/"):
             following = branch.below.get(segment)
             if following is None:
                 following = branch.parameter
