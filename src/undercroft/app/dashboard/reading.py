@@ -39,6 +39,7 @@ def read_overview(tx: Transaction, places: Places | None) -> Overview:
     sending = overview.first(tx, State.SENDING, places, SHOWN)
     retrying = overview.retrying(tx, places, SHOWN)
     dead = overview.newest(tx, State.DEAD, places, SHOWN)
+    held = Sight([], False) if places is None else overview.first(tx, State.HELD, places, SHOWN)
     return Overview(
         due,
         overview.filed(tx, places, room) if room else Sight([], True),
@@ -49,9 +50,7 @@ def read_overview(tx: Transaction, places: Places | None) -> Overview:
         overview.paused_queues(tx, places, SHOWN),
         _tally(sending, overview.count(tx, State.SENDING) if places is None else None),
         _tally(retrying, overview.count_retrying(tx) if places is None else None),
-        _tally(
-            overview.first(tx, State.HELD, places, SHOWN), overview.count(tx, State.HELD) if places is None else None
-        ),
+        _tally(held, overview.count(tx, State.HELD) if places is None else None),
         _tally(dead, overview.count(tx, State.DEAD) if places is None else None),
     )
 

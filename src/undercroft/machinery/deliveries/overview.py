@@ -170,16 +170,13 @@ def _gather(tx: Transaction, which: str, direction: str, places: Places | None, 
 
 
 def _walk(tx: Transaction, which: str, direction: str, places: Places | None, limit: int) -> list[Row]:
-    """(id, due_at, planned_at) of up to `limit` rows, by due_at.
-
-    Ordered by nothing else within the walk: PostgreSQL would first have to sort all that are due at one instant.
-    """
+    """(id, due_at, planned_at) of up to `limit` rows, by due_at."""
     visible, parameters = _visible(places)
     return tx.all(
         f"""
         SELECT walked.id, due_at, planned_at
         FROM (SELECT id, due_at, planned_at, queue FROM deliveries WHERE {which}
-              ORDER BY due_at {direction} LIMIT :looked_at) AS walked
+              ORDER BY due_at {direction}, id {direction} LIMIT :looked_at) AS walked
         JOIN queues ON queues.id = walked.queue
         WHERE {visible} ORDER BY due_at {direction}, walked.id {direction} LIMIT :limit
         """,
