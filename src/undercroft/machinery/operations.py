@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from enum import Enum
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
@@ -56,9 +57,10 @@ class Request:
         return None if value is None else value.decode("latin-1")
 
     def query(self, kind: type[S]) -> S:
-        """The query string as a struct; a name it does not know, or a value of another kind, is refused.
+        """The query string as a struct.
 
-        Raises Refusal(INVALID, "query").
+        Raises Refusal(INVALID, "query") for a value of another kind, and for a name that is unknown or there twice: a
+        filter with a typing error in it would otherwise select everything.
         """
         try:
             pairs = parse_qsl(
@@ -68,11 +70,24 @@ class Request:
             raise invalid("query", f"the query string can't be read: {error}") from None
         if any("\x00" in value for _, value in pairs):
             raise invalid("query", "a query parameter may not hold the NUL character")
+        given, known = dict(pairs), _parameters(kind)
+        strange = next((name for name in given if name not in known), None)
+        if strange is not None or len(given) < len(pairs):
+            wrong = "a parameter is there twice" if strange is None else f"there is no parameter {strange[:50]!r}"
+            raise invalid("query", f"{wrong}; parameters here are: {', '.join(known)}")
         try:
-            return msgspec.convert(dict(pairs), kind, strict=False)
+            found = msgspec.convert(given, kind, strict=False)
         except ValueError as error:  # msgspec's own, and Python's about numbers of thousands of digits
-            known = ", ".join(field.encode_name for field in msgspec.structs.fields(kind))
-            raise invalid("query", f"{error}; parameters here are: {known}") from None
+            raise invalid("query", f"{error}; parameters here are: {', '.join(known)}") from None
+        if any(getattr(found, known[name]) is None for name in given):
+            raise invalid("query", "leave a parameter out instead of writing null")
+        return found
+
+
+@cache
+def _parameters(kind: type[msgspec.Struct]) -> dict[str, str]:
+    """Name in the query string → name of the attribute."""
+    return {field.encode_name: field.name for field in msgspec.structs.fields(kind)}
 
 
 class Reply(NamedTuple):
