@@ -1,7 +1,9 @@
 """The server that gets the bad input, and how the tests look at what it keeps."""
 
+import resource
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -52,6 +54,11 @@ class Target:
     def faults(self) -> int:
         text = self.croft.log.read_text(errors="replace")
         return sum(text.count(word) for word in FAULTS)
+
+    def memory(self) -> int:
+        """Its resident memory in bytes."""
+        pages = Path(f"/proc/{self.croft.pid}/statm").read_text().split()[1]
+        return int(pages) * resource.getpagesize()
 
     def _rows(self, table: str) -> list[Any]:
         if self._url is None:
