@@ -56,6 +56,9 @@ def _tell(report: Report, who: str, found: list[Found]) -> None:
     report.add(who, steady.LATE, [steadily.late(99) for _, steadily, *_ in found], "ms")
     report.add(who, "created", [single.per_second for *_, single, _ in found], "jobs/s")
     report.add(who, "created in bulk", [bulk.per_second for *_, bulk in found], "jobs/s")
+    report.add(who, "CPU per job fired at once", [at_once.cpu_us for at_once, *_ in found], "µs")
+    report.add(who, "CPU per job created", [single.cpu_us for *_, single, _ in found], "µs")
+    report.add(who, "CPU per job in bulk", [bulk.cpu_us for *_, bulk in found], "µs")
     early = [at_once.early + steadily.early for at_once, steadily, *_ in found]
     report.add(who, "early", early, "jobs", at_most(0))
 
