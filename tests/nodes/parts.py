@@ -69,7 +69,7 @@ class Node:
 @asynccontextmanager
 async def running(url: str, clock: SteppedClock, folder: Path, *, name: str = "one") -> AsyncIterator[Node]:
     database = await open_database(url, all_migrations(), clock)
-    await database.write(set_up_admin, TOKEN, clock(), preset=True)
+    await database.write(set_up_admin, TOKEN, clock(), kind="preset")
     settings = Settings(data_dir=folder, allow_private_targets=True)
     parts = assemble(settings, database, clock, name, "mark")
     await parts.upkeep.reclaim_own(clock())

@@ -46,8 +46,8 @@ class Application(Protocol):
 
     async def answer(self, head: Head, body: bytes) -> Reply: ...
 
-    def refuse_unread(self, status: int, message: str) -> Reply:
-        """For what could not be read as a request."""
+    def refuse_unread(self, status: int, message: str, url: bytes) -> Reply:
+        """For what could not be read as a request; `url` as far as it is known."""
 
 
 class Shared(NamedTuple):
@@ -56,9 +56,13 @@ class Shared(NamedTuple):
     application: Application
     connections: "set[Connection]"
     date: Callable[[], bytes]
+    most: int = 10_000
+    """So many connections at once; the next is hung up on, so that files are left for deliveries and the database."""
 
 
 class Connection(asyncio.Protocol):
+    _url: bytes
+
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._application = shared.application
@@ -91,6 +95,9 @@ class Connection(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]
         peer = transport.get_extra_info("peername")
         self._client = peer[0] if isinstance(peer, tuple) else None
+        if len(self._shared.connections) >= self._shared.most:
+            self._transport.abort()
+            return
         self._shared.connections.add(self)
         self.reading_since = self._loop.time()
 
@@ -150,6 +157,8 @@ class Connection(asyncio.Protocol):
         self._in_head = False
         if self._unread:
             return
+        if not self._url.startswith(b"/"):
+            self._url = _path_of(self._url)
         length = self._headers.get(b"content-length")
         large = b"transfer-encoding" in self._headers
         if length is not None:
@@ -267,7 +276,7 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, status: int, message: str) -> None:
         if not self._unread:
-            self._reply_and_close(self._application.refuse_unread(status, message))
+            self._reply_and_close(self._application.refuse_unread(status, message, self._url))
 
     def _reply_and_close(self, reply: Reply) -> None:
         """After the replies to earlier requests; nothing that the client sends from now on is looked at."""
@@ -315,6 +324,12 @@ class Connection(asyncio.Protocol):
     def _head(self) -> Head:
         method = self._parser.get_method().decode("ascii")
         return Head(method, self._url, self._headers, self._client)
+
+
+def _path_of(target: bytes) -> bytes:
+    """A request target in absolute form, as proxies send it, without its scheme and host."""
+    _, marked, rest = target.partition(b"://")
+    return b"/" + rest.partition(b"/")[2] if marked else target
 
 
 def _nothing_raised(task: "asyncio.Task[None]") -> None:

@@ -16,12 +16,12 @@ BACKLOG = 2_048
 class Listener:
     """Serves an application on sockets from `start` to `stop`."""
 
-    def __init__(self, application: Application, request_timeout: float) -> None:
-        """`request_timeout`: within this time (s) a whole request must have arrived."""
+    def __init__(self, application: Application, request_timeout: float, most: int = 10_000) -> None:
+        """`request_timeout`: within this time (s) a whole request must have arrived; `most` connections at once."""
         self._request_timeout = request_timeout
         self._connections: set[Connection] = set()
         self._date = _date()
-        self._shared = Shared(application, self._connections, lambda: self._date)
+        self._shared = Shared(application, self._connections, lambda: self._date, most)
         self._servers: list[asyncio.Server] = []
         self._watch: asyncio.Task[None] | None = None
 

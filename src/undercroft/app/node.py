@@ -24,7 +24,7 @@ from undercroft.base.ids import new_secret
 from undercroft.base.refusals import Refusal
 from undercroft.database import Database, open_database
 from undercroft.machinery.deliveries.upkeep import installation_mark, leave
-from undercroft.machinery.identity.actions import set_up_admin
+from undercroft.machinery.identity.actions import PRESET, set_up_admin
 from undercroft.machinery.loops import Fatal, Loops
 
 log = structlog.get_logger()
@@ -40,14 +40,13 @@ def serve(settings: Settings, on_ready: OnReady | None = None) -> int:
     logs.configure(settings.log_format, settings.log_level)
     try:
         with _alone_in(settings.data_dir):
-            _allow_many_connections()
-            return uvloop.run(_serve(settings, on_ready))
+            return uvloop.run(_serve(settings, on_ready, _allow_many_files() // 2))
     except (Refusal, Fatal, OSError) as error:
         log.error("cannot_start", reason=str(error))
         return CANNOT_START
 
 
-async def _serve(settings: Settings, on_ready: OnReady | None) -> int:
+async def _serve(settings: Settings, on_ready: OnReady | None, most_connections: int) -> int:
     stop = _stop_signal()
     sockets = [bind(address) for address in settings.addresses]
     url = settings.database_url
@@ -56,7 +55,8 @@ async def _serve(settings: Settings, on_ready: OnReady | None) -> int:
         await _set_up_admin(settings, database)
         mark = await database.write(installation_mark, new_secret()[:8].lower())
         parts = assemble(settings, database, wall_clock, _node(settings), mark)
-        return await _run(settings, database, parts, sockets, stop, on_ready)
+        listener = Listener(parts.server, settings.request_timeout, most_connections)
+        return await _run(settings, database, parts, listener, sockets, stop, on_ready)
     finally:
         await database.close()
 
@@ -65,6 +65,7 @@ async def _run(
     settings: Settings,
     database: Database,
     parts: Parts,
+    listener: Listener,
     sockets: list[socket.socket],
     stop: asyncio.Event,
     on_ready: OnReady | None,
@@ -72,10 +73,8 @@ async def _run(
     await _take_up_work(database, parts)
     loops = Loops(wall_clock)
     loops.start(parts.loops)
-    listener = Listener(parts.server, settings.request_timeout)
     firing = asyncio.create_task(parts.courier.run(), name="courier")
     settling = asyncio.create_task(parts.courier.settle_all(), name="settling")
-    tidying = asyncio.create_task(parts.transport.keep_tidy(), name="connections")
     _spare_the_collector()
     await listener.start(sockets)
     _tell_ready(sockets, on_ready)
@@ -87,7 +86,6 @@ async def _run(
     log.info("stopping")
     await asyncio.gather(listener.stop(settings.shutdown_grace), parts.courier.stop(settings.shutdown_grace))
     await asyncio.wait({firing, settling}, timeout=LAST_WRITES)
-    tidying.cancel()
     parts.transport.close()
     await loops.stop()
     with contextlib.suppress(Refusal):
@@ -108,7 +106,8 @@ async def _set_up_admin(settings: Settings, database: Database) -> None:
     """The admin's token is the preset one, or one that is made at the first start and kept in the data folder."""
     preset = settings.admin_token.reveal()
     secret = preset or _first_token(settings.data_dir / "admin-token")
-    await database.write(set_up_admin, secret, wall_clock(), preset=bool(preset))
+    kind = PRESET if preset else f"first of {_node(settings)}"
+    await database.write(set_up_admin, secret, wall_clock(), kind=kind)
 
 
 def _first_token(path: Path) -> str:
@@ -145,9 +144,11 @@ def _alone_in(data_dir: Path) -> Generator[None, None, None]:
         yield
 
 
-def _allow_many_connections() -> None:
+def _allow_many_files() -> int:
+    """As many open files and connections as the system lets us have; that number."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most if most != resource.RLIM_INFINITY else 2**20
 
 
 def _spare_the_collector() -> None:

@@ -5,6 +5,7 @@ A thin layer of our own instead of a framework: see docs/architecture.md for the
 
 import itertools
 import logging
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -36,6 +37,7 @@ ANONYMOUS = Identity("anonymous", (), "anonymous", ())
 # Requests slower than this (s) are logged even when they go well.
 SLOW = 1.0
 _NOBODY = Identity("", (), "", ())
+_LOOPBACK_HOST = re.compile(rb"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 _FORWARDED = {b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"}
 
 
@@ -101,9 +103,9 @@ class Server:
             return self._render(refusal, family)
         return None
 
-    def refuse_unread(self, status: int, message: str) -> Reply:
+    def refuse_unread(self, status: int, message: str, url: bytes) -> Reply:
         kind, code = (Kind.TOO_LARGE, "too_large") if status == 413 else (Kind.INVALID, "request")
-        return self._refusers[""](Refusal(kind, code, message))._replace(status=status)
+        return self._refusers[self._family_of(url)](Refusal(kind, code, message))._replace(status=status)
 
     # Who
 
@@ -139,6 +141,8 @@ class Server:
             return False
         if head.client is None or not (head.client.startswith("127.") or head.client == "::1"):
             return False
+        if not _LOOPBACK_HOST.fullmatch(head.headers.get(b"host", b"")):
+            return False  # a page of another site, whose name was made to lead here
         foreign = head.headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin")
         return not foreign and b"origin" not in head.headers and not _FORWARDED & head.headers.keys()
 

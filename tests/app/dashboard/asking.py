@@ -92,7 +92,7 @@ def in_house(folder: Path, test: Callable[[House], Awaitable[None]], **settings:
         wanted = Settings(data_dir=folder, **settings)
         database = await open_database(wanted.database_url, all_migrations(), lambda: NOW)
         try:
-            await database.write(set_up_admin, ADMIN, NOW, preset=True)
+            await database.write(set_up_admin, ADMIN, NOW, kind="preset")
             house: House
             house = House(database, assemble(wanted, database, lambda: house.now, "node-1", "mark"))
             await test(house)

@@ -140,10 +140,12 @@ class Server:
         return self._client
 
     def _read(self, answer: "SyncResponse", content: bytes, fine: Collection[int]) -> Any:
+        from decimal import Decimal
+
         import msgspec
 
         try:
-            reply = msgspec.json.decode(content)
+            reply = msgspec.json.Decoder(float_hook=Decimal).decode(content)  # 1.50 stays 1.50
         except (msgspec.DecodeError, ValueError):
             reply = None
         if 200 <= answer.status < 300 or answer.status in fine:

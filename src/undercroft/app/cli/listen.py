@@ -97,7 +97,7 @@ class Receiver:
     async def admit(self, head: "Head") -> "Reply | None":
         """Anyone may send what they like."""
 
-    def refuse_unread(self, status: int, message: str) -> "Reply":
+    def refuse_unread(self, status: int, message: str, url: bytes) -> "Reply":
         note(f"Answered {status}: {message}")
         return _reply(status)
 

@@ -26,15 +26,19 @@ def now_ms() -> int:
 
 def print_json(value: object) -> None:
     """One line of JSON on stdout, and nothing else there."""
-    import msgspec
-
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.write(_encoded(value).decode() + "\n")
 
 
 def pretty_json(value: object) -> str:
     import msgspec
 
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    return msgspec.json.format(_encoded(value), indent=2).decode()
+
+
+def _encoded(value: object) -> bytes:
+    import msgspec
+
+    return msgspec.json.Encoder(decimal_format="number").encode(value)
 
 
 def say(text: str) -> None:
@@ -129,9 +133,7 @@ def moment_and_distance(ms: int) -> str:
 
 def one_line(value: Any, most: int = 60) -> str:
     """A value as JSON, cut where it gets long."""
-    import msgspec
-
-    return shortened(msgspec.json.encode(value).decode(), most)
+    return shortened(_encoded(value).decode(), most)
 
 
 def shortened(text: str, most: int) -> str:

@@ -9,7 +9,7 @@ from undercroft.database import Transaction
 from undercroft.families.timers.model import Job, JobIn, check_job, merge, options_of
 from undercroft.families.timers.runs import end_runs
 from undercroft.machinery.deliveries import store, targets
-from undercroft.machinery.deliveries.model import Delivery, Kind, NewDelivery
+from undercroft.machinery.deliveries.model import PENDING_LIMIT, Delivery, Kind, NewDelivery, State
 
 FAMILY = "timers"
 
@@ -65,6 +65,8 @@ def update_job(
     delivery = require(tx, place, id)
     route = targets.targets_by_id(tx, {delivery.target}).get(delivery.target)
     options = options_of(delivery.options)
+    if delivery.state >= PENDING_LIMIT and update.moment() is None and update.cron is None:
+        raise invalid("past", f"the job {id!r} has had its end; give it a new trigger_time to fire it again")
     stored = {
         "trigger_time": delivery.planned_at,
         "meta": msgspec.Raw(delivery.body.encode()),
@@ -135,6 +137,8 @@ def _known_already(tx: Transaction, order: Order, new: NewDelivery) -> str | Ref
         return new.name
     if not order.upsert:
         return conflict("exists", f"a job {new.name!r} exists and has other content; ?upsert=1 replaces it")
+    if known.state == State.DELIVERED and known.planned_at == new.planned_at:
+        return invalid("past", f"the job {new.name!r} was delivered; give it a new trigger_time to fire it again")
     if end_runs(tx, [known.id]) or not store.replace(tx, known, new, order.now):
         return _in_flight(new.name)
     return new.name

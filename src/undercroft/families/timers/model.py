@@ -14,6 +14,7 @@ from undercroft.families.timers.recurrence import check_recurrence, next_occurre
 
 LONGEST_ID = 512
 LONGEST_NAMESPACE = 128
+LONGEST_META = 2**20
 MOST_IN_BULK = 10_000
 # A trigger_time this far in the past fires at once: clocks of clients are not ours (ms).
 CLOCK_SKEW = 5 * SECOND
@@ -36,6 +37,9 @@ class JobIn(msgspec.Struct, frozen=True):
     timezone: str | None = None
     retries: list[float] | None = None
     idempotency_key: str | None = None
+
+    def moment(self) -> int | None:
+        return self.trigger_time if self.trigger_time is not None else self.trigger_ms
 
 
 class RouteIn(msgspec.Struct, frozen=True):
@@ -92,7 +96,10 @@ def check_job(job: JobIn, made_id: str, now: int, *, late: bool) -> Job:
         raise invalid("body", "idempotency_key takes 1 to 256 letters")
     if job.idempotency_key is not None and "\x00" in job.idempotency_key:
         raise invalid("body", "idempotency_key may not hold the NUL character")
-    meta = "null" if job.meta is UNSET else bytes(job.meta).decode()
+    raw = b"null" if job.meta is UNSET else bytes(job.meta)
+    if len(raw) > LONGEST_META:
+        raise invalid("meta", f"meta is larger than {LONGEST_META} bytes; store it elsewhere and send its address")
+    meta = raw.decode()
     recurring = job.cron is not None
     return Job(id, trigger_time, meta, job.route, _options(job), recurring, job.idempotency_key)
 
@@ -119,7 +126,7 @@ def check_retries(retries: list[float] | None) -> tuple[float, ...] | None:
 
 
 def _check_trigger_time(job: JobIn, now: int, late: bool) -> int:
-    given = job.trigger_time if job.trigger_time is not None else job.trigger_ms
+    given = job.moment()
     if given is not None and not 0 <= given <= END_OF_TIME:
         raise invalid("trigger_time", "trigger_time is in milliseconds since 1970, up to the year 9999")
     if job.cron is not None:

@@ -32,6 +32,8 @@ CODES: dict[str, tuple[str, str]] = {
     "query": ("E023", "a query parameter is unknown or wrong"),
     "bulk": ("E024", "one item of the bulk was refused, so nothing was done"),
     "selection": ("E025", "too many jobs, or none, were selected"),
+    "meta": ("E026", "meta is larger than 1 MiB"),
+    "request": ("E027", "what was sent is not an HTTP request, or its head is too long"),
     "unauthorized": ("E030", "no token, or one that is wrong or expired"),
     "forbidden": ("E031", "the token does not allow this"),
     "too_large": ("E032", "the body is larger than the server takes"),

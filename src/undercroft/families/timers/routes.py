@@ -15,6 +15,8 @@ from undercroft.machinery.deliveries.signatures import new_signing_secret, signi
 from undercroft.machinery.deliveries.webhook import METHODS, check_headers, check_url
 
 MOST_CONCURRENT = 1_000
+# Stands for the value of a header that is shown to nobody.
+MASKED = "(set, not shown)"
 HIGHEST_RATE = 100_000
 _TYPES = ("rest", "http")
 
@@ -54,7 +56,7 @@ def check_route(route: RouteIn, stored: Target | None, default_scheme: str) -> R
     if not url:
         raise invalid("url", "webhook_url is missing: the address to call")
     secret, old_secret = _secrets(route.secret, before)
-    headers = before.headers if route.headers is UNSET else route.headers or {}
+    headers = before.headers if route.headers is UNSET else _unmasked(route.headers or {}, before)
     check_headers(headers)
     retries = before.retries if route.retries is UNSET else check_retries(route.retries)
     settings = TargetSettings(
@@ -136,6 +138,11 @@ def _put(tx: Transaction, db: str, route: Route, now: int) -> None:
         paused_at=now if route.paused else None,
         now=now,
     )
+
+
+def _unmasked(given: dict[str, str], before: TargetSettings) -> dict[str, str]:
+    """A value that was read from us, masked, and is sent back means: as it was."""
+    return {name: before.headers.get(name, value) if value == MASKED else value for name, value in given.items()}
 
 
 def _secrets(given: object, before: TargetSettings) -> tuple[str | None, str | None]:

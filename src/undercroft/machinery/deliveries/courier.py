@@ -23,7 +23,7 @@ from undercroft.machinery.deliveries.claims import Due, Share
 from undercroft.machinery.deliveries.hooks import Hooks
 from undercroft.machinery.deliveries.horizon import Horizon
 from undercroft.machinery.deliveries.lanes import Lanes
-from undercroft.machinery.deliveries.model import Delivery, Outcome, Queue, State, Target
+from undercroft.machinery.deliveries.model import Delivery, NotSent, Outcome, Queue, State, Target
 from undercroft.machinery.deliveries.policy import lease
 from undercroft.machinery.deliveries.store import DUE
 
@@ -245,6 +245,10 @@ class Courier:
                 outcome = await self._transports[target.transport].send(
                     target, delivery, self.webhook_id(delivery), headers
                 )
+        except NotSent as fault:
+            log.error("not_sent", delivery=delivery.id, reason=str(fault))
+            await asyncio.sleep(1)  # in its place, so that the lane does not run through all it has
+            outcome = None
         except asyncio.CancelledError:
             outcome = Outcome(started_at, 0, error="the server was shut down while the call was under way")
         except Exception as error:

@@ -122,6 +122,10 @@ class Outcome(NamedTuple):
     """The transport knows that trying again can't help."""
 
 
+class NotSent(Exception):
+    """This machine could not even try: no attempt was made, and none is counted."""
+
+
 class Attempt(NamedTuple):
     delivery: int
     number: int

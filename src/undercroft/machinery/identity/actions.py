@@ -12,14 +12,19 @@ TOKENS = "tokens"
 SESSION_SECONDS = 12 * 3_600
 
 
-def set_up_admin(tx: Transaction, secret: str, now: int, *, preset: bool) -> None:
-    """The admin exists, and this token is the admin's. A preset one replaces the one preset before; one that a node
-    made for itself leaves those of other nodes alone."""
+PRESET = "preset"
+
+
+def set_up_admin(tx: Transaction, secret: str, now: int, *, kind: str) -> None:
+    """The admin exists, and this token is the admin's instead of the one of this kind before.
+
+    `kind`: PRESET by settings, the same on all nodes; or a node's own, which it made at its first start. Without a
+    preset one, none that was preset before is good any more.
+    """
     store.put_user(tx, ADMIN_EMAIL, now)
     store.put_member(tx, ADMIN_TEAM, ADMIN_EMAIL)
-    kind = "preset" if preset else "first"
-    if preset:
-        store.delete_others_of_kind(tx, kind, digest(secret))
+    for outdated in {kind, PRESET}:
+        store.delete_others_of_kind(tx, outdated, digest(secret))
     token = Token(sortable_id(), ADMIN_EMAIL, "admin", None, now, None, None)
     store.put_token(tx, token, digest(secret), kind)
     tx.tell(TOKENS, [token.id])
@@ -34,16 +39,14 @@ def create_token(
     now: int,
 ) -> tuple[Token, str]:
     """A new token of the owner's and its secret, which is shown this once. It can't do more than its maker."""
-    for scope in scopes or ():
-        family, _, namespace = scope.partition(":")
-        if not owner.covers(family, namespace or None):
-            raise invalid("scope", f"your own token does not cover {scope!r}")
     if scopes is None:
         scopes = owner.scopes
+    if not owner.covers_all(scopes):
+        raise invalid("scope", f"your own token covers no more than {', '.join(owner.scopes or ())}")
     expires_at = None if expires_in is None else now + expires_in * 1_000
     if owner.expires_at is not None:
         expires_at = min(owner.expires_at, expires_at or owner.expires_at)
-    return _new_token(tx, owner.email, name, scopes, expires_at, "made", now)
+    return _new_token(tx, name, scopes, expires_at, "made", owner, now)
 
 
 def start_session(tx: Transaction, owner: Identity, now: int) -> tuple[Token, str]:
@@ -51,7 +54,7 @@ def start_session(tx: Transaction, owner: Identity, now: int) -> tuple[Token, st
     expires_at = now + SESSION_SECONDS * 1_000
     if owner.expires_at is not None:
         expires_at = min(expires_at, owner.expires_at)
-    return _new_token(tx, owner.email, "browser", owner.scopes, expires_at, "session", now)
+    return _new_token(tx, "browser", owner.scopes, expires_at, "session", owner, now)
 
 
 def end_session(tx: Transaction, secret: str) -> None:
@@ -62,22 +65,24 @@ def end_session(tx: Transaction, secret: str) -> None:
 
 
 def revoke_token(tx: Transaction, owner: Identity, id: str) -> None:
-    """It stops working at once on this node, within seconds on others."""
-    if not store.delete_token(tx, id, owner.email):
+    """It and those made with it stop working at once on this node, within seconds on others."""
+    token = next((token for token in store.tokens_of(tx, owner.email) if token.id == id), None)
+    if token is None or not owner.covers_all(token.scopes):
         raise not_found("token", f"there is no token {id!r} of yours; `croft token list` shows them")
+    store.delete_token(tx, id)
     tx.tell(TOKENS, [id])
 
 
 def _new_token(
     tx: Transaction,
-    email: str,
     name: str,
     scopes: tuple[str, ...] | None,
     expires_at: int | None,
     kind: str,
+    owner: Identity,
     now: int,
 ) -> tuple[Token, str]:
     secret = new_secret()
-    token = Token(sortable_id(), email, name, scopes, now, expires_at, None)
-    store.put_token(tx, token, digest(secret), kind)
+    token = Token(sortable_id(), owner.email, name, scopes, now, expires_at, None)
+    store.put_token(tx, token, digest(secret), kind, made_by=owner.token)
     return token, secret

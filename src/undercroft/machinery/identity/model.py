@@ -34,6 +34,14 @@ class Identity(NamedTuple):
             return True
         return family in self.scopes or (namespace is not None and f"{family}:{namespace}" in self.scopes)
 
+    def covers_all(self, scopes: tuple[str, ...] | None) -> bool:
+        """Whether these allow no more than its own do: a token in the hands of an app sees and ends no mightier one."""
+        if self.scopes is None:
+            return True
+        return scopes is not None and all(
+            self.covers(family, namespace or None) for family, _, namespace in (s.partition(":") for s in scopes)
+        )
+
 
 class Token(NamedTuple):
     """A token as it may be shown: without itself."""

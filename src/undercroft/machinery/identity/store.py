@@ -26,10 +26,11 @@ def put_member(tx: Transaction, team: str, email: str) -> None:
     )
 
 
-def put_token(tx: Transaction, token: Token, digest: str, kind: str) -> None:
+def put_token(tx: Transaction, token: Token, digest: str, kind: str, made_by: str | None = None) -> None:
     tx.run(
-        "INSERT INTO tokens (id, digest, email, name, kind, scopes, created_at, expires_at)"
-        " VALUES (:id, :digest, :email, :name, :kind, :scopes, :created_at, :expires_at) ON CONFLICT DO NOTHING",
+        "INSERT INTO tokens (id, digest, email, name, kind, scopes, created_at, expires_at, made_by) VALUES"
+        " (:id, :digest, :email, :name, :kind, :scopes, :created_at, :expires_at, :made_by) ON CONFLICT DO NOTHING",
+        made_by=made_by,
         id=token.id,
         digest=digest,
         email=token.email,
@@ -56,8 +57,17 @@ def tokens_of(tx: Transaction, email: str) -> list[Token]:
     return [Token._make(row)._replace(scopes=_scopes(row[3])) for row in rows]
 
 
-def delete_token(tx: Transaction, id: str, email: str) -> bool:
-    return bool(tx.run("DELETE FROM tokens WHERE id = :id AND email = :email", id=id, email=email))
+def delete_token(tx: Transaction, id: str) -> None:
+    """The token, and those that were made with it, and so on."""
+    tx.run("DELETE FROM tokens WHERE id = :id", id=id)
+    made = [id]
+    while made:
+        rows = tx.each(
+            "DELETE FROM tokens WHERE made_by IS NOT NULL AND made_by IN (SELECT r.id FROM {rows}) RETURNING id",
+            "id TEXT",
+            [(maker,) for maker in made],
+        )
+        made = [child for (child,) in rows]
 
 
 def delete_session(tx: Transaction, digest: str) -> str | None:

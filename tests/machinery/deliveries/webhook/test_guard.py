@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from undercroft.machinery.deliveries.webhook import guard
 from undercroft.machinery.deliveries.webhook.guard import AddressRefused, is_allowed, resolve
 
 GLOBAL = ["8.8.8.8", "1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "2a00:1450:4001:82a::200e", "64:ff9b::808:808"]
@@ -140,21 +141,17 @@ def answering(*addresses: str) -> Resolver:
     return getaddrinfo
 
 
-def test_of_a_mixed_answer_only_what_may_be_called_is_left() -> None:
-    async def look_up() -> list[Any]:
-        asyncio.get_running_loop().getaddrinfo = answering("10.0.0.1", "8.8.8.8", "::1", "2606:4700::1")  # type: ignore
-        return await resolve("mixed.example", 443, allow_private=False)
+def test_of_a_mixed_answer_only_what_may_be_called_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "_ask", answering("10.0.0.1", "8.8.8.8", "::1", "2606:4700::1"))
 
-    assert asyncio.run(look_up()) == [
+    assert asyncio.run(resolve("mixed.example", 443, allow_private=False)) == [
         (socket.AF_INET, ("8.8.8.8", 443)),
         (socket.AF_INET6, ("2606:4700::1", 443)),
     ]
 
 
-def test_a_refusal_names_host_and_address() -> None:
-    async def look_up() -> None:
-        asyncio.get_running_loop().getaddrinfo = answering("10.1.2.3", "fd00::1")  # type: ignore[method-assign]
-        await resolve("inner.example", 443, allow_private=False)
+def test_a_refusal_names_host_and_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "_ask", answering("10.1.2.3", "fd00::1"))
 
     with pytest.raises(AddressRefused, match=r"inner\.example is at 10\.1\.2\.3, fd00::1"):
-        asyncio.run(look_up())
+        asyncio.run(resolve("inner.example", 443, allow_private=False))

@@ -24,7 +24,7 @@ from tests.machinery.deliveries.webhook.raw import (
     then_reset,
 )
 from undercroft.machinery.deliveries.model import Delivery, Outcome, Target, TargetSettings
-from undercroft.machinery.deliveries.webhook import WebhookTransport
+from undercroft.machinery.deliveries.webhook import WebhookTransport, guard
 from undercroft.machinery.deliveries.webhook.connection import KEPT, MOST_READ
 
 pytestmark = pytest.mark.anyio
@@ -297,7 +297,7 @@ async def test_a_name_that_changes_its_mind_is_checked_at_each_connection(monkey
         await really_connect(connection, ("127.0.0.1", address[1]))
 
     really_connect = loop.sock_connect
-    monkeypatch.setattr(loop, "getaddrinfo", look_up)
+    monkeypatch.setattr(guard, "_ask", look_up)
     monkeypatch.setattr(loop, "sock_connect", connect)
     transport = WebhookTransport(Clock(), allow_private=False)
     async with serving(then_close(OK)) as server:
@@ -318,7 +318,7 @@ async def test_a_name_that_hangs_is_looked_up_once_at_a_time(monkeypatch: pytest
         await asyncio.sleep(0.5)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", hang)
+    monkeypatch.setattr(guard, "_ask", hang)
     async with serving(OK) as server:
         url = f"http://slow.example:{server.port}/"
         impatient, patient = (

@@ -1,5 +1,6 @@
 """`croft timers route`: where jobs call when they are due."""
 
+from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
@@ -153,7 +154,7 @@ def show(context: typer.Context, name: Name, db: Db = "default", json: Json = Fa
 
 
 def _seconds(value: Any) -> str:
-    return duration_text(value) if isinstance(value, int | float) else ""
+    return duration_text(float(value)) if isinstance(value, int | float | Decimal) else ""
 
 
 def _paused(route: dict[str, Any]) -> str:

@@ -1,5 +1,7 @@
 """Operations on routes."""
 
+import re
+
 import msgspec
 
 from undercroft.base.refusals import invalid
@@ -15,6 +17,8 @@ from undercroft.machinery.operations import Reply, Request, json_reply
 
 _route = msgspec.json.Decoder(RouteIn)
 _OK = json_reply(shapes.Done())
+# Headers whose values are shown to nobody.
+_SECRET = re.compile(r"auth|cookie|token|secret|key|passw|signature|credential", re.IGNORECASE)
 
 
 class Routes:
@@ -85,7 +89,7 @@ def _detail(route: Target) -> shapes.RouteDetail:
     return shapes.RouteDetail(
         **msgspec.structs.asdict(_plain(route)),
         secret=settings.secret is not None,
-        headers=settings.headers,
+        headers={name: routes.MASKED if _SECRET.search(name) else value for name, value in settings.headers.items()},
         timeout=settings.timeout,
         retries=None if settings.retries is None else list(settings.retries),
         concurrency=route.concurrency,

@@ -6,8 +6,13 @@ Checking a name and connecting to it later would let the name change its mind in
 import asyncio
 import ipaddress
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+# The event loop's own threads for this are four: so many names whose servers don't answer would stop all others.
+_LOOKERS = ThreadPoolExecutor(32, "names")
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _SHARED = ipaddress.IPv4Network("100.64.0.0/10")
@@ -67,10 +72,15 @@ async def _look_up(host: str, port: int) -> list[tuple[int, str]]:
     try:
         literal = ipaddress.ip_address(host)
     except ValueError:
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await _ask(host, port)
         return [(family, str(address[0])) for family, _, _, _, address in found]
     return [(socket.AF_INET if literal.version == 4 else socket.AF_INET6, host)]
+
+
+async def _ask(host: str, port: int) -> list[tuple[Any, ...]]:
+    """What the system's resolver says, asked in a thread."""
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_LOOKERS, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
 
 
 def _explain(host: str, shown: str, allow_private: bool) -> str:

@@ -1,17 +1,20 @@
 """Deliveries over HTTP: one request, one outcome. Redirects are never followed."""
 
-import asyncio
+import errno
 import ssl
 import time
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from undercroft.base.clock import Clock
-from undercroft.machinery.deliveries.model import Delivery, Outcome, Target
+from undercroft.machinery.deliveries.model import Delivery, NotSent, Outcome, Target
 from undercroft.machinery.deliveries.webhook import request
 from undercroft.machinery.deliveries.webhook.connection import Answer, NoAnswer
 from undercroft.machinery.deliveries.webhook.guard import AddressRefused
 from undercroft.machinery.deliveries.webhook.pool import Pool
+
+# Faults of this machine, which say nothing about the receiver.
+_OF_THIS_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
 
 
 class WebhookTransport:
@@ -22,7 +25,7 @@ class WebhookTransport:
     async def send(
         self, target: Target, delivery: Delivery, webhook_id: str, family_headers: dict[str, str]
     ) -> Outcome:
-        """One attempt. Never raises for what the other side does: that is an outcome."""
+        """One attempt. What the other side does is an outcome; raises NotSent for what this machine can't do."""
         started_at, start = self._clock(), time.monotonic()
         error: str | None = None
         answer: Answer | None = None
@@ -39,6 +42,8 @@ class WebhookTransport:
         except ssl.SSLError as failure:
             error = f"TLS failed: {failure.reason or failure}"
         except (OSError, UnicodeError) as failure:
+            if isinstance(failure, OSError) and failure.errno in _OF_THIS_MACHINE:
+                raise NotSent(f"this machine has no more of what a connection takes: {failure}") from failure
             error = f"could not connect: {failure}"
         took_ms = round((time.monotonic() - start) * 1_000)
         if answer is None:
@@ -52,11 +57,10 @@ class WebhookTransport:
             retry_after=_seconds(answer.retry_after, started_at),
         )
 
-    async def keep_tidy(self) -> None:
-        """Hang up on idle connections, until cancelled."""
-        while True:
-            await asyncio.sleep(5)
-            self._pool.close_idle()
+    async def tidy(self, _now: int) -> bool:
+        """A step: hang up on connections that nobody has used for a while."""
+        self._pool.close_idle()
+        return False
 
     def close(self) -> None:
         self._pool.close_idle(older_than=0)

@@ -19,9 +19,13 @@ CREATE TABLE tokens (
     scopes TEXT,
     created_at BIGINT NOT NULL,
     expires_at BIGINT,
-    last_used_at BIGINT
+    last_used_at BIGINT,
+    made_by TEXT
 );
 
 CREATE UNIQUE INDEX tokens_by_digest ON tokens (digest);
+
+-- A token that is revoked takes those with it that it made.
+CREATE INDEX tokens_by_maker ON tokens (made_by) WHERE made_by IS NOT NULL;
 
 CREATE INDEX tokens_by_email ON tokens (email, id);
