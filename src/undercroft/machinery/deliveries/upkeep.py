@@ -17,6 +17,8 @@ MOST_AHEAD = 100_000
 MOST_LINES = 2_000
 # Due for longer than this and still scheduled: the node whose share it is may be gone (ms).
 OVERDUE = 5 * SECOND
+# Between two heartbeats (ms).
+BEAT = 2 * SECOND
 # A node that has not beaten for this long is gone, and what it had in its hands is taken back (ms).
 NODE_GONE = 10 * SECOND
 NODE_FORGOTTEN = HOUR
@@ -30,7 +32,9 @@ class Upkeep:
         self._position = (0, 0)
         self._sweep = (0, 0)
         self._line = (-1, -1)
-        self._beats: dict[str, tuple[int, int]] = {}
+        self._beats: dict[str, int] = {}
+        self._still: dict[str, int] = {}
+        """For how many of our own heartbeats each node's counter has stood still."""
         self._gone: list[str] = []
 
     async def look_ahead(self, now: int) -> bool:
@@ -90,21 +94,23 @@ class Upkeep:
         purged = [await self._database.write(store.purge, state, now - keep, 500) for state, keep in self._keep.items()]
         return 500 in purged
 
-    async def heartbeat(self, now: int) -> bool:
+    async def heartbeat(self, _now: int) -> bool:
         """Tell the other nodes that this one lives, learn which of them do, and which share is its own.
 
-        No clocks are compared: a node is gone when its counter has stood still for a while of our own time.
+        Time is counted in heartbeats of our own: a clock that is set, ours or another's, makes nobody look dead.
         """
         node = self._courier.node
-        for name, beats in await self._database.write(beat, node):
-            if self._beats.get(name, (None,))[0] != beats:
-                self._beats[name] = (beats, now)
-        for name in [name for name, (_, seen_at) in self._beats.items() if now - seen_at > NODE_FORGOTTEN]:
+        beats = dict(await self._database.write(beat, node))
+        self._still = {
+            name: self._still.get(name, 0) + 1 if self._beats.get(name) == count else 0
+            for name, count in beats.items()
+        }
+        self._beats = beats
+        for name in [name for name, rounds in self._still.items() if rounds > NODE_FORGOTTEN // BEAT]:
             await self._database.write(leave, name)
-            del self._beats[name]
-        alive = sorted(name for name, (_, seen_at) in self._beats.items() if now - seen_at < NODE_GONE)
+        alive = sorted(name for name, rounds in self._still.items() if rounds < NODE_GONE // BEAT)
         self._courier.share = Share(alive.index(node), len(alive))
-        self._gone = [name for name in self._beats if name not in alive]
+        self._gone = [name for name in beats if name not in alive]
         return False
 
 
