@@ -51,7 +51,11 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
         keep_dead=int(settings.keep_dead * SECOND),
     )
     server = _server(settings, database, gate, clock, families, node)
-    loops = [*_upkeep_loops(upkeep, database), Loop("tokens", gate.write_down_use, 30)]
+    loops = [
+        *_upkeep_loops(upkeep, database),
+        Loop("tokens", gate.write_down_use, 30),
+        Loop("connections", transport.tidy, 5),
+    ]
     return Parts(server, courier, transport, upkeep, loops + [loop for family in families for loop in family.loops])
 
 

@@ -233,7 +233,7 @@ def test_the_next_moment_is_when_the_rate_allows_one() -> None:
     lanes.lane(1).learn(target(1, 32, 2), 1)
     assert len(lanes.take(NOW, 500)) == 2
 
-    moment = lanes.next_moment(NOW)
+    moment = lanes.next_moment()
 
     assert moment == NOW + 500
     assert len(lanes.take(moment, 500)) == 1

@@ -8,7 +8,7 @@ file's memory loses nothing. The loops that keep the horizon filled are in `upke
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -30,6 +30,8 @@ from undercroft.machinery.deliveries.store import DUE
 log = structlog.get_logger()
 
 MOST_PER_CLAIM = 500
+# Sorted into lanes at once: many more than are claimed, so that nobody's backlog stands before another's next one.
+MOST_PER_LOOK = 20_000
 # Settled in one write at the most; and outcomes that may wait for the database before claiming stops.
 MOST_PER_SETTLE = 1_000
 MOST_UNSETTLED = 5_000
@@ -85,6 +87,8 @@ class Courier:
         self._lease_until = 0
         self._stopping = False
         database.listen(DUE, self.expect)
+        database.listen(targets.CHANGED, lambda ids: self._recall(lambda parcel: parcel.target.id in ids))
+        database.listen(targets.QUEUES_CHANGED, lambda ids: self._recall(lambda parcel: parcel.queue.id in ids))
 
     def expect(self, hints: list[Due]) -> None:
         """Rows that a transaction of this process has made due; those far off are read later."""
@@ -116,7 +120,7 @@ class Courier:
     async def fire_due(self) -> bool:
         """Claim what is due and has room, start sending it. Whether there was any."""
         now = self._clock()
-        overflow = self.lanes.add(self.horizon.pop_due(now, MOST_PER_CLAIM))
+        overflow = self.lanes.add(self.horizon.pop_due(now, MOST_PER_LOOK))
         if overflow:
             await self._database.write(claims.hold, overflow, "its route has more than enough waiting")
         if self._stopping or len(self._tried) > MOST_UNSETTLED:
@@ -268,6 +272,23 @@ class Courier:
         """Stable over retries and replays, another after each change of content: what receivers dedupe by."""
         return f"msg_{self._mark}_{base32(delivery.id)}_{delivery.revision}"
 
+    def _recall(self, is_meant: Callable[[Parcel], bool]) -> None:
+        """Their target or queue was paused or changed: what is claimed and not yet under way is claimed anew."""
+        recalled: list[Parcel] = []
+        for parcels in self._parcels.values():
+            meant = [parcel for parcel in parcels if is_meant(parcel)]
+            if meant:
+                kept = [parcel for parcel in parcels if not is_meant(parcel)]
+                parcels.clear()
+                parcels.extend(kept)
+                recalled += meant
+        for parcel in recalled:
+            self.lanes.done(parcel.hint[2])
+        if recalled:
+            task = asyncio.get_running_loop().create_task(self._give_back([parcel.delivery for parcel in recalled]))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
     async def _give_back(self, unsent: list[Delivery]) -> None:
         """Schedule them again, at once. Where that can't be written, they are due again when their lease is over."""
         if not unsent:
@@ -310,7 +331,7 @@ class Courier:
 
     async def _sleep(self) -> None:
         now = self._clock()
-        moments = (self.horizon.next_moment(), self.lanes.next_moment(now))
+        moments = (self.horizon.next_moment(), self.lanes.next_moment())
         seconds = min((moment - now) / 1_000 for moment in moments if moment is not None) if any(moments) else 1.0
         timeout = max(0.0, min(LONGEST_SLEEP, seconds))
         timer = asyncio.get_running_loop().call_later(timeout, self._woken.set)

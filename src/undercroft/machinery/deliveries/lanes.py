@@ -3,6 +3,7 @@
 Pure but for its own memory: time is handed in, nothing is sent here.
 """
 
+import heapq
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -90,6 +91,10 @@ class Lanes:
         self._lanes: dict[int, Lane] = {}
         self._known: set[int] = set()
         self._ready: dict[int, None] = {}
+        """Targets that something happened to since they were last looked at, in that order."""
+        self._resting: list[tuple[int, int]] = []
+        """(moment, target) of lanes that wait for nothing but their rate, soonest first."""
+        self._strangers: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._known)
@@ -98,6 +103,7 @@ class Lanes:
         lane = self._lanes.get(target)
         if lane is None:
             lane = self._lanes[target] = Lane(target)
+            self._strangers.add(target)
         return lane
 
     def add(self, entries: list[Due]) -> list[int]:
@@ -115,20 +121,29 @@ class Lanes:
 
     def strangers(self) -> set[int]:
         """Targets that something waits for and whose limits are still to be learned."""
-        return {target for target in self._ready if not self._lanes[target].known}
+        self._strangers = {target for target in self._strangers if target in self._lanes}
+        self._strangers = {target for target in self._strangers if not self._lanes[target].known}
+        return {target for target in self._strangers if self._lanes[target].waiting}
 
     def take(self, now: int, most: int) -> list[Due]:
         """What may be claimed now, lanes taking turns; only lanes that something happened to are looked at."""
         if len(self._lanes) > MOST_LANES:
             self._forget_those_at_rest(now)
+        while self._resting and self._resting[0][0] <= now:
+            self._ready[heapq.heappop(self._resting)[1]] = None
         taken: list[Due] = []
         for target in list(self._ready):
             if len(taken) >= most:
                 break
             del self._ready[target]
-            lane = self._lanes[target]
+            lane = self._lanes.get(target)
+            if lane is None:
+                continue
             taken += lane.take(now, most - len(taken))
-            if lane.waiting and (lane.rate is not None or lane.room() or not lane.known):
+            moment = lane.next_moment(now)
+            if moment is not None:
+                heapq.heappush(self._resting, (max(moment, now + 1), target))
+            elif lane.waiting and (lane.room() or not lane.known):
                 self._ready[target] = None
         return taken
 
@@ -147,10 +162,9 @@ class Lanes:
         if lane.waiting:
             self._ready[target] = None
 
-    def next_moment(self, now: int) -> int | None:
+    def next_moment(self) -> int | None:
         """When the first rate-limited lane may go on."""
-        moments = [moment for target in self._ready if (moment := self._lanes[target].next_moment(now)) is not None]
-        return min(moments, default=None)
+        return self._resting[0][0] if self._resting else None
 
     def room(self, target: int) -> int:
         """How many held rows the target's lane could take: none while it is more than half full after it ran over."""

@@ -89,7 +89,8 @@ def replace(tx: Transaction, delivery: Delivery, new: NewDelivery, now: int) -> 
         """
         UPDATE deliveries
         SET target = :target, state = :state, kind = :kind, due_at = :due_at, planned_at = :planned_at, day = :day,
-            attempts = 0, revision = revision + 1, body = :body, options = :options, reason = NULL
+            attempts = 0, revision = revision + 1, body = :body, options = :options, reason = NULL,
+            idempotency_key = COALESCE(:key, idempotency_key)
         WHERE id = :id AND state <> 2 AND claims = :claims AND revision = :revision
         """,
         id=delivery.id,
@@ -103,6 +104,7 @@ def replace(tx: Transaction, delivery: Delivery, new: NewDelivery, now: int) -> 
         day=new.planned_at // DAY,
         body=new.body,
         options=new.options,
+        key=new.idempotency_key,
     )
     if changed and state == State.SCHEDULED:
         tx.tell(DUE, [(due_at, delivery.id, new.target)])

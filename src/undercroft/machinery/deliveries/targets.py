@@ -11,6 +11,12 @@ _TARGET = (
     "id, family, namespace, name, transport, settings, concurrency, rate, paused_at, pause_reason, removed_at, version"
 )
 _QUEUE = "id, family, namespace, name, paused_at"
+CHANGED = "targets changed"
+"""The topic on which committed transactions tell couriers of target ids: what was claimed for them is outdated."""
+
+QUEUES_CHANGED = "queues changed"
+"""The same with queue ids."""
+
 _settings = msgspec.json.Decoder(TargetSettings)
 
 
@@ -26,13 +32,14 @@ def put_target(
     now: int,
 ) -> None:
     """Make the target (family, namespace, name) or give it new settings; one that was removed is there again."""
-    tx.run(
+    row = tx.one(
         """
         INSERT INTO targets (family, namespace, name, transport, settings, concurrency, rate, paused_at, created_at)
         VALUES (:family, :namespace, :name, :transport, :settings, :concurrency, :rate, :paused_at, :now)
         ON CONFLICT (family, namespace, name) DO UPDATE
         SET transport = :transport, settings = :settings, concurrency = :concurrency, rate = :rate,
             paused_at = :paused_at, pause_reason = NULL, removed_at = NULL, version = targets.version + 1
+        RETURNING id
         """,
         family=key[0],
         namespace=key[1],
@@ -44,6 +51,8 @@ def put_target(
         paused_at=paused_at,
         now=now,
     )
+    assert row is not None, "put in or changed"
+    tx.tell(CHANGED, [row[0]])
 
 
 def find_target(
@@ -92,6 +101,7 @@ def list_targets(tx: Transaction, family: str, namespace: str, after: str, limit
 
 
 def pause_target(tx: Transaction, id: int, paused_at: int | None, reason: str | None) -> None:
+    tx.tell(CHANGED, [id])
     tx.run(
         "UPDATE targets SET paused_at = :paused_at, pause_reason = :reason WHERE id = :id",
         id=id,
@@ -101,6 +111,7 @@ def pause_target(tx: Transaction, id: int, paused_at: int | None, reason: str | 
 
 
 def remove_target(tx: Transaction, id: int, now: int) -> None:
+    tx.tell(CHANGED, [id])
     tx.run("UPDATE targets SET removed_at = :now WHERE id = :id", id=id, now=now)
 
 
@@ -157,6 +168,7 @@ def queues_of(tx: Transaction, family: str, namespace: str) -> list[Queue]:
 
 
 def pause_queue(tx: Transaction, id: int, paused_at: int | None) -> None:
+    tx.tell(QUEUES_CHANGED, [id])
     tx.run("UPDATE queues SET paused_at = :paused_at WHERE id = :id", id=id, paused_at=paused_at)
 
 

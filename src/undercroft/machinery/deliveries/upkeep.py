@@ -102,8 +102,7 @@ class Upkeep:
         node = self._courier.node
         beats = dict(await self._database.write(beat, node))
         self._still = {
-            name: self._still.get(name, 0) + 1 if self._beats.get(name) == count else 0
-            for name, count in beats.items()
+            name: self._still.get(name, 0) + 1 if self._beats.get(name) == count else 0 for name, count in beats.items()
         }
         self._beats = beats
         for name in [name for name, rounds in self._still.items() if rounds > NODE_FORGOTTEN // BEAT]:

@@ -18,7 +18,8 @@ class Gate:
         self._clock = clock
         self._known: dict[str, tuple[Identity, int]] = {}
         self._used: dict[str, int] = {}
-        database.listen(TOKENS, lambda _ids: self._known.clear())
+        self._changes = 0
+        database.listen(TOKENS, self._forget)
 
     async def identify(self, authorization: str | None, now: int) -> Identity:
         """Raises Refusal(UNAUTHORIZED)."""
@@ -39,15 +40,20 @@ class Gate:
         return identity
 
     async def _look_up(self, token: str, now: int) -> Identity:
-        key = digest(token)
+        key, changes = digest(token), self._changes
         identity = await self._database.read(store.find_identity, key)
         if identity is None or (identity.expires_at is not None and identity.expires_at <= now):
             raise Refusal(Kind.UNAUTHORIZED, "unauthorized", "Invalid token")
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
-        self._known[key] = (identity, now)
+        if changes == self._changes:  # else what was read may be from before a token was revoked
+            self._known[key] = (identity, now)
         self._used[identity.token] = now
         return identity
+
+    def _forget(self, _ids: list[str]) -> None:
+        self._changes += 1
+        self._known.clear()
 
     async def write_down_use(self, now: int) -> bool:
         """A step: when each token was last used; and expired tokens are forgotten."""

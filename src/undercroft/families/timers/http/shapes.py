@@ -170,7 +170,7 @@ class Replayed(msgspec.Struct):
     replayed: int
 
 
-class CreateQuery(msgspec.Struct):
+class CreateQuery(msgspec.Struct, forbid_unknown_fields=True):
     upsert: bool = False
     """Replace a job with the same id and other content."""
     late: Literal["fire"] | None = None
@@ -179,24 +179,24 @@ class CreateQuery(msgspec.Struct):
     """Bulk: create what can be created and report on each item, instead of all or none."""
 
 
-class UpdateQuery(msgspec.Struct):
+class UpdateQuery(msgspec.Struct, forbid_unknown_fields=True):
     late: Literal["fire"] | None = None
 
 
-class DetailQuery(msgspec.Struct):
+class DetailQuery(msgspec.Struct, forbid_unknown_fields=True):
     detail: bool = False
 
 
-class ForceQuery(msgspec.Struct):
+class ForceQuery(msgspec.Struct, forbid_unknown_fields=True):
     force: bool = False
 
 
-class PageQuery(msgspec.Struct):
+class PageQuery(msgspec.Struct, forbid_unknown_fields=True):
     limit: int = 100
     cursor: str | None = None
 
 
-class SelectQuery(msgspec.Struct):
+class SelectQuery(msgspec.Struct, forbid_unknown_fields=True):
     state: str | None = None
     after: int | None = None
     """trigger_time at or after this (ms)."""
@@ -207,7 +207,7 @@ class SelectQuery(msgspec.Struct):
     cursor: str | None = None
 
 
-class SelectAllQuery(msgspec.Struct):
+class SelectAllQuery(msgspec.Struct, forbid_unknown_fields=True):
     state: str | None = None
     after: int | None = None
     before: int | None = None
@@ -216,7 +216,7 @@ class SelectAllQuery(msgspec.Struct):
     """Needed where no other filter is given."""
 
 
-class DeadQuery(msgspec.Struct):
+class DeadQuery(msgspec.Struct, forbid_unknown_fields=True):
     collection: str | None = None
     route: str | None = None
     limit: int = 100
