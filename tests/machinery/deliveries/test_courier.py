@@ -14,7 +14,7 @@ from undercroft.base.refusals import unavailable
 from undercroft.machinery.deliveries import courier as couriers
 from undercroft.machinery.deliveries import lanes, store, targets
 from undercroft.machinery.deliveries.hooks import Hooks, Settled
-from undercroft.machinery.deliveries.model import NewDelivery, State
+from undercroft.machinery.deliveries.model import Delivery, Kind, NewDelivery, State
 
 pytestmark = pytest.mark.anyio
 
@@ -416,3 +416,20 @@ async def test_two_couriers_on_one_database_send_each_once(postgres_url: str) ->
 
         assert Counter(one.transport.jobs + two.transport.jobs) == {f"job{n}": 1 for n in range(200)}
         assert await one.states() == {State.DELIVERED: 200}
+
+
+async def test_one_whose_tick_fails_stops_no_others(database_url: str) -> None:
+    def tick(tx: Any, ticks: list[Delivery], now: int) -> None:
+        if any(one.name == "job2" for one in ticks):
+            raise LookupError("of the family")
+        store.reschedule(tx, [(one.id, one.claims, now + HOUR) for one in ticks], now)
+
+    async with running(database_url, Clock(), hooks=Hooks(due=tick)) as rig:
+        ids = await rig.make(5, kind=Kind.TICK)
+        await rig.make(1, prefix="outward")
+        await rig.fire()
+
+        due = [(await rig.row(id)).due_at - NOW for id in ids]
+        assert due == [HOUR, HOUR, 0, HOUR, HOUR]
+        assert rig.transport.jobs == ["outward0"]
+        assert rig.courier.in_hands == set()
