@@ -154,6 +154,9 @@ class LanesAgainstQueues(RuleBasedStateMachine):
     def everything_gets_its_turn_in_the_end(self) -> None:
         """With calls ending and time passing, what waits is taken within the time that its rate asks for."""
         left = sum(map(len, self.waiting.values()))
+        self.learn()
+        self.take(20)
+        self.clock_is_set_back(3_600_000)
         for _ in range(left + 5):
             self.learn()
             for _ in range(4):
@@ -237,6 +240,19 @@ def test_the_next_moment_is_when_the_rate_allows_one() -> None:
 
     assert moment == NOW + 500
     assert len(lanes.take(moment, 500)) == 1
+
+
+def test_a_clock_that_is_set_back_stops_no_lane() -> None:
+    lanes = Lanes()
+    lanes.add([(NOW, id, 1) for id in range(12)])
+    lanes.lane(1).learn(target(1, 32, 2), 1)
+    assert len(lanes.take(NOW, 500)) == 2
+    assert lanes.take(NOW, 500) == []
+
+    an_hour_ago = NOW - 3_600_000
+    taken = [len(lanes.take(an_hour_ago + 1_000 * second, 500)) for second in range(6)]
+
+    assert taken == [0, 2, 2, 2, 2, 2]
 
 
 def test_a_lane_is_full_until_it_is_half_empty() -> None:

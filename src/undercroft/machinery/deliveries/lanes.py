@@ -95,6 +95,7 @@ class Lanes:
         self._resting: list[tuple[int, int]] = []
         """(moment, target) of lanes that wait for nothing but their rate, soonest first."""
         self._strangers: set[int] = set()
+        self._looked_at = 0
 
     def __len__(self) -> int:
         return len(self._known)
@@ -129,8 +130,7 @@ class Lanes:
         """What may be claimed now, lanes taking turns; only lanes that something happened to are looked at."""
         if len(self._lanes) > MOST_LANES:
             self._forget_those_at_rest(now)
-        while self._resting and self._resting[0][0] <= now:
-            self._ready[heapq.heappop(self._resting)[1]] = None
+        self._wake_those_who_rested(now)
         taken: list[Due] = []
         for target in list(self._ready):
             if len(taken) >= most:
@@ -174,6 +174,12 @@ class Lanes:
             return longest
         lane.overflowed = lane.overflowed and len(lane.waiting) > longest // 2
         return 0 if lane.overflowed else max(0, longest - len(lane.waiting))
+
+    def _wake_those_who_rested(self, now: int) -> None:
+        """All of them when the clock was set back: their moments are of a time that may not come for long."""
+        while self._resting and (self._resting[0][0] <= now or now < self._looked_at):
+            self._ready[heapq.heappop(self._resting)[1]] = None
+        self._looked_at = now
 
     def _longest(self) -> int:
         return next((longest for many, longest in _CROWDED if len(self._known) >= many), LONGEST_LANE)
