@@ -105,7 +105,8 @@ class Server:
 
     def refuse_unread(self, status: int, message: str, url: bytes) -> Reply:
         kind, code = (Kind.TOO_LARGE, "too_large") if status == 413 else (Kind.INVALID, "request")
-        return self._refusers[self._family_of(url)](Refusal(kind, code, message))._replace(status=status)
+        family = self._family_of(url) if url.startswith(b"/") else ""
+        return self._refusers[family](Refusal(kind, code, message))._replace(status=status)
 
     # Who
 
