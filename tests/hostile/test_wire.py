@@ -76,12 +76,23 @@ def test_what_is_no_request_is_told_so(target: Target, case: str) -> None:
     assert "this is not an HTTP/1.1 request" in replies[-1].problem["error"]
 
 
-@pytest.mark.parametrize("line", ["CONNECT here:443", "OPTIONS *", "GET http://elsewhere/health", "GET //health"])
+@pytest.mark.parametrize(
+    "line", ["CONNECT here:443", "OPTIONS *", "GET //health", "GET /http://here/health"]
+)
 def test_targets_that_are_no_path_of_ours_lead_nowhere(target: Target, line: str) -> None:
     [reply] = target.say(target.request(line, "Connection: close"))
 
     assert reply.status == 404
     assert b"nothing at this path" in reply.body
+
+
+@pytest.mark.parametrize("place", ["http://elsewhere", "HTTPS://here:1", "http://a:b@here"])
+def test_of_a_target_in_absolute_form_only_the_path_counts(target: Target, place: str) -> None:
+    replies = target.say(
+        target.request(f"GET {place}/health") + target.request(f"GET {place}{PATH}/kept", "Connection: close")
+    )
+
+    assert [reply.status for reply in replies] == [200, 200]
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "PATCH", "POST", "PROPFIND", "LOCK"])
