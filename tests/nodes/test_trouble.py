@@ -1,5 +1,6 @@
 """What the server stands on gives way: nothing acknowledged is lost, each refusal says why, and it recovers alone."""
 
+import resource
 import sqlite3
 import time
 from collections.abc import Callable
@@ -126,3 +127,25 @@ def test_a_postgres_that_goes_and_comes_back(
     assert create(croft, "after").status_code == 200
     assert ids(croft) == {"due-meanwhile", "due-later", "after"}
     assert croft.pid == pid
+
+
+def test_no_more_files_to_open(start_croft: StartCroft, receiver: Receiver) -> None:
+    """Connections out and in take files. What can't be tried is no attempt, and who can't be let in comes again."""
+    croft = start_croft()
+    add_route(croft, receiver)
+    create(croft, "due", 300).raise_for_status()
+    most = resource.prlimit(croft.pid, resource.RLIMIT_NOFILE)
+    in_use = len(list(Path(f"/proc/{croft.pid}/fd").iterdir()))
+    resource.prlimit(croft.pid, resource.RLIMIT_NOFILE, (in_use, most[1]))
+    wait_until(lambda: "not_sent" in croft.log_tail(), "it to fail to connect")
+    assert receiver.calls() == []
+    with pytest.raises(httpx.TransportError), httpx.Client(base_url=croft.url, trust_env=False, timeout=2) as other:
+        other.get("/health")
+    assert croft.http.get("/health").status_code == 200, "who is in stays in"
+
+    resource.prlimit(croft.pid, resource.RLIMIT_NOFILE, most)
+
+    [call] = receiver.wait_for(1)
+    assert call.headers["x-undercroft-attempt"] == "1"
+    with httpx.Client(base_url=croft.url, trust_env=False) as other:
+        wait_until(lambda: other.get("/health").status_code == 200, "it to let in")
