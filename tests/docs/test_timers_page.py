@@ -19,6 +19,7 @@ from undercroft.app.settings import Settings
 from undercroft.base.clock import SECOND
 from undercroft.families.timers import model, selecting
 from undercroft.families.timers import routes as route_rules
+from undercroft.families.timers.http.jobs import LONGEST_SINGLE, MOST_VALUES
 from undercroft.families.timers.recurrence import next_occurrence
 from undercroft.families.timers.refusing import CODES
 from undercroft.machinery.deliveries.actions import LONGEST_TIMEOUT
@@ -85,7 +86,8 @@ def test_the_fields_are_those_of_the_code(heading: str, struct: type) -> None:
 LIMITS = {
     "id of a job or route": (model.LONGEST_ID,),
     "db and collection": (model.LONGEST_NAMESPACE,),
-    "request body, so `meta` too": (Settings().max_body // 2**20,),
+    "`meta` of a job": (model.LONGEST_META // 2**20, LONGEST_SINGLE // 2**20),
+    "request body": (Settings().max_body // 2**20, MOST_VALUES),
     "jobs in one bulk": (model.MOST_IN_BULK,),
     "jobs selected by one PATCH, DELETE or replay": (selecting.MOST_SELECTED,),
     "jobs per page": (selecting.MOST_PER_PAGE,),

@@ -38,6 +38,7 @@ LAST_WRITES = 5.0
 def serve(settings: Settings, on_ready: OnReady | None = None) -> int:
     """Run until SIGTERM or SIGINT; the exit code. `on_ready` is called with the addresses once they answer."""
     logs.configure(settings.log_format, settings.log_level)
+    os.umask(0o077)  # the database holds signing secrets and what apps send: it is this user's alone
     try:
         with _alone_in(settings.data_dir):
             return uvloop.run(_serve(settings, on_ready, _allow_many_files() // 2))

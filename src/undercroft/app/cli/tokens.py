@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, help="Tokens: create, list, revoke.")
 @app.command("create")
 def create(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What it is for.")],
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="What it is for; else its scopes say so.")] = "",
     scope: Annotated[
         list[str] | None,
         typer.Option(metavar="SCOPE", help="What it may do, such as timers:shop; may be repeated. Else all."),
@@ -33,7 +33,11 @@ def create(
     croft token create shop --scope timers:shop --expires 30d
     TOKEN=$(croft token create ci)
     """
-    body = {"name": name, "scopes": scope or None, "expires_in": _seconds(expires)}
+    body = {
+        "name": name or ", ".join(scope or ["everything"]),
+        "scopes": scope or None,
+        "expires_in": _seconds(expires),
+    }
     with connect(context) as server:
         made = server.post("/undercroft/tokens", body)
     if json:
