@@ -34,7 +34,7 @@ MOST_CALLS_PER_BATCH = 500
 _MIGRATION_LOCK = 3862
 
 _AGAIN = (errors.SerializationFailure, errors.DeadlockDetected, errors.ReadOnlySqlTransaction)
-# A line that broke without a word is noticed within twenty seconds; the system's own settings take a quarter of an hour.
+# A line that broke without a word is noticed within twenty seconds, not within a quarter of an hour.
 _CONNECTION = {
     "autocommit": True,
     "application_name": "undercroft",
