@@ -51,7 +51,7 @@ def paths(db: str) -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.parametrize("authorization", [None, "Bearer wrong", "Bearer", "Basic d3Jvbmc6d3Jvbmc="])
+@pytest.mark.parametrize("authorization", [None, "Bearer wrong"])
 def test_without_a_token_nothing_is_done(shop: Caller, speak_as: As, authorization: str | None) -> None:
     shop.post("kept")
     stranger = speak_as(authorization)
