@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from tests.contracts.caller import FAR, HOUR, OK, SOON, Caller, encoded, now, ok, refused
+from tests.services.croft import Croft
+from tests.services.receiver import Receiver
 
 DETAILS = ["state", "attempts", "last_outcome", "next_attempt", "reason", "created_at", "cron", "timezone", "retries"]
 
@@ -176,10 +178,9 @@ def test_an_id_is_one_jobs_in_its_collection_only(shop: Caller) -> None:
 
 
 @pytest.mark.parametrize("name", ["_.:/%2F", "größe", "n" * 128, "ü" * 64])
-def test_any_text_names_a_db_and_a_collection(bare: Caller, name: str) -> None:
-    caller = Caller.__new__(Caller)
-    caller.__dict__.update(bare.__dict__)
-    caller.db, caller.routes, caller.jobs = name, f"/route/{encoded(name)}", f"/job/{encoded(name)}/{encoded(name)}"
+def test_any_text_names_a_db_and_a_collection(croft: Croft, receiver: Receiver, name: str) -> None:
+    caller = Caller(croft, receiver, db=name)
+    caller.jobs = f"/job/{encoded(name)}/{encoded(name)}"
 
     caller.make_route()
     assert ok(caller.post("a")) == OK
