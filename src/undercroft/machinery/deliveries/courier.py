@@ -191,7 +191,7 @@ class Courier:
             await self._give_back(claimed.deliveries)
             return
         self._forget(taken, {delivery.id for delivery in claimed.deliveries})
-        for delivery in claimed.deliveries:
+        for delivery in sorted(claimed.deliveries, key=lambda one: hints[one.id]):  # the first due goes first
             target = claimed.targets[delivery.target]
             self.lanes.lane(target.id).learn(target, self.share.nodes)
             parcel = Parcel(delivery, target, claimed.queues[delivery.queue], hints[delivery.id])
@@ -259,7 +259,7 @@ class Courier:
             log.exception("send_failed", delivery=delivery.id)
             outcome = Outcome(started_at, 0, error=f"could not be sent: {type(error).__name__}")
         finally:
-            self.lanes.done(parcel.hint[2])
+            self.lanes.done(parcel.hint[2], outcome.took_ms if outcome else None)
             self._woken.set()
         if outcome is None:
             await self._give_back([delivery])

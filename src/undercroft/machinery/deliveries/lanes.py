@@ -13,6 +13,9 @@ from undercroft.machinery.deliveries.model import Target
 DEFAULT_CONCURRENCY = 32
 # Lanes that are remembered with what their rate still allows; beyond, those that rest are forgotten.
 MOST_LANES = 10_000
+# Receivers that answer within this time (ms) get so many claimed ahead.
+QUICK = 50
+AHEAD_OF_QUICK = 64
 # Entries that one lane keeps in memory; what comes beyond is held in the database until the lane has emptied. The more
 # wait in all lanes together, the shorter each may be, so that many slow receivers can't fill the memory either, nor
 # keep what is due for others from being read.
@@ -30,6 +33,8 @@ class Lane:
     waiting: deque[Due] = field(default_factory=deque)
     claimed: int = 0
     """Claimed and not yet answered: on their way, or in line for a free connection."""
+    pace: float | None = None
+    """How long a call took lately (ms)."""
     allowance: float = 0.0
     allowance_at: int | None = None
     overflowed: bool = False
@@ -51,7 +56,7 @@ class Lane:
         return True
 
     def take(self, now: int, most: int) -> list[Due]:
-        """What may be claimed now. As many again as may be on their way are claimed ahead, so that none idles."""
+        """What may be claimed now: some ahead of their turn, so that no line idles."""
         free = min(self.room(), most)
         if self.rate is not None:
             free = min(free, self._allowed(now, self.rate))
@@ -62,7 +67,13 @@ class Lane:
         return taken
 
     def room(self) -> int:
-        return max(0, 2 * self.concurrency - self.claimed) if self.known else 0
+        return max(0, self.concurrency + self.ahead() - self.claimed) if self.known else 0
+
+    def ahead(self) -> int:
+        """So many are claimed before their turn: more of them where calls are quick, for a claim costs as much for few
+        as for many; never so many that what is claimed waits for long, and can't be cancelled."""
+        quick = self.pace is not None and self.pace <= QUICK
+        return max(self.concurrency, AHEAD_OF_QUICK) if quick else self.concurrency
 
     def next_moment(self, now: int) -> int | None:
         """When the rate allows the next one, if that is all it waits for."""
@@ -70,8 +81,10 @@ class Lane:
             return None
         return now + max(1, int((1 - self.allowance) * 1_000 / self.rate)) if self.allowance < 1 else now
 
-    def done(self, count: int = 1) -> None:
-        self.claimed -= count
+    def done(self, took_ms: int | None = None) -> None:
+        self.claimed -= 1
+        if took_ms is not None:
+            self.pace = took_ms if self.pace is None else 0.8 * self.pace + 0.2 * took_ms
 
     def is_at_rest(self, now: int) -> bool:
         """Nothing is lost with it: its rate allows a whole second's worth by now."""
@@ -156,9 +169,10 @@ class Lanes:
         """It is claimed, or no longer due: a later hint of the same row is news."""
         self._known.discard(entry[1])
 
-    def done(self, target: int) -> None:
+    def done(self, target: int, took_ms: int | None = None) -> None:
+        """One of the target's calls has ended; `took_ms` if it was made."""
         lane = self._lanes[target]
-        lane.done()
+        lane.done(took_ms)
         if lane.waiting:
             self._ready[target] = None
 
