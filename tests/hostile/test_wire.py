@@ -76,9 +76,7 @@ def test_what_is_no_request_is_told_so(target: Target, case: str) -> None:
     assert "this is not an HTTP/1.1 request" in replies[-1].problem["error"]
 
 
-@pytest.mark.parametrize(
-    "line", ["CONNECT here:443", "OPTIONS *", "GET //health", "GET /http://here/health"]
-)
+@pytest.mark.parametrize("line", ["CONNECT here:443", "OPTIONS *", "GET //health", "GET /http://here/health"])
 def test_targets_that_are_no_path_of_ours_lead_nowhere(target: Target, line: str) -> None:
     [reply] = target.say(target.request(line, "Connection: close"))
 
