@@ -1,13 +1,17 @@
 """2,000 jobs while servers and databases are killed under them: every promise that was given is kept."""
 
+from collections import Counter
 from collections.abc import Callable
 
+import psycopg
 import pytest
 
-from tests.nodes.storm import Storm
+from tests.nodes.shop import Shop
+from tests.nodes.storm import Storm, check_ids
 from tests.services.croft import Croft
 from tests.services.postgres import Postgres
 from tests.services.receiver import Receiver
+from tests.services.waiting import wait_until
 
 StartCroft = Callable[..., Croft]
 # Until a node counts as gone, and its claims are taken over (s): 10 without a beat, and a round of either loop.
@@ -55,3 +59,23 @@ def test_three_nodes_of_which_two_are_killed(start_croft: StartCroft, postgres_u
             node.kill()
 
     storm.check(seconds=TAKEN_OVER + 10)
+
+
+def test_three_nodes_share_the_work_and_double_none(
+    start_croft: StartCroft, postgres_url: str, receiver: Receiver
+) -> None:
+    shops = [Shop(start_croft(database=postgres_url)) for _ in range(3)]
+    shops[0].route("hook", receiver.url("/hook"))
+    in_ms = 3_000
+    for start in range(0, 1_500, 500):
+        shops[start // 500].jobs([f"job-{number}" for number in range(start, start + 500)], "hook", in_ms)
+
+    calls = receiver.wait_for(1_500)
+
+    wait_until(lambda: shops[0].count("delivered") == 1_500, "all to be settled")
+    assert set(Counter(call.headers["x-undercroft-job"] for call in receiver.calls()).values()) == {1}
+    check_ids(calls)
+    with psycopg.connect(postgres_url) as connection:
+        shares = connection.execute("SELECT count(*) FROM attempts GROUP BY node").fetchall()
+    assert len(shares) == 3
+    assert sum(count for (count,) in shares) == 1_500
