@@ -57,6 +57,7 @@ class Lives(RuleBasedStateMachine):
         self.in_hands: dict[int, Delivery] = {}
         self.too_late: list[tuple[Delivery, str]] = []
         self.made = 0
+        self.lease_until = 0
         self.paused = {"target": False, "queue": False, "removed": False}
         with engine.transaction() as tx:
             for table in ("deliveries", "attempts", "targets", "queues"):
@@ -76,7 +77,7 @@ class Lives(RuleBasedStateMachine):
             made = store.insert(tx, new, self.now)
         for one in new:
             state, due_at = filing(one.planned_at, self.now)
-            self.rows[made[self.queue, one.name]] = Row(one.name, state, due_at, one.planned_at)
+            self.rows[made[self.queue, one.name, None]] = Row(one.name, state, due_at, one.planned_at)
         assert len(made) == len(new)
 
     @rule(which=some, offset=moments)
@@ -169,7 +170,7 @@ class Lives(RuleBasedStateMachine):
         self.claim(node, [id for _, id, _ in due])
 
     def claim(self, node: str, ids: list[int]) -> None:
-        lease_until = self.now + LEASE
+        self.lease_until = lease_until = max(self.now + LEASE, self.lease_until + 1)  # each claim has its own
         with self.engine.transaction() as tx:
             claimed = actions.claim_due(tx, ids, node, lease_until, self.now, HOOKS)
         got = {delivery.id: delivery for delivery in claimed.deliveries}
@@ -188,6 +189,20 @@ class Lives(RuleBasedStateMachine):
                 row.state, row.due_at, row.holder = State.SENDING, lease_until, node
                 self.in_hands[id] = got[id]
                 assert (got[id].claims, got[id].attempts, got[id].revision) == (row.claims, row.attempts, row.revision)
+
+    @rule(node=st.sampled_from(NODES), which=some)
+    def claim_again_what_was_claimed_without_an_answer(self, node: str, which: list[int]) -> None:
+        """The commit was made, the connection broke: the same claim runs once more, and has what it had."""
+        chosen = [id for id in self.choose(which) if self.is_due(self.rows[id])]
+        assume(chosen and not any(self.paused.values()))
+        self.claim(node, chosen)
+        with self.engine.transaction() as tx:
+            again = claims.claim(tx, chosen, node, self.now, self.lease_until)
+        assert {delivery.id for delivery in again} == set(chosen)
+        for delivery in again:
+            self.too_late.append((self.in_hands[delivery.id], node))
+            self.in_hands[delivery.id] = delivery
+            self.rows[delivery.id].claims += 1
 
     @rule(which=some, status=st.sampled_from([200, 204, 301, 404, 410, 500, None]))
     def settle(self, which: list[int], status: int | None) -> None:

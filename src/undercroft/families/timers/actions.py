@@ -38,7 +38,7 @@ def create_jobs(tx: Transaction, orders: list[Order]) -> list[str | Refusal]:
     for pair in wanted:
         if isinstance(pair, Refusal):
             answers.append(pair)
-        elif put_in.pop((pair[1].queue, pair[1].name), None) is not None:
+        elif put_in.pop((pair[1].queue, pair[1].name, pair[1].idempotency_key), None) is not None:
             answers.append(pair[1].name)
         else:
             answers.append(_known_already(tx, *pair))

@@ -24,8 +24,8 @@ _NEW = (
 )
 
 
-def insert(tx: Transaction, new: list[NewDelivery], now: int) -> dict[tuple[int, str], int]:
-    """Put in those whose name (and idempotency key) is free in their queue; (queue, name) → id of those put in."""
+def insert(tx: Transaction, new: list[NewDelivery], now: int) -> dict[tuple[int, str, str | None], int]:
+    """Put in those whose name and idempotency key are free in their queue; (queue, name, key) → id of those put in."""
     rows = [
         (
             one.queue,
@@ -48,13 +48,13 @@ def insert(tx: Transaction, new: list[NewDelivery], now: int) -> dict[tuple[int,
         INSERT INTO deliveries ({", ".join(column.split()[0] for column in _NEW.split(", "))})
         SELECT * FROM {{rows}} WHERE true
         ON CONFLICT DO NOTHING
-        RETURNING id, queue, name, target, state, due_at
+        RETURNING id, queue, name, target, state, due_at, idempotency_key
         """,
         _NEW,
         rows,
     )
-    tx.tell(DUE, [(due_at, id, target) for id, _, _, target, state, due_at in put_in if state == State.SCHEDULED])
-    return {(queue, name): id for id, queue, name, _, _, _ in put_in}
+    tx.tell(DUE, [(due_at, id, target) for id, _, _, target, state, due_at, _ in put_in if state == State.SCHEDULED])
+    return {(queue, name, key): id for id, queue, name, _, _, _, key in put_in}
 
 
 def find_one(tx: Transaction, queue: int, name: str) -> Delivery | None:
