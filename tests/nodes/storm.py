@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from tests.services.croft import Croft
-from tests.services.receiver import Call, Receiver
+from tests.services.receiver import Answer, Call, Receiver
 from tests.services.waiting import wait_until
 
 JOBS = 2_000
@@ -36,6 +36,7 @@ class Storm:
     """`JOBS` jobs by `CLIENTS` clients, half of them in bulks; each request is repeated until it is answered."""
 
     def __init__(self, servers: list[Croft], receiver: Receiver, seed: int = 3862) -> None:
+        receiver.default = Answer(delay=0.05)  # so that at any moment some are under way
         self.ledger = Ledger()
         self._servers = servers
         self._receiver = receiver
@@ -75,8 +76,8 @@ class Storm:
         wait_until(lambda: len(self.ledger.acknowledged) >= share * JOBS or bool(self._faults), f"{share} of the jobs")
         assert len(self.ledger.acknowledged - self.ledger.gone_since.keys()) > len(self._arrived())
 
-    def check(self, seconds: float) -> None:
-        """Every promise was kept, as soon as all has arrived."""
+    def check(self, seconds: float, *, repeats: bool) -> None:
+        """Every promise was kept, as soon as all has arrived; `repeats`: also of what was under way at a kill."""
         ledger = self.ledger
         assert len(ledger.acknowledged) == JOBS
         assert ledger.deleted > JOBS // 50, "so few were deleted that it shows nothing"
@@ -88,6 +89,7 @@ class Storm:
         ]
         assert late == [], "arrived after it was deleted"
         check_ids(calls)
+        assert len(calls) > len(self._seen) or not repeats, "nothing was under way at any of the ends"
 
     def _arrived(self) -> set[str]:
         for call in self._receiver.calls("/hook")[self._looked_at :]:
