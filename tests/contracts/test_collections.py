@@ -220,3 +220,19 @@ def test_a_bulk_move_leaves_recurring_jobs(shop: Caller) -> None:
 
 def milliseconds(moment: str) -> int:
     return int(datetime.fromisoformat(moment).timestamp() * 1_000)
+
+
+@pytest.mark.parametrize("query", ["?all=1", "?route=hook", "?after=0", f"?before={FAR + 1}"])
+def test_a_delivered_job_is_never_moved(shop: Caller, query: str) -> None:
+    due = shop.fire("done")
+    shop.delivered("done")
+    make(shop, job("waits"))
+
+    answer = ok(shop.http.patch(shop.jobs + query, json={"trigger_time": now() + SOON}))
+
+    assert answer == {"status": "ok", "moved": 1}
+    shop.delivered("waits")
+    shop.fire("later")
+    shop.delivered("later")
+    assert shop.detail("done")["state"] == "delivered" and shop.get("done")["trigger_time"] == due
+    assert len(shop.receiver.calls()) == 3

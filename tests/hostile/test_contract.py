@@ -31,9 +31,24 @@ def test_openapi_keeps_its_word(start_croft: Callable[..., Croft], database_url:
     (tmp_path / "schemathesis.toml").write_text(SETTINGS)
 
     told = subprocess.run(
-        [PROGRAM, "--no-color", "run", "openapi.json", "--url", croft.url, "--seed", "3862"]
-        + ["--header", f"Authorization: Bearer {croft.token}", "--max-examples", str(EXAMPLES), "--no-shrink"]
-        + ["--continue-on-failure", "--warnings", "off"],
+        [
+            PROGRAM,
+            "--no-color",
+            "run",
+            "openapi.json",
+            "--url",
+            croft.url,
+            "--seed",
+            "3862",
+            "--header",
+            f"Authorization: Bearer {croft.token}",
+            "--max-examples",
+            str(EXAMPLES),
+            "--no-shrink",
+            "--continue-on-failure",
+            "--warnings",
+            "off",
+        ],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -6,7 +6,7 @@ from undercroft.database import Transaction
 from undercroft.families.timers.actions import FAMILY
 from undercroft.families.timers.runs import end_runs
 from undercroft.machinery.deliveries import store, targets
-from undercroft.machinery.deliveries.model import PUBLIC_STATES, Delivery, Kind, State, Target
+from undercroft.machinery.deliveries.model import PENDING_LIMIT, PUBLIC_STATES, Delivery, Kind, State, Target
 from undercroft.machinery.deliveries.store import Seen, Selection
 
 MOST_PER_PAGE = 1_000
@@ -77,11 +77,11 @@ def delete_selected(tx: Transaction, selected: list[Selected]) -> int:
 
 
 def move_selected(tx: Transaction, selected: list[Selected], to: int | None, shift: int | None, now: int) -> int:
-    """To one moment, or each by `shift` ms; recurring jobs keep to their schedule and stay."""
+    """To one moment, or each by `shift` ms. Recurring jobs keep to their schedule; what has had its end stays so."""
     moved = [
         (row, to if to is not None else min(max(planned_at + (shift or 0), 0), END_OF_TIME))
         for row, planned_at, kind in selected
-        if kind != Kind.TICK
+        if kind != Kind.TICK and row[2] < PENDING_LIMIT
     ]
     return len(store.move(tx, moved, now))
 
