@@ -43,7 +43,7 @@ def read_cursor(cursor: str | None, parts: int) -> Any:
     """A cursor as we hand it out, whole numbers joined by dots, as a tuple of so many parts."""
     if cursor is None:
         return (-1,) * parts
-    if not re.fullmatch(r"-?\d{1,18}(\.-?\d{1,18})*", cursor) or cursor.count(".") != parts - 1:
+    if not re.fullmatch(r"-?[0-9]{1,18}(\.-?[0-9]{1,18})*", cursor) or cursor.count(".") != parts - 1:
         raise invalid("query", "this cursor is not one of ours; leave it out to begin at the first page")
     return tuple(int(part) for part in cursor.split("."))
 
