@@ -14,7 +14,9 @@ from tests.services.croft import Croft, new_token
 from tests.services.postgres import Postgres, find_postgres
 from tests.services.receiver import Receiver
 
-SLOW = {"browser", "nodes"}  # folders of tests that start whole servers: they come last
+# Folders of tests that start whole servers come last. The browser's very last: Playwright keeps an event loop running
+# in this thread as long as the browser lives, and no other test could run its own.
+LAST = ("nodes", "browser")
 
 # A shared machine may stall anywhere; how fast an example runs is measured elsewhere.
 hypothesis.settings.register_profile("shared machine", deadline=None)
@@ -109,7 +111,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not SLOW.isdisjoint(item.nodeid.split("/")))
+    items.sort(key=lambda item: next((n for n, name in enumerate(LAST, 1) if name in item.nodeid.split("/")), 0))
 
 
 @pytest.hookimpl(wrapper=True)
