@@ -159,7 +159,7 @@ def merge(update: JobIn, stored: dict[str, Any]) -> JobIn:
     given = {name: value for name, value in msgspec.structs.asdict(update).items() if value not in (None, UNSET)}
     if "trigger_ms" in given:
         given.setdefault("trigger_time", given.pop("trigger_ms"))
-    if "cron" in given:
+    if "cron" in given or "timezone" in given:  # the moment of the old schedule says nothing about the new one
         stored = {**stored, "trigger_time": None}
     elif "trigger_time" in given:
         stored = {**stored, "cron": None, "timezone": None}
