@@ -68,10 +68,15 @@ class Loops:
             except Exception:
                 failures += 1
                 log.exception("loop_failed", loop=loop.name)
-            await self._rest(min(loop.every * 2**failures, max(loop.every, LONGEST_PAUSE)) if failures else loop.every)
+            await self._rest(_pause(loop.every, failures))
 
     async def _rest(self, seconds: float) -> None:
         try:
             await asyncio.wait_for(self._stopping.wait(), seconds)
         except TimeoutError:
             return
+
+
+def _pause(every: float, failures: int) -> float:
+    """Twice as long after each failure, up to LONGEST_PAUSE; never shorter than usual."""
+    return max(every, min(every * 2.0 ** min(failures, 20), LONGEST_PAUSE))
