@@ -128,3 +128,19 @@ async def test_a_stop_waits_for_the_step_under_way_and_cuts_short_the_pause() ->
     await asyncio.wait_for(stopping, 5)
     assert finished.is_set()
     assert len(resting.calls) == 1
+
+
+async def test_failures_are_counted_until_one_goes_well(running: Loops, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[int] = []
+
+    def no_pause(_every: float, failures: int) -> float:
+        counted.append(failures)
+        return 0.0
+
+    monkeypatch.setattr(loops, "_pause", no_pause)
+    step = Step(LookupError(), unavailable("away"), LookupError(), False, LookupError())
+
+    running.start([Loop("sometimes", step, 1)])
+    await step.called(6)
+
+    assert counted[:5] == [1, 2, 3, 0, 1]
