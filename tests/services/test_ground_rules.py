@@ -77,4 +77,4 @@ def test_whole_servers_come_last(tmp_path: Path) -> None:
 
     said = run_pytest(tmp_path, "--collect-only", "-q").splitlines()
 
-    assert [line.partition("/")[0] for line in said if "::" in line] == ["zoo", "browser", "nodes"]
+    assert [line.partition("/")[0] for line in said if "::" in line] == ["zoo", "nodes", "browser"]
