@@ -119,7 +119,7 @@ def test_dead_letters_are_replayed_by_id_and_by_time(start_croft: StartCroft, re
     before = {call.headers["x-undercroft-job"]: call.headers["webhook-id"] for call in receiver.calls()}
     letters = shop.http.get("/dead/shop").json()["jobs"]
     assert {letter["id"]: letter["reason"] for letter in letters} == dict.fromkeys(
-        ("one", "two", "three"), "answered 500; 1 attempts used up"
+        ("one", "two", "three"), "answered 500; its only attempt is used up"
     )
     receiver.forget()
     receiver.default = Answer()

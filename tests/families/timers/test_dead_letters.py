@@ -43,7 +43,7 @@ async def test_a_letter_says_what_was_sent_and_why_it_died(shop: Shop) -> None:
         "collection": "orders",
         "attempts": 1,
         "died_at": NOW + 5,
-        "reason": "answered 500; 1 attempts used up",
+        "reason": "answered 500; its only attempt is used up",
     }
 
 

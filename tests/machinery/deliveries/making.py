@@ -5,7 +5,8 @@ from typing import Any
 
 from undercroft.base.clock import DAY
 from undercroft.machinery.deliveries import store, targets
-from undercroft.machinery.deliveries.model import Delivery, NewDelivery, Target, TargetSettings
+from undercroft.machinery.deliveries.model import Delivery, NewDelivery, Outcome, Result, Target, TargetSettings
+from undercroft.machinery.deliveries.webhook import WebhookAddress, address_json, meaning
 
 NOW = 1_700_000_000_000 // DAY * DAY + 10 * 3_600_000
 """A Tuesday in 2023, ten o'clock."""
@@ -22,9 +23,15 @@ class Clock:
         return self.now
 
 
+def answered(status: int | None, *, now: int = NOW, took_ms: int = 3, reply: str | None = None) -> Outcome:
+    """What the webhook transport makes of an answer; None: there was none."""
+    result, error = (Result.AGAIN, "no answer") if status is None else meaning(status)
+    return Outcome(now, took_ms, result, status, error, reply)
+
+
 def make_target(tx: Any, name: str = "hook", **limits: Any) -> Target:
     settings = TargetSettings(
-        url=limits.pop("url", "http://127.0.0.1:9/"),
+        address_json(WebhookAddress(limits.pop("url", "http://127.0.0.1:9/"))),
         retries=limits.pop("retries", None),
         shown={"webhook_url": "127.0.0.1:9"},
     )

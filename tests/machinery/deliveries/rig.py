@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.database.engines import all_migrations
-from tests.machinery.deliveries.making import FAMILY, Clock, make_queue, make_target, put_in, row
+from tests.machinery.deliveries.making import FAMILY, Clock, answered, make_queue, make_target, put_in, row
 from undercroft.database import Database, open_database
 from undercroft.machinery.deliveries.courier import Courier
 from undercroft.machinery.deliveries.hooks import Hooks
@@ -49,7 +49,7 @@ class Recorder:
         finally:
             self.under_way[target.name] -= 1
         status = self.status[target.name]
-        return Outcome(self._clock(), 2, status=status, error=None if status else "no answer", reply="so")
+        return answered(status, now=self._clock(), took_ms=2, reply="so")
 
     @property
     def jobs(self) -> list[str]:

@@ -242,7 +242,7 @@ async def test_what_goes_to_a_route_that_was_removed_dies_and_can_be_replayed(ri
     rig.clock.now += 10
     await rig.fire()
     dead = await rig.row(id)
-    assert (dead.state, dead.reason, dead.attempts) == (State.DEAD, "its route was removed", 0)
+    assert (dead.state, dead.reason, dead.attempts) == (State.DEAD, "its target was removed", 0)
 
     await rig.make(0)
     await rig.database.write(store.replay, [id], rig.clock())

@@ -51,9 +51,7 @@ TestHorizon = HorizonAgainstASet.TestCase
 
 
 def target(id: int, concurrency: int, rate: int | None) -> Target:
-    return Target(
-        id, FAMILY, "shop", f"hook{id}", "webhook", TargetSettings("http://x/"), concurrency, rate, None, None, None, 1
-    )
+    return Target(id, FAMILY, "shop", f"hook{id}", "webhook", TargetSettings(), concurrency, rate, None, None, None, 1)
 
 
 LIMITS = {1: (1, None), 2: (3, 2), 3: (5, 10), 4: (1_000, 1)}

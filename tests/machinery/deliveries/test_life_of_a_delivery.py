@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from tests.database.engines import Engine
-from tests.machinery.deliveries.making import FAMILY, NOW, make_queue, make_target
+from tests.machinery.deliveries.making import FAMILY, NOW, answered, make_queue, make_target
 from undercroft.base.clock import DAY, HOUR, MINUTE, SECOND
 from undercroft.machinery.deliveries import actions, claims, store, targets
 from undercroft.machinery.deliveries.claims import Share
@@ -210,7 +210,7 @@ class Lives(RuleBasedStateMachine):
         assume(under_way)
         node = self.rows[under_way[0].id].holder
         assert node is not None
-        outcome = Outcome(self.now, 3, status=status, error=None if status else "no answer")
+        outcome = answered(status, now=self.now)
         settled = self.settle_as(node, [(delivery, outcome) for delivery in under_way])
         assert settled == {delivery.id for delivery in under_way}
         for delivery in under_way:
@@ -240,7 +240,7 @@ class Lives(RuleBasedStateMachine):
         assume(self.too_late)
         delivery, node = self.too_late[pick % len(self.too_late)]
         before = self.everything()
-        assert self.settle_as(node, [(delivery, Outcome(self.now, 3, status=status))]) == set()
+        assert self.settle_as(node, [(delivery, answered(status, now=self.now))]) == set()
         with self.engine.transaction() as tx:
             claims.put_back(tx, [delivery], State.SCHEDULED, self.now, None)
         assert self.everything() == before

@@ -37,7 +37,7 @@ def run_on(url: str, action: Callable[[Transaction], Any]) -> Any:
 def put_in(tx: Transaction, place: str, names: dict[str, int], **changes: object) -> None:
     """`place`: family/namespace/queue, whose target is `hook`; `names`: name → planned_at; `changes` of each row."""
     family, namespace, queue = place.split("/")
-    settings = TargetSettings("http://127.0.0.1:9/")
+    settings = TargetSettings()
     if targets.find_target(tx, family, namespace, "hook") is None:
         targets.put_target(
             tx, (family, namespace, "hook"), "webhook", settings, concurrency=1, rate=None, paused_at=None, now=NOW

@@ -18,7 +18,7 @@ from undercroft.base.clock import DAY, HOUR
 from undercroft.families.timers import dead, selecting
 from undercroft.machinery.deliveries import claims, store, targets
 from undercroft.machinery.deliveries.claims import Share
-from undercroft.machinery.deliveries.model import Delivery, Kind, NewDelivery, Outcome, State, filing
+from undercroft.machinery.deliveries.model import Delivery, Kind, NewDelivery, Outcome, Result, State, filing
 from undercroft.machinery.deliveries.policy import Verdict
 from undercroft.machinery.deliveries.store import COLUMNS, Selection
 
@@ -36,6 +36,7 @@ class Stored(NamedTuple):
 
 
 Work = Callable[[Any, Stored], object]
+_DELIVERED = Outcome(1, 1, Result.DONE, 200)
 BY_ID = {"INTEGER PRIMARY KEY", "deliveries_pkey"}
 
 # What is done → the indexes of `deliveries` by which it may find its rows.
@@ -49,7 +50,7 @@ WORKS: dict[str, tuple[Work, set[str]]] = {
         lambda tx, some: claims.settle(tx, [(one, Verdict(State.DELIVERED, NOW, None)) for one in some.sending]),
         BY_ID,
     ),
-    "log": (lambda tx, some: claims.log_attempts(tx, "n", [(o, Outcome(1, 1, 200)) for o in some.sending]), set()),
+    "log": (lambda tx, some: claims.log_attempts(tx, "n", [(one, _DELIVERED) for one in some.sending]), set()),
     "put back": (lambda tx, some: claims.put_back(tx, some.sending, State.HELD, NOW, "x"), BY_ID),
     "hold": (lambda tx, some: claims.hold(tx, some.scheduled, "x"), BY_ID),
     "held lines": (lambda tx, _: claims.held_lines(tx, (-1, -1), 1_000), {"deliveries_held"}),

@@ -15,7 +15,7 @@ from undercroft.database import open_database
 from undercroft.machinery.deliveries import claims, lanes, targets, upkeep
 from undercroft.machinery.deliveries.claims import Share
 from undercroft.machinery.deliveries.courier import AHEAD
-from undercroft.machinery.deliveries.model import FILED_EARLY, Outcome, State
+from undercroft.machinery.deliveries.model import FILED_EARLY, Outcome, Result, State
 from undercroft.machinery.deliveries.policy import Verdict
 from undercroft.machinery.deliveries.upkeep import BEAT, NODE_FORGOTTEN, NODE_GONE, OVERDUE, leave
 
@@ -372,7 +372,7 @@ async def test_many_are_forgotten_in_several_steps(rig: Rig) -> None:
     ids = await make_unheard(rig, 1_100)
     held = await claim_as(rig, "one", ids, NOW + MINUTE)
     await rig.database.write(claims.settle, [(one, Verdict(State.DELIVERED, NOW, None)) for one in held])
-    await rig.database.write(claims.log_attempts, "one", [(one, Outcome(NOW, 1, 200)) for one in held])
+    await rig.database.write(claims.log_attempts, "one", [(one, Outcome(NOW, 1, Result.DONE, 200)) for one in held])
 
     steps = [await rig.upkeep.purge(NOW + HOUR) for _ in range(3)]
 

@@ -1,7 +1,9 @@
 """Routes: where jobs go. A route is a delivery target of this family; here are its words and limits."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import msgspec
 
 from undercroft.base.refusals import conflict, invalid, not_found
 from undercroft.database import Transaction
@@ -12,7 +14,14 @@ from undercroft.machinery.deliveries.actions import LONGEST_TIMEOUT
 from undercroft.machinery.deliveries.lanes import DEFAULT_CONCURRENCY
 from undercroft.machinery.deliveries.model import Target, TargetSettings
 from undercroft.machinery.deliveries.signatures import new_signing_secret, signing_key
-from undercroft.machinery.deliveries.webhook import METHODS, check_headers, check_url
+from undercroft.machinery.deliveries.webhook import (
+    METHODS,
+    WebhookAddress,
+    address_in,
+    address_json,
+    check_headers,
+    check_url,
+)
 
 MOST_CONCURRENT = 1_000
 # Stands for the value of a header that is shown to nobody.
@@ -25,7 +34,10 @@ class Route(NamedTuple):
     """A route that passed every check."""
 
     id: str
-    settings: TargetSettings
+    address: WebhookAddress
+    timeout: float
+    retries: tuple[float, ...] | None
+    shown: dict[str, Any]
     concurrency: int
     rate: int | None
     paused: bool
@@ -43,34 +55,27 @@ def check_route(route: RouteIn, stored: Target | None, default_scheme: str) -> R
     Raises Refusal with the code of the first rule that it breaks.
     """
     id = check_route_id(route.id)
-    before = stored.settings if stored else TargetSettings(url="")
+    before = stored.settings if stored else TargetSettings()
+    address = address_in(before)
     if stored is None and route.type is UNSET:
         raise invalid("type", "invalid route type; only REST is there")
     if route.type is not UNSET and route.type.lower() not in _TYPES:
         raise invalid("type", "invalid route type; only REST is there")
     shown = before.shown
-    url = before.url
+    url = address.url
     if route.webhook_url is not UNSET:
         url = check_url(route.webhook_url, default_scheme)
         shown = {"webhook_url": route.webhook_url}
     if not url:
         raise invalid("url", "webhook_url is missing: the address to call")
-    secret, old_secret = _secrets(route.secret, before)
-    headers = before.headers if route.headers is UNSET else _unmasked(route.headers or {}, before)
+    secret, old_secret = _secrets(route.secret, address)
+    headers = address.headers if route.headers is UNSET else _unmasked(route.headers or {}, address)
     check_headers(headers)
     retries = before.retries if route.retries is UNSET else check_retries(route.retries)
-    settings = TargetSettings(
-        url=url,
-        method=_method(route, before),
-        headers=headers,
-        secret=secret,
-        old_secret=old_secret,
-        timeout=_timeout(route, before),
-        retries=retries,
-        shown=shown,
-    )
+    new = WebhookAddress(url, _method(route, address), headers, secret, old_secret)
     paused = (stored is not None and stored.paused_at is not None) if route.paused is UNSET else route.paused
-    return Route(id, settings, _concurrency(route, stored), _rate(route, stored), paused)
+    limits = (_concurrency(route, stored), _rate(route, stored))
+    return Route(id, new, _timeout(route, before), retries, shown, *limits, paused)
 
 
 def create_route(tx: Transaction, db: str, route: RouteIn, default_scheme: str, now: int) -> str | None:
@@ -80,15 +85,13 @@ def create_route(tx: Transaction, db: str, route: RouteIn, default_scheme: str, 
     """
     known = targets.find_target(tx, FAMILY, db, check_route_id(route.id))
     checked = check_route(route, None, default_scheme)
-    if route.secret is True and known and known.settings.secret:
-        settings = known.settings
-        kept = (settings.secret, settings.old_secret)
-        fresh = checked.settings
-        fresh = TargetSettings(fresh.url, fresh.method, fresh.headers, *kept, fresh.timeout, fresh.retries, fresh.shown)
-        _put(tx, db, checked._replace(settings=fresh), now)
+    before = address_in(known.settings) if known else WebhookAddress()
+    if route.secret is True and before.secret:
+        kept = msgspec.structs.replace(checked.address, secret=before.secret, old_secret=before.old_secret)
+        _put(tx, db, checked._replace(address=kept), now)
         return None
     _put(tx, db, checked, now)
-    return checked.settings.secret if route.secret is True else None
+    return checked.address.secret if route.secret is True else None
 
 
 def update_route(tx: Transaction, db: str, id: str, route: RouteIn, default_scheme: str, now: int) -> str | None:
@@ -96,7 +99,7 @@ def update_route(tx: Transaction, db: str, id: str, route: RouteIn, default_sche
     known = require_route(tx, db, id)
     checked = check_route(route, known, default_scheme)
     _put(tx, db, checked, now)
-    return checked.settings.secret if route.secret is True else None
+    return checked.address.secret if route.secret is True else None
 
 
 def delete_route(tx: Transaction, db: str, id: str, now: int, *, force: bool) -> None:
@@ -132,7 +135,7 @@ def _put(tx: Transaction, db: str, route: Route, now: int) -> None:
         tx,
         (FAMILY, db, route.id),
         "webhook",
-        route.settings,
+        TargetSettings(address_json(route.address), route.timeout, route.retries, route.shown),
         concurrency=route.concurrency,
         rate=route.rate,
         paused_at=now if route.paused else None,
@@ -140,12 +143,12 @@ def _put(tx: Transaction, db: str, route: Route, now: int) -> None:
     )
 
 
-def _unmasked(given: dict[str, str], before: TargetSettings) -> dict[str, str]:
+def _unmasked(given: dict[str, str], before: WebhookAddress) -> dict[str, str]:
     """A value that was read from us, masked, and is sent back means: as it was."""
     return {name: before.headers.get(name, value) if value == MASKED else value for name, value in given.items()}
 
 
-def _secrets(given: object, before: TargetSettings) -> tuple[str | None, str | None]:
+def _secrets(given: object, before: WebhookAddress) -> tuple[str | None, str | None]:
     if given is UNSET:
         return before.secret, before.old_secret
     if given is None or given is False:
@@ -155,7 +158,7 @@ def _secrets(given: object, before: TargetSettings) -> tuple[str | None, str | N
     return secret, before.secret if before.secret != secret else before.old_secret
 
 
-def _method(route: RouteIn, before: TargetSettings) -> str:
+def _method(route: RouteIn, before: WebhookAddress) -> str:
     if route.method is UNSET:
         return before.method
     method = (route.method or "POST").upper()

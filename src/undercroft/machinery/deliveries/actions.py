@@ -1,5 +1,6 @@
 """One transaction's worth of a courier's work."""
 
+import random
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -9,7 +10,19 @@ import msgspec
 from undercroft.database import Transaction
 from undercroft.machinery.deliveries import claims, targets
 from undercroft.machinery.deliveries.hooks import Hooks, Settled
-from undercroft.machinery.deliveries.model import Delivery, Kind, Outcome, Queue, State, Target
+from undercroft.machinery.deliveries.model import (
+    NO_TARGET,
+    QUEUE_PAUSED,
+    TARGET_PAUSED,
+    TARGET_REMOVED,
+    Delivery,
+    Kind,
+    Outcome,
+    Queue,
+    Result,
+    State,
+    Target,
+)
 from undercroft.machinery.deliveries.policy import DEFAULT_RETRIES, Verdict, judge
 
 LONGEST_TIMEOUT = 120.0
@@ -44,7 +57,7 @@ def claim_due(
     aside: dict[tuple[State, str], list[Delivery]] = defaultdict(list)
     for delivery in taken:
         target, queue = their_targets.get(delivery.target), their_queues[delivery.queue]
-        obstacle = _obstacle(target, queue)
+        obstacle = _obstacle(delivery, target, queue)
         if obstacle:
             aside[obstacle].append(delivery)
         elif delivery.kind == Kind.TICK:
@@ -62,13 +75,14 @@ def claim_due(
     return Claimed(to_send, their_targets, their_queues)
 
 
-def _obstacle(target: Target | None, queue: Queue) -> tuple[State, str] | None:
-    if target is None or target.removed_at is not None:
-        return State.DEAD, "its route was removed"
-    if target.paused_at is not None:
-        return State.HELD, "its route is paused"
+def _obstacle(delivery: Delivery, target: Target | None, queue: Queue) -> tuple[State, str] | None:
+    if not (delivery.kind == Kind.TICK and delivery.target == NO_TARGET):
+        if target is None or target.removed_at is not None:
+            return State.DEAD, TARGET_REMOVED
+        if target.paused_at is not None:
+            return State.HELD, TARGET_PAUSED
     if queue.paused_at is not None:
-        return State.HELD, "its collection is paused"
+        return State.HELD, QUEUE_PAUSED
     return None
 
 
@@ -84,7 +98,7 @@ def _tell_buried(
     for family in {queues[delivery.queue].family for delivery in those}:
         told = hooks[family].settled
         if told:
-            outcome = Outcome(now, 0, error=reason, hopeless=True)
+            outcome = Outcome(now, 0, Result.HOPELESS, error=reason)
             verdict = Verdict(State.DEAD, now, reason)
             own = [delivery for delivery in those if queues[delivery.queue].family == family]
             told(tx, [Settled(delivery, outcome, verdict) for delivery in own])
@@ -100,20 +114,24 @@ def settle_tried(
     """Judge these (delivery, target, family, outcome), write down what follows, tell their families; what was
     settled. One whose claim is no longer ours changes nothing."""
     judged = [
-        Settled(delivery, outcome, judge(outcome, delivery.attempts + 1, now, _retries(delivery, target)))
-        for delivery, target, _, outcome in tried
+        Settled(delivery, outcome, _judge(outcome, delivery, target, now)) for delivery, target, _, outcome in tried
     ]
     held = claims.settle(tx, [(one.delivery, one.verdict) for one in judged])
     valid = [one for one in judged if one.delivery.id in held]
     claims.log_attempts(tx, node, [(one.delivery, one.outcome) for one in valid])
-    for target in {one.delivery.target for one in valid if one.verdict.pause_target}:
-        targets.pause_target(tx, target, now, "the receiver answered 410 Gone")
+    gone = {one.delivery.target: one.verdict.reason for one in valid if one.verdict.pause_target}
+    for target, reason in gone.items():
+        targets.pause_target(tx, target, now, reason)
     families = {delivery.id: family for delivery, _, family, _ in tried}
     for family, its_hooks in hooks.items():
         own = [one for one in valid if families[one.delivery.id] == family] if its_hooks.settled else []
         if own and its_hooks.settled:
             its_hooks.settled(tx, own)
     return valid
+
+
+def _judge(outcome: Outcome, delivery: Delivery, target: Target, now: int) -> Verdict:
+    return judge(outcome, delivery.attempts + 1, now, _retries(delivery, target), stretch=random.random())
 
 
 def _retries(delivery: Delivery, target: Target) -> tuple[float, ...]:
@@ -129,7 +147,9 @@ def release_lines(tx: Transaction, lines: list[tuple[int, int, int]]) -> int:
     their_queues = targets.queues_by_id(tx, {queue for _, queue, _ in lines})
     released = 0
     for target, queue, limit in lines:
-        obstacle = _obstacle(their_targets.get(target), their_queues[queue])
-        if obstacle is None or obstacle[0] is State.DEAD:
+        known = their_targets.get(target)
+        gone = target != NO_TARGET and (known is None or known.removed_at is not None)
+        paused = (known is not None and known.paused_at is not None) or their_queues[queue].paused_at is not None
+        if gone or not paused:  # what has lost its target is due as well: to die
             released += claims.release(tx, target, queue, limit)
     return released

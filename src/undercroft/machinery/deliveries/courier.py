@@ -23,7 +23,7 @@ from undercroft.machinery.deliveries.claims import Due, Share
 from undercroft.machinery.deliveries.hooks import Hooks
 from undercroft.machinery.deliveries.horizon import Horizon
 from undercroft.machinery.deliveries.lanes import Lanes
-from undercroft.machinery.deliveries.model import Delivery, NotSent, Outcome, Queue, State, Target
+from undercroft.machinery.deliveries.model import LANE_FULL, Delivery, NotSent, Outcome, Queue, Result, State, Target
 from undercroft.machinery.deliveries.policy import lease
 from undercroft.machinery.deliveries.store import DUE
 
@@ -122,7 +122,7 @@ class Courier:
         now = self._clock()
         overflow = self.lanes.add(self.horizon.pop_due(now, MOST_PER_LOOK))
         if overflow:
-            await self._database.write(claims.hold, overflow, "its route has more than enough waiting")
+            await self._database.write(claims.hold, overflow, LANE_FULL)
         if self._stopping or len(self._tried) > MOST_UNSETTLED:
             return False
         if strangers := self.lanes.strangers():
@@ -212,7 +212,7 @@ class Courier:
         for entry in taken:
             self.lanes.forget(entry)
             if entry[1] not in claimed:
-                self.lanes.done(entry[2])
+                self.lanes.done(entry[2], unmade=True)
 
     # Sending
 
@@ -254,12 +254,14 @@ class Courier:
             await asyncio.sleep(1)  # in its place, so that the lane does not run through all it has
             outcome = None
         except asyncio.CancelledError:
-            outcome = Outcome(started_at, 0, error="the server was shut down while the call was under way")
+            outcome = Outcome(
+                started_at, 0, Result.AGAIN, error="the server was shut down while the call was under way"
+            )
         except Exception as error:
             log.exception("send_failed", delivery=delivery.id)
-            outcome = Outcome(started_at, 0, error=f"could not be sent: {type(error).__name__}")
+            outcome = Outcome(started_at, 0, Result.AGAIN, error=f"could not be sent: {type(error).__name__}")
         finally:
-            self.lanes.done(parcel.hint[2], outcome.took_ms if outcome else None)
+            self.lanes.done(parcel.hint[2], outcome.took_ms if outcome else None, unmade=outcome is None)
             self._woken.set()
         if outcome is None:
             await self._give_back([delivery])
@@ -283,7 +285,7 @@ class Courier:
                 parcels.extend(kept)
                 recalled += meant
         for parcel in recalled:
-            self.lanes.done(parcel.hint[2])
+            self.lanes.done(parcel.hint[2], unmade=True)
         if recalled:
             task = asyncio.get_running_loop().create_task(self._give_back([parcel.delivery for parcel in recalled]))
             self._tasks.add(task)

@@ -8,9 +8,11 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from undercroft.machinery.deliveries.claims import Due
-from undercroft.machinery.deliveries.model import Target
+from undercroft.machinery.deliveries.model import NO_TARGET, Target
 
 DEFAULT_CONCURRENCY = 32
+# Ticks without a target: claiming them is all there is to do.
+_TICKS = 10_000
 # Lanes that are remembered with what their rate still allows; beyond, those that rest are forgotten.
 MOST_LANES = 10_000
 # Receivers that answer within this time (ms) get so many claimed ahead.
@@ -81,10 +83,12 @@ class Lane:
             return None
         return now + max(1, int((1 - self.allowance) * 1_000 / self.rate)) if self.allowance < 1 else now
 
-    def done(self, took_ms: int | None = None) -> None:
+    def done(self, took_ms: int | None = None, *, unmade: bool = False) -> None:
         self.claimed -= 1
         if took_ms is not None:
             self.pace = took_ms if self.pace is None else 0.8 * self.pace + 0.2 * took_ms
+        if unmade and self.rate is not None:
+            self.allowance = min(float(self.rate), self.allowance + 1)
 
     def is_at_rest(self, now: int) -> bool:
         """Nothing is lost with it: its rate allows a whole second's worth by now."""
@@ -117,7 +121,10 @@ class Lanes:
         lane = self._lanes.get(target)
         if lane is None:
             lane = self._lanes[target] = Lane(target)
-            self._strangers.add(target)
+            if target == NO_TARGET:
+                lane.known, lane.concurrency = True, _TICKS
+            else:
+                self._strangers.add(target)
         return lane
 
     def add(self, entries: list[Due]) -> list[int]:
@@ -169,10 +176,10 @@ class Lanes:
         """It is claimed, or no longer due: a later hint of the same row is news."""
         self._known.discard(entry[1])
 
-    def done(self, target: int, took_ms: int | None = None) -> None:
-        """One of the target's calls has ended; `took_ms` if it was made."""
+    def done(self, target: int, took_ms: int | None = None, *, unmade: bool = False) -> None:
+        """One of the target's calls has ended; `unmade`: it was a tick, or cancelled, and counts for no rate."""
         lane = self._lanes[target]
-        lane.done(took_ms)
+        lane.done(took_ms, unmade=unmade)
         if lane.waiting:
             self._ready[target] = None
 

@@ -69,20 +69,30 @@ class NewDelivery(NamedTuple):
     parent: int | None = None
 
 
-class TargetSettings(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How to reach a target. `secret` signs (whsec_…); `old_secret` also signs while it is being rotated."""
+NO_TARGET = 0
+"""Of a tick that stands for no call: it goes through no lane."""
 
-    url: str
-    method: str = "POST"
-    headers: dict[str, str] = {}
-    secret: str | None = None
-    old_secret: str | None = None
+# Why a delivery waits or died, where no attempt says so. Families word them for their users.
+TARGET_REMOVED = "its target was removed"
+TARGET_PAUSED = "its target is paused"
+QUEUE_PAUSED = "its queue is paused"
+LANE_FULL = "its target has more than enough waiting"
+
+
+class TargetSettings(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What couriers need to know of a target; beside it, what only its transport and only its family read."""
+
+    address: msgspec.Raw = msgspec.Raw(b"{}")
+    """The transport's own JSON: where it is and how it is spoken to. It may hold secrets."""
     timeout: float = 15.0
+    """Seconds for one attempt."""
     retries: tuple[float, ...] | None = None
+    """Seconds between attempts; None for the usual ones."""
     shown: dict[str, Any] = {}
+    """The family's own."""
 
     def __repr__(self) -> str:
-        return f"TargetSettings(url={self.url!r}, …)"
+        return "TargetSettings(…)"
 
 
 class Target(NamedTuple):
@@ -108,18 +118,31 @@ class Queue(NamedTuple):
     paused_at: int | None
 
 
+class Result(IntEnum):
+    """What an attempt means. The transport says so: it alone knows the other side's language."""
+
+    DONE = 0
+    AGAIN = 1
+    """Not this time."""
+    HOPELESS = 2
+    """Trying again can't help."""
+    GONE = 3
+    """As HOPELESS, and nothing else of this target is to be tried either: it is paused."""
+
+
 class Outcome(NamedTuple):
     """What came of one attempt. `status` is None where no answer came; `reply` is its beginning."""
 
     started_at: int
     took_ms: int
+    result: Result
     status: int | None = None
+    """A number in the transport's own language: for webhooks HTTP's, for mail SMTP's."""
     error: str | None = None
+    """One line for people, unless it is DONE: what went wrong."""
     reply: str | None = None
     retry_after: int | None = None
-    """Seconds that the receiver asked for."""
-    hopeless: bool = False
-    """The transport knows that trying again can't help."""
+    """Seconds that the other side asked for: a pause is not shorter."""
 
 
 class NotSent(Exception):

@@ -1,17 +1,17 @@
 """What follows from an attempt's outcome. Pure: data in, decision out.
 
-2xx                 delivered
-410                 dead at once, and the target paused
-anything else       due again after the schedule's next pause, with jitter; 429 and 503 honour Retry-After
+DONE                delivered
+GONE                dead at once, and the target paused
+HOPELESS            dead at once
+AGAIN               due again after the schedule's next pause, or a longer one that the other side asked for
 schedule used up    dead
 """
 
 import math
-import random
 from typing import NamedTuple
 
 from undercroft.base.clock import HOUR, MINUTE, SECOND
-from undercroft.machinery.deliveries.model import Outcome, State
+from undercroft.machinery.deliveries.model import Outcome, Result, State
 
 # The pauses between attempts in seconds, where a target or a delivery has none of its own. Standard Webhooks asks for
 # a schedule over several days; this one gives up after about 36 hours.
@@ -28,30 +28,32 @@ class Verdict(NamedTuple):
     pause_target: bool = False
 
 
-def judge(outcome: Outcome, attempts: int, now: int, retries: tuple[float, ...] = DEFAULT_RETRIES) -> Verdict:
-    """`attempts` counts this one. A pause is never shorter than the schedule says."""
-    if outcome.status is not None and 200 <= outcome.status < 300:
+def judge(
+    outcome: Outcome, attempts: int, now: int, retries: tuple[float, ...] = DEFAULT_RETRIES, *, stretch: float = 0.0
+) -> Verdict:
+    """`attempts` counts this one; `stretch`, 0 to 1, is how much of the jitter a pause gets.
+
+    A pause is never shorter than the schedule says.
+    """
+    if outcome.result is Result.DONE:
         return Verdict(State.DELIVERED, now, None)
-    reason = describe(outcome)
-    if outcome.status == 410:
-        return Verdict(State.DEAD, now, f"{reason}: the receiver says that it is gone", pause_target=True)
-    if outcome.hopeless:
+    reason = outcome.error or f"answered {outcome.status}"
+    if outcome.result is Result.GONE:
+        return Verdict(State.DEAD, now, reason, pause_target=True)
+    if outcome.result is Result.HOPELESS:
         return Verdict(State.DEAD, now, reason)
     if attempts > len(retries):
-        return Verdict(State.DEAD, now, f"{reason}; {attempts} attempts used up")
-    return Verdict(State.SCHEDULED, now + _pause(outcome, retries[attempts - 1]), reason)
+        return Verdict(State.DEAD, now, f"{reason}; {_used_up(attempts)}")
+    return Verdict(State.SCHEDULED, now + _pause(outcome.retry_after, retries[attempts - 1], stretch), reason)
 
 
-def describe(outcome: Outcome) -> str:
-    """One line for people: what went wrong."""
-    return outcome.error or f"answered {outcome.status}"
+def _used_up(attempts: int) -> str:
+    return "its only attempt is used up" if attempts == 1 else f"all {attempts} attempts are used up"
 
 
-def _pause(outcome: Outcome, seconds: float) -> int:
-    pause = math.ceil(seconds * SECOND * (1 + random.uniform(0, JITTER)))
-    if outcome.status in (429, 503) and outcome.retry_after is not None:
-        pause = max(pause, min(outcome.retry_after * SECOND, LONGEST_RETRY_AFTER))
-    return pause
+def _pause(retry_after: int | None, seconds: float, stretch: float) -> int:
+    pause = math.ceil(seconds * SECOND * (1 + JITTER * stretch))
+    return pause if retry_after is None else max(pause, min(retry_after * SECOND, LONGEST_RETRY_AFTER))
 
 
 def lease(timeout_seconds: float) -> int:

@@ -24,7 +24,7 @@ from tests.machinery.deliveries.webhook.raw import (
     then_reset,
 )
 from undercroft.machinery.deliveries.model import Delivery, Outcome, Target, TargetSettings
-from undercroft.machinery.deliveries.webhook import WebhookTransport, guard
+from undercroft.machinery.deliveries.webhook import WebhookAddress, WebhookTransport, address_json, guard
 from undercroft.machinery.deliveries.webhook.connection import KEPT, MOST_READ
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +35,7 @@ OTHER_PROTOCOL = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nCon
 
 
 def target(url: str, timeout: float = 5.0, **settings: Any) -> Target:
-    given = TargetSettings(url=url, timeout=timeout, **settings)
+    given = TargetSettings(address_json(WebhookAddress(url, **settings)), timeout)
     return Target(1, FAMILY, "shop", "hook", "webhook", given, 32, None, None, None, None, 1)
 
 

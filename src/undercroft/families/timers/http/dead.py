@@ -9,6 +9,7 @@ from undercroft.families.timers.http import shapes
 from undercroft.families.timers.http.jobs import render
 from undercroft.families.timers.http.reading import check_limit, decode, read_cursor, write_cursor
 from undercroft.families.timers.model import check_namespace
+from undercroft.families.timers.reasons import worded
 from undercroft.machinery.deliveries import store
 from undercroft.machinery.operations import Reply, Request, json_reply
 
@@ -37,7 +38,7 @@ class Dead:
                 collection=queue.name,
                 attempts=letter.attempts,
                 died_at=letter.due_at,
-                reason=letter.reason,
+                reason=worded(letter.reason),
             )
             for queue, letter in letters
         ]

@@ -12,6 +12,7 @@ from undercroft.families.timers.actions import Order, create_all_or_none, create
 from undercroft.families.timers.http import shapes
 from undercroft.families.timers.http.reading import check_limit, decode, place, read_cursor, write_cursor
 from undercroft.families.timers.model import LONGEST_META, MOST_IN_BULK, Job, JobIn, check_job, options_of
+from undercroft.families.timers.reasons import worded
 from undercroft.families.timers.refusing import code_of
 from undercroft.machinery.deliveries import store, targets
 from undercroft.machinery.deliveries.model import Attempt, Delivery, State, Target, public_state
@@ -173,7 +174,7 @@ def _read_detail(tx: Transaction, where: tuple[str, str], id: str) -> shapes.Job
         attempts=delivery.attempts,
         last_outcome=last and _outcome(last),
         next_attempt=_next_attempt(delivery),
-        reason=delivery.reason,
+        reason=worded(delivery.reason),
         created_at=delivery.created_at,
         cron=options.cron,
         timezone=options.timezone,

@@ -13,6 +13,7 @@ from undercroft.families.timers.http.reading import check_limit, decode
 from undercroft.families.timers.model import RouteIn, check_namespace
 from undercroft.machinery.deliveries import targets
 from undercroft.machinery.deliveries.model import Target
+from undercroft.machinery.deliveries.webhook import address_in
 from undercroft.machinery.operations import Reply, Request, json_reply
 
 _route = msgspec.json.Decoder(RouteIn)
@@ -85,16 +86,16 @@ def _plain(route: Target) -> shapes.RouteOut:
 
 
 def _detail(route: Target) -> shapes.RouteDetail:
-    settings = route.settings
+    settings, address = route.settings, address_in(route.settings)
     return shapes.RouteDetail(
         **msgspec.structs.asdict(_plain(route)),
-        secret=settings.secret is not None,
-        headers={name: routes.MASKED if _SECRET.search(name) else value for name, value in settings.headers.items()},
+        secret=address.secret is not None,
+        headers={name: routes.MASKED if _SECRET.search(name) else value for name, value in address.headers.items()},
         timeout=settings.timeout,
         retries=None if settings.retries is None else list(settings.retries),
         concurrency=route.concurrency,
         rate=route.rate,
         paused=route.paused_at is not None,
         pause_reason=route.pause_reason,
-        method=settings.method,
+        method=address.method,
     )

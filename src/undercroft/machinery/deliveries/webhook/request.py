@@ -5,9 +5,12 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import SplitResult, quote, urlsplit
 
+import msgspec
+
 from undercroft.base.refusals import invalid
 from undercroft.machinery.deliveries.model import Delivery, Target
 from undercroft.machinery.deliveries.signatures import sign, signing_key
+from undercroft.machinery.deliveries.webhook.address import WebhookAddress
 from undercroft.machinery.deliveries.webhook.pool import Origin
 
 USER_AGENT = "Undercroft"
@@ -33,23 +36,23 @@ def check_url(url: str, default_scheme: str) -> str:
     """
     whole = url if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", url) else f"{default_scheme}://{url}"
     if len(whole) > 2_048 or any(ord(letter) <= 0x20 or ord(letter) == 0x7F for letter in whole):
-        raise invalid("url", "webhook_url may not be longer than 2,048 letters nor hold blanks or control characters")
+        raise invalid("url", "the URL may not be longer than 2,048 letters nor hold blanks or control characters")
     try:
         parts = urlsplit(whole)
         origin = _origin(parts)
     except ValueError as error:
-        raise invalid("url", f"webhook_url is not a URL: {error}") from None
+        raise invalid("url", f"that is not a URL: {error}") from None
     if parts.scheme not in ("http", "https") or not (_HOST.fullmatch(origin.host) or ":" in origin.host):
-        raise invalid("url", "webhook_url must be an http:// or https:// address with the name or address of a host")
+        raise invalid("url", "the URL must be an http:// or https:// address with the name or address of a host")
     if parts.username is not None or parts.password is not None:
-        raise invalid("url", "webhook_url may not hold a user or password; send an Authorization header instead")
+        raise invalid("url", "the URL may not hold a user or password; send an Authorization header instead")
     return whole
 
 
 def check_headers(headers: dict[str, str]) -> None:
     """Raises Refusal(INVALID, "headers") for what would break the request or is ours to set."""
     if len(headers) > 50 or sum(len(name) + len(value) for name, value in headers.items()) > 8_192:
-        raise invalid("headers", "a route takes 50 headers of 8,192 letters together at the most")
+        raise invalid("headers", "at most 50 headers of 8,192 letters together")
     for name, value in headers.items():
         lowered = name.lower()
         if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
@@ -58,28 +61,26 @@ def check_headers(headers: dict[str, str]) -> None:
             raise invalid("headers", f"the header {name!r} is set by the server")
 
 
+def prepare(target: Target) -> Prepared:
+    return _prepare(bytes(target.settings.address))
+
+
 @lru_cache(maxsize=4_096)
-def _prepare(target_id: int, version: int, method: str, url: str, headers: tuple[tuple[str, str], ...],
-             secrets: tuple[str, ...]) -> Prepared:  # fmt: skip
-    parts = urlsplit(url)
+def _prepare(settings: bytes) -> Prepared:
+    address = msgspec.json.decode(settings, type=WebhookAddress)
+    parts = urlsplit(address.url)
     origin = _origin(parts)
     path = quote(parts.path or "/", safe="/%!$&'()*+,;=:@~-._") + (
         "?" + quote(parts.query, safe="/%!$&'()*+,;=:@~-._?[]") if parts.query else ""
     )
     named = {"host": _host_header(origin), "user-agent": USER_AGENT, "content-type": "application/json"}
     shown = {"host": "Host", "user-agent": "User-Agent", "content-type": "Content-Type"}
-    for name, value in headers:
+    for name, value in address.headers.items():
         named[name.lower()] = value
         shown[name.lower()] = name
-    lines = [f"{method} {path} HTTP/1.1", *(f"{shown[name]}: {value}" for name, value in named.items())]
-    return Prepared(origin, "\r\n".join(lines).encode("latin-1"), tuple(signing_key(secret) for secret in secrets))
-
-
-def prepare(target: Target) -> Prepared:
-    settings = target.settings
-    secrets = tuple(secret for secret in (settings.secret, settings.old_secret) if secret)
-    headers = tuple(settings.headers.items())
-    return _prepare(target.id, target.version, settings.method, settings.url, headers, secrets)
+    secrets = (address.secret, address.old_secret)
+    lines = [f"{address.method} {path} HTTP/1.1", *(f"{shown[name]}: {value}" for name, value in named.items())]
+    return Prepared(origin, "\r\n".join(lines).encode("latin-1"), tuple(signing_key(one) for one in secrets if one))
 
 
 def build(prepared: Prepared, delivery: Delivery, webhook_id: str, now: int, family_headers: dict[str, str]) -> bytes:

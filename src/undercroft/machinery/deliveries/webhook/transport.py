@@ -7,7 +7,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from undercroft.base.clock import Clock
-from undercroft.machinery.deliveries.model import Delivery, NotSent, Outcome, Target
+from undercroft.machinery.deliveries.model import Delivery, NotSent, Outcome, Result, Target
 from undercroft.machinery.deliveries.webhook import request
 from undercroft.machinery.deliveries.webhook.connection import Answer, NoAnswer
 from undercroft.machinery.deliveries.webhook.guard import AddressRefused
@@ -15,6 +15,7 @@ from undercroft.machinery.deliveries.webhook.pool import Pool
 
 # Faults of this machine, which say nothing about the receiver.
 _OF_THIS_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
+_MAY_ASK_FOR_TIME = (429, 503)
 
 
 class WebhookTransport:
@@ -47,14 +48,16 @@ class WebhookTransport:
             error = f"could not connect: {failure}"
         took_ms = round((time.monotonic() - start) * 1_000)
         if answer is None:
-            return Outcome(started_at, took_ms, error=error)
+            return Outcome(started_at, took_ms, Result.AGAIN, error=error)
+        result, complaint = meaning(answer.status)
         return Outcome(
             started_at,
             took_ms,
+            result,
             status=answer.status,
-            error=_complaint(answer),
+            error=complaint,
             reply=answer.body.decode("utf-8", "replace").replace("\x00", "\ufffd") or None,
-            retry_after=_seconds(answer.retry_after, started_at),
+            retry_after=_seconds(answer.retry_after, started_at) if answer.status in _MAY_ASK_FOR_TIME else None,
         )
 
     async def tidy(self, _now: int) -> bool:
@@ -66,10 +69,15 @@ class WebhookTransport:
         self._pool.close_idle(older_than=0)
 
 
-def _complaint(answer: Answer) -> str | None:
-    if 300 <= answer.status < 400:
-        return f"answered {answer.status}: redirects are not followed, give the route its final address"
-    return None
+def meaning(status: int) -> tuple[Result, str | None]:
+    """What a status means for the delivery, and what is wrong with it."""
+    if 200 <= status < 300:
+        return Result.DONE, None
+    if status == 410:
+        return Result.GONE, "answered 410: the receiver says that it is gone"
+    if 300 <= status < 400:
+        return Result.AGAIN, f"answered {status}: redirects are not followed, give the final address instead"
+    return Result.AGAIN, f"answered {status}"
 
 
 def _seconds(retry_after: str | None, now: int) -> int | None:
