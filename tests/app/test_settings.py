@@ -207,7 +207,7 @@ def test_shown_values_read_back(seconds: int, count: int) -> None:
     ("settings", "setting", "hint"),
     [
         (Settings(anonymous=("timer",)), "anonymous", "did you mean timers?"),
-        (Settings(anonymous=("x",)), "anonymous", "it may name docs, metrics, timers"),
+        (Settings(anonymous=("x",)), "anonymous", "it may name docs, metrics, sync, timers"),
         (Settings(listen=()), "listen", "at least one"),
         (Settings(listen=("a:1", "a:1")), "listen", "once"),
         (Settings(admin_token=Secret("short")), "admin_token", "openssl"),

@@ -8,17 +8,11 @@ from typing import Any
 import apsw
 import psycopg
 
-from undercroft.database import Migration, migrations_in
+from undercroft.app.assembly import all_migrations
 from undercroft.database.migrate import migrate
 from undercroft.database.postgres import PostgresTransaction
 from undercroft.database.sqlite import SqliteTransaction
 from undercroft.database.sqlite.connection import connect
-
-ROOMS = ("undercroft.machinery.identity", "undercroft.machinery.deliveries")
-
-
-def all_migrations() -> list[Migration]:
-    return [migration for room in ROOMS for migration in migrations_in(room)]
 
 
 class Engine:

@@ -2,27 +2,42 @@
 
 from typing import NamedTuple
 
-from undercroft.app.dashboard import Example, Guide, dashboard
+from undercroft.app.dashboard import dashboard
 from undercroft.app.house import STATUS, House
 from undercroft.app.house import refuse as refuse_in_house
 from undercroft.app.openapi import Describing, describe
+from undercroft.app.permissions import HOUSE, access_of
 from undercroft.app.router import Served
 from undercroft.app.server import Server
 from undercroft.app.settings import Settings
+from undercroft.app.sharing import Sharing
 from undercroft.base.clock import SECOND, Clock
 from undercroft.database import Database, Migration, migrations_in
 from undercroft.families import timers
-from undercroft.families.timers import guide as timers_guide
-from undercroft.families.timers.refusing import CODES as TIMERS_CODES
 from undercroft.machinery.deliveries.courier import Courier
 from undercroft.machinery.deliveries.upkeep import Upkeep
 from undercroft.machinery.deliveries.webhook import WebhookTransport
 from undercroft.machinery.family import Family
+from undercroft.machinery.guide import Guide
 from undercroft.machinery.identity.gate import Gate
 from undercroft.machinery.loops import Loop
+from undercroft.machinery.operations import Operation
 
-ROOMS_WITH_TABLES = ("undercroft.machinery.identity", "undercroft.machinery.deliveries")
-FAMILIES = (timers.FAMILY,)
+# The families, each behind its package's door. Adding one begins here.
+FAMILIES = (timers,)
+# The packages whose folder `migrations/` is applied at the start, in this order.
+ROOMS = (
+    "undercroft.machinery.identity",
+    "undercroft.machinery.events",
+    "undercroft.machinery.deliveries",
+    *(family.__name__ for family in FAMILIES),
+)
+FAMILY_NAMES = tuple(family.FAMILY for family in FAMILIES)
+# What a token's scope may name: a family, or the house for its metrics.
+SCOPES = (*FAMILY_NAMES, HOUSE)
+
+
+_ABOUT_THE_HOUSE = Guide("The house itself: its health, tokens for those who come in, and whose a namespace is.")
 
 
 class Parts(NamedTuple):
@@ -34,13 +49,13 @@ class Parts(NamedTuple):
 
 
 def all_migrations() -> list[Migration]:
-    return [migration for room in ROOMS_WITH_TABLES for migration in migrations_in(room)]
+    return [migration for room in ROOMS for migration in migrations_in(room)]
 
 
 def assemble(settings: Settings, database: Database, clock: Clock, node: str, mark: str) -> Parts:
     """`node`: this node's unique name; `mark`: what marks this installation's messages."""
-    families: list[Family] = [timers.family(database, settings.webhook_default_scheme)]
     gate = Gate(database, clock)
+    families: list[Family] = [timers.family(database, settings.webhook_default_scheme)]
     transport = WebhookTransport(clock, allow_private=settings.allow_private_targets)
     hooks = {family.name: family.hooks for family in families}
     courier = Courier(database, {"webhook": transport}, hooks, clock, node, mark)
@@ -62,16 +77,17 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
 def _server(
     settings: Settings, database: Database, gate: Gate, clock: Clock, families: list[Family], node: str
 ) -> Server:
-    house = House(database, FAMILIES)
-    served = [Served(operation, "") for operation in house.operations()]
-    served += [Served(operation, family.name) for family in families for operation in family.operations]
-    served += [Served(operation, "") for operation in Describing(served).operations()]
-    pages = dashboard(database, gate, families, _guides(), lambda: describe(served), STATUS, node)
+    served = _served("", [*House(database, SCOPES).operations(), *Sharing(database).operations()])
+    for family in families:
+        served += _served(family.name, family.operations)
+    served += _served("", Describing(served).operations())
+    pages = dashboard(database, gate, families, _ABOUT_THE_HOUSE, lambda: describe(served), STATUS, node)
     worded = [*families, pages]
     return Server(
-        served + [Served(operation, pages.name) for operation in pages.operations],
+        served + _served(pages.name, pages.operations),
         {"": refuse_in_house, **{family.name: family.refuse for family in worded}},
         {prefix: family.name for family in worded for prefix in family.prefixes},
+        {family.name: family.headers for family in worded if family.headers},
         gate,
         clock,
         settings.max_body,
@@ -79,17 +95,8 @@ def _server(
     )
 
 
-def _guides() -> dict[str, Guide]:
-    """What the docs say about each family beside its operations."""
-    return {
-        timers.FAMILY: Guide(
-            timers_guide.ABOUT,
-            lambda now: {name: Example(*example) for name, example in timers_guide.examples(now).items()},
-            timers_guide.FIELDS,
-            list(TIMERS_CODES.values()),
-        ),
-        "undercroft": Guide("The house itself: its health, and tokens for those who come in."),
-    }
+def _served(family: str, operations: list[Operation]) -> list[Served]:
+    return [Served(operation, family, access_of(family, operation.verb)) for operation in operations]
 
 
 def _upkeep_loops(upkeep: Upkeep, database: Database) -> list[Loop]:

@@ -7,7 +7,7 @@ from undercroft.base.refusals import Kind, Refusal, invalid
 from undercroft.database import Database, Transaction
 from undercroft.machinery.identity import actions, store
 from undercroft.machinery.identity.model import Token, check_scopes
-from undercroft.machinery.operations import Access, Operation, Reply, Request, json_reply
+from undercroft.machinery.operations import Operation, Reply, Request, json_reply
 
 STATUS = {
     Kind.INVALID: 400,
@@ -89,19 +89,18 @@ class House:
         self._families = families
 
     def operations(self) -> list[Operation]:
-        signed_in = Access.SIGNED_IN
         return [
-            Operation("GET", "/health", self.health, "Whether the server can do its work", Access.PUBLIC,
+            Operation("GET", "/health", self.health, "Whether the server can do its work", "health",
                       gives={200: Health, 503: Health}),
-            Operation("GET", "/metrics", self.metrics, "Figures for Prometheus", Access.PAGE,
+            Operation("GET", "/metrics", self.metrics, "Figures for Prometheus", "metrics",
                       gives={200: None, **PROBLEMS}, also_anonymous="metrics"),
-            Operation("GET", "/undercroft/me", self.me, "Who the token makes you", signed_in,
+            Operation("GET", "/undercroft/me", self.me, "Who the token makes you", "who am I",
                       gives={200: Me, **PROBLEMS}),
-            Operation("GET", "/undercroft/tokens", self.tokens, "Your tokens", signed_in,
+            Operation("GET", "/undercroft/tokens", self.tokens, "Your tokens", "own tokens",
                       gives={200: TokenList, **PROBLEMS}),
-            Operation("POST", "/undercroft/tokens", self.create_token, "Make a token", signed_in,
+            Operation("POST", "/undercroft/tokens", self.create_token, "Make a token", "own tokens",
                       takes=TokenIn, gives={200: TokenMade, **PROBLEMS}),
-            Operation("DELETE", "/undercroft/tokens/{id}", self.revoke_token, "Revoke a token", signed_in,
+            Operation("DELETE", "/undercroft/tokens/{id}", self.revoke_token, "Revoke a token", "own tokens",
                       gives={200: Done, **PROBLEMS}),
         ]  # fmt: skip
 

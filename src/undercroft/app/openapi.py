@@ -23,7 +23,7 @@ class Describing:
 
     def operations(self) -> list[Operation]:
         return [
-            Operation("GET", "/openapi.json", self.openapi, "This description", Access.PAGE,
+            Operation("GET", "/openapi.json", self.openapi, "This description", "read docs",
                       gives={200: dict[str, Any], **PROBLEMS}, also_anonymous="docs"),
         ]  # fmt: skip
 
@@ -94,7 +94,7 @@ def _operation(one: Served, schemas: dict[Any, Any]) -> dict[str, Any]:
     }
     if operation.description:
         described["description"] = operation.description
-    if operation.access is not Access.PUBLIC:
+    if one.access is not Access.PUBLIC:
         described["security"] = [{"token": []}]
     if operation.takes is not None:
         content = {kind: {"schema": schemas[operation.takes]} for kind in operation.content_types}

@@ -8,14 +8,16 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from undercroft.base.refusals import Kind, Refusal, invalid
-from undercroft.machinery.operations import Operation
+from undercroft.machinery.operations import Access, Operation
 
 
 class Served(NamedTuple):
-    """An operation and the family that it belongs to."""
+    """An operation, the family that it belongs to, and who may call it."""
 
     operation: Operation
     family: str
+    """Empty for the house's own."""
+    access: Access
 
 
 class _Branch:

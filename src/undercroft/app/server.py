@@ -14,17 +14,19 @@ import structlog
 
 from undercroft.app.connection import Head
 from undercroft.app.dashboard import session
+from undercroft.app.permissions import HOUSE
 from undercroft.app.router import MethodNotAllowed, Router, Served
 from undercroft.base.clock import Clock
 from undercroft.base.refusals import Kind, Refusal, invalid
 from undercroft.machinery.figures import Histogram
 from undercroft.machinery.identity.gate import Gate
-from undercroft.machinery.identity.model import Identity
+from undercroft.machinery.identity.model import ANONYMOUS, Identity
 from undercroft.machinery.operations import Access, Operation, Reply, Request
 
 log = structlog.get_logger()
 
 Refuse = Callable[[Refusal], Reply]
+Header = tuple[bytes, bytes]
 
 _DURATION = Histogram(
     "undercroft_request_seconds",
@@ -33,10 +35,11 @@ _DURATION = Histogram(
     (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0),
 )
 
-ANONYMOUS = Identity("anonymous", (), "anonymous", ())
 # Requests slower than this (s) are logged even when they go well.
 SLOW = 1.0
 _NOBODY = Identity("", (), "", ())
+_SCOPED = (Access.SCOPED, Access.SCOPED_PAGE)
+_WITH_SESSION = (Access.PAGE, Access.SCOPED_PAGE)
 _LOOPBACK_HOST = re.compile(rb"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 _FORWARDED = {b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"}
 
@@ -47,16 +50,19 @@ class Server:
         served: list[Served],
         refusers: Mapping[str, Refuse],
         prefixes: Mapping[str, str],
+        headers: Mapping[str, tuple[Header, ...]],
         gate: Gate,
         clock: Clock,
         max_body: int,
         anonymous: tuple[str, ...],
     ) -> None:
-        """`refusers`: family → its wording, "" for the house's; `prefixes`: first path segment → family."""
+        """`refusers`: family → its wording, "" for the house's; `prefixes`: beginning of a path → family; `headers`:
+        family → what it puts on every answer."""
         self.max_body = max_body
         self._router = Router(served)
         self._refusers = refusers
         self._prefixes = {prefix.encode(): family for prefix, family in prefixes.items()}
+        self._headers = headers
         self._gate = gate
         self._clock = clock
         self._anonymous = frozenset(anonymous)
@@ -69,10 +75,11 @@ class Server:
         start = time.perf_counter()
         raw_path, _, query_string = head.url.partition(b"?")
         request_id = self._request_id(head.headers)
-        name, family = "unknown", self._family_of(raw_path)
+        name: str = "unknown"
+        family: str | None = None
         try:
             served, path = self._router.find(_routed(head.method), raw_path)
-            operation, family = served
+            operation, family, _ = served
             name = f"{operation.method} {operation.path}"
             now = self._clock()
             identity = await self._identify(served, path, head, now)
@@ -80,13 +87,15 @@ class Server:
             request = Request(head.method, path, query_string, head.headers, body, identity, now)
             reply = await operation.run(request)
         except Refusal as refusal:
+            family = self._family_of(raw_path) if family is None else family
             reply = self._render(refusal, family)
         except Exception:
+            family = self._family_of(raw_path) if family is None else family
             log.exception("request_failed", operation=name, request_id=request_id.decode())
             fault = f"the server has a fault; its log has the details under {request_id.decode()}"
             reply = self._render(Refusal(Kind.INTERNAL, "internal", fault), family)
         self._note(name, reply.status, time.perf_counter() - start, request_id)
-        return reply._replace(headers=((b"x-request-id", request_id), *reply.headers))
+        return reply._replace(headers=((b"x-request-id", request_id), *self._headers.get(family, ()), *reply.headers))
 
     async def admit(self, head: Head) -> Reply | None:
         """The refusal for a caller who may not call this, asked before a large body is read."""
@@ -97,16 +106,18 @@ class Server:
             family = served.family
             await self._identify(served, path, head, self._clock())
             _check_coding(head)
-            if served.operation.access in (Access.PUBLIC, Access.PAGE):
+            if served.access in (Access.PUBLIC, Access.PAGE):
                 raise Refusal(Kind.TOO_LARGE, "too_large", "pages take small forms only")
         except Refusal as refusal:
-            return self._render(refusal, family)
+            reply = self._render(refusal, family)
+            return reply._replace(headers=self._headers.get(family, ()) + reply.headers)
         return None
 
     def refuse_unread(self, status: int, message: str, url: bytes) -> Reply:
         kind, code = (Kind.TOO_LARGE, "too_large") if status == 413 else (Kind.INVALID, "request")
         family = self._family_of(url) if url.startswith(b"/") else ""
-        return self._refusers[family](Refusal(kind, code, message))._replace(status=status)
+        reply = self._refusers[family](Refusal(kind, code, message))
+        return reply._replace(status=status, headers=self._headers.get(family, ()) + reply.headers)
 
     # Who
 
@@ -115,23 +126,26 @@ class Server:
 
         Raises Refusal(UNAUTHORIZED) or Refusal(FORBIDDEN).
         """
-        operation = served.operation
-        if operation.access is Access.PUBLIC:
+        operation, family, access = served
+        if access is Access.PUBLIC:
             return _NOBODY
         authorization = head.headers.get(b"authorization")
         text = None if authorization is None else authorization.decode("latin-1")
-        if text is None and operation.access is Access.PAGE:
+        if text is None and access in _WITH_SESSION:
             text = session.token_of(head.headers, head.method)
-        if text is None:
-            if self._is_open(operation, head):
-                return ANONYMOUS
+        if text is not None:
+            identity = self._gate.remembered(text, now) or await self._gate.identify(text, now)
+        elif self._is_open(operation, head):
+            identity = ANONYMOUS
+        else:
             raise Refusal(Kind.UNAUTHORIZED, "unauthorized", "You must provide the Authorization header")
-        identity = self._gate.remembered(text, now) or await self._gate.identify(text, now)
-        namespace = path.get(operation.namespace) if operation.namespace else None
-        if operation.access is Access.SCOPED and not identity.covers(served.family, namespace):
-            wanted = f"{served.family}:{namespace}" if namespace else served.family
-            raise Refusal(Kind.FORBIDDEN, "forbidden", f"this token is not for {wanted}")
-        if operation.access is Access.ADMIN and not identity.is_admin():
+        if access in _SCOPED:
+            namespace = path.get(operation.namespace) if operation.namespace else None
+            if namespace is None:
+                self._gate.check_scope(identity, family or HOUSE, None)
+            else:
+                await self._gate.enter(identity, family, namespace, now, writing=operation.method != "GET")
+        elif access is Access.ADMIN and not identity.is_admin():
             raise Refusal(Kind.FORBIDDEN, "forbidden", "You must be an admin")
         return identity
 
@@ -150,7 +164,10 @@ class Server:
     # Replies
 
     def _family_of(self, raw_path: bytes) -> str:
-        return self._prefixes.get(raw_path[1:].partition(b"/")[0], "")
+        """By the longest beginning of the path that is some family's own; "" for the house."""
+        segments = raw_path[1:].split(b"/", 3)[:3]
+        beginnings = (b"/".join(segments[:length]) for length in range(len(segments), 0, -1))
+        return next((self._prefixes[beginning] for beginning in beginnings if beginning in self._prefixes), "")
 
     def _render(self, refusal: Refusal, family: str) -> Reply:
         reply = self._refusers[family](refusal)

@@ -23,8 +23,8 @@ PREFIX = "UNDERCROFT_"
 OTHER_VARIABLES = frozenset({"UNDERCROFT_URL", "UNDERCROFT_TOKEN", "UNDERCROFT_CONFIG"})
 # Kubernetes gives these to every pod beside a service that is called undercroft.
 _KUBERNETES = re.compile(r"UNDERCROFT_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)?)")
-# What `anonymous` may open; the families add their names.
-OPENABLE = frozenset({"timers", "metrics", "docs"})
+# What `anonymous` may open. File sync is to come: naming it opens nothing yet.
+OPENABLE = frozenset({"timers", "sync", "metrics", "docs"})
 SHORTEST_TOKEN = 16
 
 

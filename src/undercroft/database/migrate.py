@@ -13,9 +13,11 @@ class Migration(NamedTuple):
 
 
 def migrations_in(package: str) -> list[Migration]:
-    """The files `NNN_what.sql` in the folder `migrations` of a package, by their numbers."""
-    room = package.rpartition(".")[2]
+    """The files `NNN_what.sql` in the folder `migrations` of a package, by their numbers; none where it has no such."""
+    room = package.partition(".")[2]
     folder = files(package) / "migrations"
+    if not folder.is_dir():
+        return []
     found = [entry for entry in folder.iterdir() if entry.name.endswith(".sql")]
     return sorted(Migration(room, int(entry.name.split("_")[0]), entry.read_text()) for entry in found)
 

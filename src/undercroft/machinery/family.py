@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from undercroft.base.refusals import Refusal
 from undercroft.machinery.deliveries.hooks import Hooks
+from undercroft.machinery.guide import Guide
 from undercroft.machinery.loops import Loop
 from undercroft.machinery.operations import Operation, Reply
 
@@ -15,6 +16,9 @@ class Family(NamedTuple):
     refuse: Callable[[Refusal], Reply]
     """How this family words a refusal."""
     prefixes: tuple[str, ...] = ()
-    """First path segments that are all its own, so that unknown paths below them are refused in its words."""
+    """Beginnings of paths that are all its own, up to three segments: what is unknown below is refused in its words."""
     hooks: Hooks = Hooks()
     loops: tuple[Loop, ...] = ()
+    guide: Guide = Guide()
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    """On every answer at its paths, refusals too. Names in lower case."""

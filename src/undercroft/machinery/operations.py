@@ -15,15 +15,21 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Access(Enum):
-    """Who may call an operation. Every operation names one; the server asks before it parses anything."""
+    """Who may call an operation; `app/permissions.py` says it of each. The server asks before it parses anything."""
 
     PUBLIC = "public"
+    """Anybody; a token is not even looked at."""
     SIGNED_IN = "signed in"
+    """Any token that is good."""
     PAGE = "page"
     """As SIGNED_IN, and a browser's session counts too; for a change only where a page of ours asked for it."""
     SCOPED = "scoped"
-    """A token whose scopes cover the family, and its namespace where the path has one."""
+    """A user's token, or one whose scopes cover the family; and its namespace where the path has one, which has to be
+    of the user's teams or of nobody yet."""
+    SCOPED_PAGE = "scoped page"
+    """As SCOPED, and a browser's session counts too."""
     ADMIN = "admin"
+    """A member of the team `admin`, with a token that has no scopes."""
 
 
 class Request:
@@ -108,7 +114,8 @@ class Operation(NamedTuple):
     """Segments in braces are parameters: `/job/{db}/{collection}`. No slash at the end; the server takes both forms."""
     run: Run
     summary: str
-    access: Access
+    verb: str
+    """What it does, in a word; with the family it finds its row in the table of permissions."""
     takes: Any = None
     """The type of the JSON body, for OpenAPI; `run` decodes it."""
     query: type[msgspec.Struct] | None = None

@@ -10,9 +10,9 @@ import pytest
 
 from tests.app.dashboard.asking import ADMIN, House, header, in_house, page
 from undercroft.app.dashboard.documents import Piece, curl, type_words
-from undercroft.app.dashboard.guide import Example
 from undercroft.families.timers import guide
 from undercroft.families.timers.refusing import CODES
+from undercroft.machinery.guide import Example
 
 # Each example needs what the one before it made.
 ORDER = list(guide.examples(0))

@@ -6,14 +6,15 @@ from typing import Any
 
 from undercroft.app.dashboard.assets import Assets
 from undercroft.app.dashboard.docs import Docs
-from undercroft.app.dashboard.guide import Example, Guide
+from undercroft.app.dashboard.documents import HOUSE
 from undercroft.app.dashboard.pages import Pages, ServedFamily, refuse
 from undercroft.app.dashboard.rendering import Rendering
 from undercroft.base.refusals import Kind
 from undercroft.database import Database
 from undercroft.machinery.family import Family
+from undercroft.machinery.guide import Guide
 from undercroft.machinery.identity.gate import Gate
-from undercroft.machinery.operations import Access, Operation
+from undercroft.machinery.operations import Operation
 
 NAME = "dashboard"
 
@@ -22,20 +23,21 @@ def dashboard(
     database: Database,
     gate: Gate,
     families: Sequence[Family],
-    guides: Mapping[str, Guide],
+    house: Guide,
     document: Callable[[], Mapping[str, Any]],
     statuses: Mapping[Kind, int],
     node: str,
 ) -> Family:
     """The pages, as a family of their own: they share the house's paths and word refusals as pages.
 
-    `guides`: family → what its docs say; `document`: the OpenAPI document; `statuses`: what a refusal is in HTTP.
+    `house`: what the docs say of the house itself; `document`: the OpenAPI document; `statuses`: what a refusal is in
+    HTTP.
     """
     assets = Assets()
     rendering = Rendering(assets)
-    served = [ServedFamily(one.name, guides.get(one.name, Guide()).about, one.prefixes) for one in families]
+    served = [ServedFamily(one.name, one.guide.about, one.prefixes) for one in families]
     pages = Pages(database, gate, rendering, served, node)
-    docs = Docs(rendering, document, guides)
+    docs = Docs(rendering, document, {HOUSE: house, **{one.name: one.guide for one in families}})
     return Family(
         NAME,
         [*_pages(pages), *_docs(docs, assets)],
@@ -46,21 +48,21 @@ def dashboard(
 
 def _pages(pages: Pages) -> list[Operation]:
     return [
-        Operation("GET", "/", pages.home, "What happens", Access.PAGE),
-        Operation("GET", "/dashboard/delivery/{id}", pages.delivery, "One delivery", Access.PAGE),
-        Operation("POST", "/dashboard/replay", pages.replay, "Replay a dead letter", Access.PAGE),
-        Operation("POST", "/dashboard/resume", pages.resume, "Resume what is paused", Access.PAGE),
-        Operation("GET", "/signin", pages.go_home, "The way in", Access.PAGE),
-        Operation("POST", "/signin", pages.sign_in, "Sign in", Access.PUBLIC),
-        Operation("POST", "/signout", pages.sign_out, "Sign out", Access.PUBLIC),
+        Operation("GET", "/", pages.home, "What happens", "look"),
+        Operation("GET", "/dashboard/delivery/{id}", pages.delivery, "One delivery", "look"),
+        Operation("POST", "/dashboard/replay", pages.replay, "Replay a dead letter", "replay"),
+        Operation("POST", "/dashboard/resume", pages.resume, "Resume what is paused", "resume"),
+        Operation("GET", "/signin", pages.go_home, "The way in", "look"),
+        Operation("POST", "/signin", pages.sign_in, "Sign in", "sign in"),
+        Operation("POST", "/signout", pages.sign_out, "Sign out", "sign out"),
     ]
 
 
 def _docs(docs: Docs, assets: Assets) -> list[Operation]:
     return [
-        Operation("GET", "/docs", docs.docs, "The docs", Access.PAGE, also_anonymous="docs"),
-        Operation("GET", "/assets/{name}", assets.fetch, "What pages load", Access.PAGE, also_anonymous="docs"),
+        Operation("GET", "/docs", docs.docs, "The docs", "read docs", also_anonymous="docs"),
+        Operation("GET", "/assets/{name}", assets.fetch, "What pages load", "read docs", also_anonymous="docs"),
     ]
 
 
-__all__ = ["NAME", "Example", "Guide", "dashboard"]
+__all__ = ["NAME", "dashboard"]

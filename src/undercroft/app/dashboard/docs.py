@@ -7,8 +7,8 @@ from typing import Any
 
 from undercroft.app.dashboard import session
 from undercroft.app.dashboard.documents import sections
-from undercroft.app.dashboard.guide import Guide
 from undercroft.app.dashboard.rendering import Rendering
+from undercroft.machinery.guide import Guide
 from undercroft.machinery.operations import Reply, Request
 
 

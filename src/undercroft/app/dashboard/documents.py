@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from undercroft.app.dashboard.guide import Example, Guide
+from undercroft.machinery.guide import Example, Guide
 
 HOUSE = "undercroft"
 """The tag of what is no family's."""

@@ -8,7 +8,7 @@ import msgspec
 from undercroft.app.dashboard import actions, session
 from undercroft.app.dashboard.figures import figures
 from undercroft.app.dashboard.forms import read_form, read_id
-from undercroft.app.dashboard.reading import places_of, read_closely, read_overview
+from undercroft.app.dashboard.reading import read_closely, read_overview, sees_all
 from undercroft.app.dashboard.rendering import Rendering
 from undercroft.base.refusals import Kind, Refusal, invalid, not_found
 from undercroft.database import Database
@@ -44,11 +44,10 @@ class Pages:
     async def home(self, request: Request) -> Reply:
         """GET /, and the part of it that changes: /?part=live."""
         part = request.query(Part).part
-        places = places_of(request.identity)
-        overview = await self._database.read(read_overview, places)
+        overview = await self._database.read(read_overview, request.identity)
         values = {
             "overview": overview,
-            "figures": figures() if places is None else None,
+            "figures": figures() if sees_all(request.identity) else None,
             "now": request.now,
             "tick": int(DeliveryKind.TICK),
         }

@@ -2,6 +2,7 @@
 
 from undercroft.database import Database
 from undercroft.families.timers.actions import FAMILY
+from undercroft.families.timers.guide import GUIDE
 from undercroft.families.timers.http import operations
 from undercroft.families.timers.refusing import refuse
 from undercroft.families.timers.runs import spawn_due
@@ -19,6 +20,7 @@ def family(database: Database, default_scheme: str) -> Family:
         refuse=refuse,
         prefixes=("job", "route", "dead", "collection"),
         hooks=Hooks(headers=_headers, due=spawn_due),
+        guide=GUIDE,
     )
 
 

@@ -3,6 +3,8 @@
 from typing import Any
 
 from undercroft.base.clock import HOUR
+from undercroft.families.timers.refusing import CODES
+from undercroft.machinery.guide import Example, Guide
 
 ABOUT = "Call this webhook at that moment, once or again and again; what fails is tried again, and never lost."
 
@@ -69,3 +71,11 @@ def examples(now: int) -> dict[str, tuple[str, Any]]:
         "DELETE /job/{db}/{collection}": ("/job/shop/carts?route=hook", None),
         "DELETE /route/{db}/{id}": ("/route/shop/hook", None),
     }
+
+
+GUIDE = Guide(
+    ABOUT,
+    lambda now: {name: Example(*example) for name, example in examples(now).items()},
+    FIELDS,
+    list(CODES.values()),
+)

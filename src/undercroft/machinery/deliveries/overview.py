@@ -17,8 +17,8 @@ LOOKED_AT = 1_000
 QUEUES_LOOKED_AT = 100
 MOST_COUNTED = 1_000
 
-Places = tuple[tuple[str, str | None], ...]
-"""What a caller may see, as (family, namespace); a namespace None is all of the family. None is everything."""
+Places = tuple[tuple[str | None, str | None], ...]
+"""What a caller may see, as (family, namespace), where None is any. None instead of all this is everything."""
 
 
 class Seen(NamedTuple):
@@ -241,14 +241,13 @@ def _visible(places: Places | None) -> tuple[str, dict[str, str]]:
     """A condition on the columns family and namespace, and its parameters."""
     if places is None:
         return "true", {}
-    conditions, parameters = ["false"], {}
+    conditions = ["false"]
+    parameters: dict[str, str] = {}
     for number, (family, namespace) in enumerate(places):
-        parameters[f"family_{number}"] = family
-        condition = f"family = :family_{number}"
-        if namespace is not None:
-            parameters[f"namespace_{number}"] = namespace
-            condition = f"({condition} AND namespace = :namespace_{number})"
-        conditions.append(condition)
+        given = {"family": family, "namespace": namespace}
+        named = {column: value for column, value in given.items() if value is not None}
+        parameters |= {f"{column}_{number}": value for column, value in named.items()}
+        conditions.append("(" + " AND ".join(f"{column} = :{column}_{number}" for column in named) + ")")
     return f"({' OR '.join(conditions)})", parameters
 
 

@@ -1,11 +1,11 @@
-"""From an Authorization header to an identity, remembered for a few seconds."""
+"""From an Authorization header to an identity, and from there into a namespace; remembered for a few seconds."""
 
 from undercroft.base.clock import Clock
 from undercroft.base.refusals import Kind, Refusal
 from undercroft.database import Database
-from undercroft.machinery.identity import store
+from undercroft.machinery.identity import namespaces, store
 from undercroft.machinery.identity.actions import TOKENS
-from undercroft.machinery.identity.model import Identity, digest, token_in
+from undercroft.machinery.identity.model import ADMIN_TEAM, ANONYMOUS, Identity, digest, token_in
 
 # How long a token revoked on another node may still work here (ms).
 REMEMBERED = 5_000
@@ -18,6 +18,7 @@ class Gate:
         self._clock = clock
         self._known: dict[str, tuple[Identity, int]] = {}
         self._used: dict[str, int] = {}
+        self._entered: dict[tuple[str, str], int] = {}
         self._changes = 0
         database.listen(TOKENS, self._forget)
 
@@ -39,6 +40,40 @@ class Gate:
         self._used[identity.token] = now
         return identity
 
+    def check_scope(self, identity: Identity, family: str, namespace: str | None) -> None:
+        """Raises Refusal(FORBIDDEN) for a token that is not for this."""
+        if identity is not ANONYMOUS and not identity.covers(family, namespace):
+            wanted = f"{family}:{namespace}" if namespace else family
+            raise Refusal(Kind.FORBIDDEN, "forbidden", f"this token is not for {wanted}")
+
+    def has_entered(self, identity: Identity, namespace: str, now: int) -> bool:
+        """Whether it was let into the namespace a moment ago; the quick way in."""
+        at = self._entered.get((identity.token, namespace))
+        return at is not None and 0 <= now - at < REMEMBERED
+
+    async def enter(self, identity: Identity, family: str, namespace: str, now: int, *, writing: bool) -> None:
+        """Let it act in the namespace. One that nobody has written in becomes its first writer's teams'.
+
+        Raises Refusal(FORBIDDEN) for a token of another scope, and in a namespace of other teams.
+        """
+        self.check_scope(identity, family, namespace)
+        if self.has_entered(identity, namespace, now):
+            return
+        changes = self._changes
+        teams = await self._database.read(namespaces.owners, namespace)
+        if not teams and writing:
+            teams = await self._database.write(namespaces.claim, namespace, identity, now)
+        is_admin = identity is ANONYMOUS or ADMIN_TEAM in identity.teams
+        if teams and not is_admin and set(teams).isdisjoint(identity.teams):
+            raise Refusal(Kind.FORBIDDEN, "forbidden", f"{namespace!r} belongs to another team")
+        if teams and changes == self._changes:
+            self._remember_entry(identity, namespace, now)
+
+    def _remember_entry(self, identity: Identity, namespace: str, now: int) -> None:
+        if len(self._entered) >= MOST_REMEMBERED:
+            self._entered.clear()
+        self._entered[identity.token, namespace] = now
+
     async def _look_up(self, token: str, now: int) -> Identity:
         key, changes = digest(token), self._changes
         identity = await self._database.read(store.find_identity, key)
@@ -54,6 +89,7 @@ class Gate:
     def _forget(self, _ids: list[str]) -> None:
         self._changes += 1
         self._known.clear()
+        self._entered.clear()
 
     async def write_down_use(self, now: int) -> bool:
         """A step: when each token was last used; and expired tokens are forgotten."""

@@ -43,6 +43,10 @@ class Identity(NamedTuple):
         )
 
 
+ANONYMOUS = Identity("anonymous", (), "anonymous", ())
+"""A caller from the same machine, let in by the settings: an admin of just what they open."""
+
+
 class Token(NamedTuple):
     """A token as it may be shown: without itself."""
 

@@ -9,7 +9,7 @@ from undercroft.families.timers.http.dead import Dead
 from undercroft.families.timers.http.jobs import Jobs
 from undercroft.families.timers.http.routes import Routes
 from undercroft.families.timers.model import JobIn, RouteIn
-from undercroft.machinery.operations import Access, Operation, Run
+from undercroft.machinery.operations import Operation, Run
 
 _ERRORS = dict.fromkeys((400, 401, 403, 413, 429, 503), shapes.Problem)
 
@@ -71,6 +71,6 @@ def _on_dead(dead: Dead) -> list[Operation]:
 
 def _operation(method: str, path: str, run: Run, summary: str, gives: Any, **more: Any) -> Operation:
     return Operation(
-        method, path, run, summary, Access.SCOPED, namespace="db", also_anonymous="timers",
+        method, path, run, summary, "read" if method == "GET" else "write", namespace="db", also_anonymous="timers",
         gives={200: gives, **_ERRORS}, **more,
     )  # fmt: skip

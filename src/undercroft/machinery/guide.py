@@ -1,4 +1,4 @@
-"""What the assembly tells the docs page about a family, beside its operations."""
+"""What a family tells the docs page about itself, beside its operations."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple

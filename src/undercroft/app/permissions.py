@@ -1,0 +1,40 @@
+"""Who may do what: family by family, verb by verb. The one place; docs/permissions.md and `croft permissions` show it.
+
+Finer rules (a member of the team, the owner of the app) are the actions' of each family: they need the row.
+"""
+
+from undercroft.machinery.operations import Access
+
+HOUSE = "undercroft"
+
+PERMISSIONS: dict[str, dict[str, Access]] = {
+    HOUSE: {
+        "health": Access.PUBLIC,
+        "metrics": Access.SCOPED_PAGE,
+        "who am I": Access.SIGNED_IN,
+        "own tokens": Access.SIGNED_IN,
+        "namespaces": Access.SIGNED_IN,
+        "read events": Access.ADMIN,
+        "read docs": Access.PAGE,
+    },
+    "dashboard": {
+        "look": Access.PAGE,
+        "replay": Access.PAGE,
+        "resume": Access.PAGE,
+        "read docs": Access.PAGE,
+        "sign in": Access.PUBLIC,
+        "sign out": Access.PUBLIC,
+    },
+    "timers": {
+        "read": Access.SCOPED,
+        "write": Access.SCOPED,
+    },
+}
+
+
+def access_of(family: str, verb: str) -> Access:
+    """Raises LookupError for a verb without a row: nothing is served to whom nobody thought of."""
+    try:
+        return PERMISSIONS[family or HOUSE][verb]
+    except KeyError:
+        raise LookupError(f"app/permissions.py has no row for {verb!r} of {family or HOUSE}") from None
