@@ -36,6 +36,8 @@ class Head(NamedTuple):
     """Names in lower case; values of repeated ones joined by a comma."""
     client: str | None
     """The peer's address; None for a Unix socket."""
+    gone: "asyncio.Future[None] | None" = None
+    """Done when the client has hung up."""
 
 
 class Application(Protocol):
@@ -323,7 +325,7 @@ class Connection(asyncio.Protocol):
 
     def _head(self) -> Head:
         method = self._parser.get_method().decode("ascii")
-        return Head(method, self._url, self._headers, self._client)
+        return Head(method, self._url, self._headers, self._client, self.closed)
 
 
 def _path_of(target: bytes) -> bytes:

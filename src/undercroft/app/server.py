@@ -84,7 +84,7 @@ class Server:
             now = self._clock()
             identity = await self._identify(served, path, head, now)
             _check_coding(head)
-            request = Request(head.method, path, query_string, head.headers, body, identity, now)
+            request = Request(head.method, path, query_string, head.headers, body, identity, now, head.gone)
             reply = await operation.run(request)
         except Refusal as refusal:
             family = self._family_of(raw_path) if family is None else family
@@ -145,6 +145,8 @@ class Server:
                 self._gate.check_scope(identity, family or HOUSE, None)
             else:
                 await self._gate.enter(identity, family, namespace, now, writing=operation.method != "GET")
+        elif access is Access.SCOPED_WITHIN:
+            self._gate.check_family(identity, family)
         elif access is Access.ADMIN and not identity.is_admin():
             raise Refusal(Kind.FORBIDDEN, "forbidden", "You must be an admin")
         return identity

@@ -1,5 +1,6 @@
 """What a family offers over HTTP: operations, typed at both ends, from which routes and OpenAPI are made."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from enum import Enum
 from functools import cache
@@ -26,6 +27,8 @@ class Access(Enum):
     SCOPED = "scoped"
     """A user's token, or one whose scopes cover the family; and its namespace where the path has one, which has to be
     of the user's teams or of nobody yet."""
+    SCOPED_WITHIN = "scoped within"
+    """As SCOPED, where the namespace stands in the query or the body: the family asks the gate for it."""
     SCOPED_PAGE = "scoped page"
     """As SCOPED, and a browser's session counts too."""
     ADMIN = "admin"
@@ -35,7 +38,7 @@ class Access(Enum):
 class Request:
     """One request, identified and with its body read."""
 
-    __slots__ = ("body", "headers", "identity", "method", "now", "path", "query_string")
+    __slots__ = ("body", "gone", "headers", "identity", "method", "now", "path", "query_string")
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class Request:
         body: bytes,
         identity: Identity,
         now: int,
+        gone: "asyncio.Future[None] | None" = None,
     ) -> None:
         self.method = method
         self.path = path
@@ -57,6 +61,8 @@ class Request:
         self.identity = identity
         self.now = now
         """When it arrived, in milliseconds UTC."""
+        self.gone = gone
+        """Done when the client has hung up; None where nobody can tell."""
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)

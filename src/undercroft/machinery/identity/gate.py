@@ -46,6 +46,12 @@ class Gate:
             wanted = f"{family}:{namespace}" if namespace else family
             raise Refusal(Kind.FORBIDDEN, "forbidden", f"this token is not for {wanted}")
 
+    def check_family(self, identity: Identity, family: str) -> None:
+        """Raises Refusal(FORBIDDEN) for a token that is for nothing in this family."""
+        allowed = identity.scopes is None or any(scope.partition(":")[0] == family for scope in identity.scopes)
+        if identity is not ANONYMOUS and not allowed:
+            raise Refusal(Kind.FORBIDDEN, "forbidden", f"this token is not for {family}")
+
     def has_entered(self, identity: Identity, namespace: str, now: int) -> bool:
         """Whether it was let into the namespace a moment ago; the quick way in."""
         at = self._entered.get((identity.token, namespace))
