@@ -1,0 +1,1 @@
+"""Leases: named possessions, timed and fenced. Locks are a wire format over them; the house uses them for itself."""

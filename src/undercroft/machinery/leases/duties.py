@@ -1,0 +1,53 @@
+"""What one node does for all: whichever holds the duty's lease does it, and goes on for as long as it renews it.
+
+A duty is a step that is safe to run twice; the lease saves the work of others, and is no promise that two never meet.
+"""
+
+import asyncio
+import contextlib
+
+from undercroft.base.clock import SECOND
+from undercroft.base.ids import new_secret
+from undercroft.base.refusals import Refusal
+from undercroft.machinery.leases.model import Acquire, Place, Span
+from undercroft.machinery.leases.waiting import Leases
+from undercroft.machinery.loops import Step
+
+HOUSE = "house"
+"""The family of the program's own leases."""
+
+# Longer than the pause between two rounds of any duty: after a crash the others take over within it (ms).
+TTL = 180 * SECOND
+
+
+class Duties:
+    def __init__(self, leases: Leases, node: str) -> None:
+        """`node`: shown as the owner."""
+        self._leases = leases
+        self._node = node
+        self._tokens: dict[str, str] = {}
+
+    def alone(self, name: str, step: Step) -> Step:
+        """The step, run only where and while this node has the duty."""
+
+        async def run(now: int) -> bool:
+            return await self._is_ours(name) and await step(now)
+
+        return run
+
+    async def lay_down(self) -> None:
+        """The node stops in order: others may take over at once."""
+        releases = (self._leases.release(Place(HOUSE, "", name), token) for name, token in self._tokens.items())
+        with contextlib.suppress(Refusal):
+            await asyncio.gather(*releases)
+        self._tokens.clear()
+
+    async def _is_ours(self, name: str) -> bool:
+        """Taken or renewed just now."""
+        order = Acquire(Place(HOUSE, "", name), Span(TTL), new_secret(), self._tokens.get(name), self._node)
+        answer = await self._leases.acquire(order)
+        if answer.yes:
+            self._tokens[name] = answer.token
+        else:
+            self._tokens.pop(name, None)
+        return answer.yes
