@@ -134,7 +134,7 @@ class House:
         return json_reply(TokenMade(token.id, token.name, made_scopes, secret, token.expires_at))
 
     async def revoke_token(self, request: Request) -> Reply:
-        await self._database.write(actions.revoke_token, request.identity, request.path["id"])
+        await self._database.write(actions.revoke_token, request.identity, request.path["id"], request.now)
         return json_reply(Done())
 
 

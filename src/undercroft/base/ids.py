@@ -24,3 +24,8 @@ def sortable_id() -> str:
 def new_secret() -> str:
     """160 random bits, safe in URLs and headers."""
     return secrets.token_urlsafe(20)
+
+
+def new_hex_secret() -> str:
+    """160 random bits as 40 digits, for clients who know tokens in that form."""
+    return secrets.token_hex(20)

@@ -151,7 +151,7 @@ async def test_it_is_revoked_at_once_and_its_children_with_it(house: House) -> N
     for known in (secret, child_secret, grandchild_secret, other_secret):
         await house.who(known)
 
-    await house.database.write(actions.revoke_token, admin, token.id)
+    await house.database.write(actions.revoke_token, admin, token.id, NOW)
 
     for gone in (secret, child_secret, grandchild_secret):
         assert await house.is_refused(gone)
@@ -169,7 +169,7 @@ async def test_a_token_revoked_while_it_is_looked_up_is_not_remembered(
     async def read_and_revoke(query: Any, *args: Any) -> Any:
         found = await really_read(query, *args)
         if query is store.find_identity:
-            await house.database.write(actions.revoke_token, admin, token.id)
+            await house.database.write(actions.revoke_token, admin, token.id, NOW)
         return found
 
     with monkeypatch.context() as patched:
@@ -198,7 +198,7 @@ async def test_one_that_is_not_ones_own_or_not_there_is_not_revoked(house: House
 
     for owner, id in ((stranger, token.id), (admin, "nothing"), (admin, admin.token)):
         with pytest.raises(Refusal) as refused:
-            await house.database.write(actions.revoke_token, owner, id)
+            await house.database.write(actions.revoke_token, owner, id, NOW)
         assert refused.value.kind is Kind.NOT_FOUND
 
     await house.who(secret)

@@ -8,7 +8,7 @@ import pytest
 from tests.database.engines import all_migrations
 from undercroft.base.refusals import Kind, Refusal
 from undercroft.database import Database, open_database
-from undercroft.machinery.identity import namespaces, store
+from undercroft.machinery.identity import memberships, namespaces
 from undercroft.machinery.identity.gate import REMEMBERED, Gate
 from undercroft.machinery.identity.model import ANONYMOUS, Identity
 
@@ -27,7 +27,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     opened = await open_database(database_url, all_migrations(), lambda: 0, pool=4)
     for identity in (ADMIN, WEB, SHOP, BOTH):
         for team in identity.teams:
-            await opened.write(store.put_member, team, identity.email)
+            await opened.write(memberships.put_member, team, identity.email)
     yield opened
     await opened.close()
 

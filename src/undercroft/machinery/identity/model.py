@@ -9,6 +9,12 @@ from undercroft.base.refusals import Kind, Refusal, invalid
 ADMIN_TEAM = "admin"
 ADMIN_EMAIL = "admin@localhost"
 
+# Kinds of tokens: made by people for their programs, got for a password, in a browser's cookie, an app's own.
+MADE = "made"
+LOGIN = "login"
+SESSION = "session"
+APP = "app"
+
 _SCOPE = re.compile(r"[a-z][a-z0-9_-]*(:.+)?", re.DOTALL)
 
 
@@ -21,6 +27,12 @@ class Identity(NamedTuple):
     """The token's id, never the token."""
     scopes: tuple[str, ...] | None = None
     expires_at: int | None = None
+    kind: str = MADE
+
+    @property
+    def app(self) -> str | None:
+        """The app whose own token this is; it acts for no user."""
+        return self.scopes[0].partition(":")[2] if self.kind == APP and self.scopes else None
 
     def is_admin(self) -> bool:
         return ADMIN_TEAM in self.teams and self.scopes is None

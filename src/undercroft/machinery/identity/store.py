@@ -18,14 +18,6 @@ def put_user(tx: Transaction, email: str, now: int) -> None:
     )
 
 
-def put_member(tx: Transaction, team: str, email: str) -> None:
-    tx.run(
-        "INSERT INTO team_members (team, email) VALUES (:team, :email) ON CONFLICT DO NOTHING",
-        team=team,
-        email=email,
-    )
-
-
 def put_token(tx: Transaction, token: Token, digest: str, kind: str, made_by: str | None = None) -> None:
     tx.run(
         "INSERT INTO tokens (id, digest, email, name, kind, scopes, created_at, expires_at, made_by) VALUES"
@@ -43,12 +35,16 @@ def put_token(tx: Transaction, token: Token, digest: str, kind: str, made_by: st
 
 
 def find_identity(tx: Transaction, digest: str) -> Identity | None:
-    row = tx.one("SELECT email, id, scopes, expires_at FROM tokens WHERE digest = :digest", digest=digest)
+    row = tx.one("SELECT email, id, scopes, expires_at, kind FROM tokens WHERE digest = :digest", digest=digest)
     if row is None:
         return None
-    email, token, scopes, expires_at = row
+    email, token, scopes, expires_at, kind = row
     teams = tx.all("SELECT team FROM team_members WHERE email = :email ORDER BY team", email=email)
-    return Identity(email, tuple(team for (team,) in teams), token, _scopes(scopes), expires_at)
+    return Identity(email, tuple(team for (team,) in teams), token, _scopes(scopes), expires_at, kind)
+
+
+def has_token(tx: Transaction, id: str) -> bool:
+    return tx.one("SELECT 1 FROM tokens WHERE id = :id", id=id) is not None
 
 
 def tokens_of(tx: Transaction, email: str) -> list[Token]:
@@ -74,6 +70,18 @@ def delete_session(tx: Transaction, digest: str) -> str | None:
     """The id of the session that had this token; None where there was none."""
     row = tx.one("DELETE FROM tokens WHERE digest = :digest AND kind = 'session' RETURNING id", digest=digest)
     return row[0] if row else None
+
+
+def delete_oldest_logins(tx: Transaction, email: str, most: int) -> list[str]:
+    """All but the newest so many; their ids."""
+    rows = tx.all(
+        "SELECT id FROM tokens WHERE email = :email AND kind = 'login' ORDER BY id DESC LIMIT 1000 OFFSET :most",
+        email=email,
+        most=most,
+    )
+    for (id,) in rows:
+        delete_token(tx, id)
+    return [id for (id,) in rows]
 
 
 def delete_others_of_kind(tx: Transaction, kind: str, digest: str) -> None:

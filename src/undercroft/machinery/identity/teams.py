@@ -1,0 +1,123 @@
+"""Teams: their members, and that none is ever left without one."""
+
+import re
+from collections.abc import Callable, Sequence
+
+from undercroft.base.refusals import Kind, Refusal, conflict, invalid, not_found
+from undercroft.database import Transaction
+from undercroft.machinery.identity.actions import TOKENS
+from undercroft.machinery.identity.memberships import (
+    count_members,
+    is_member,
+    lock_team,
+    lock_user,
+    members_of,
+    put_member,
+    put_team,
+    team_exists,
+    user_exists,
+)
+from undercroft.machinery.identity.model import ADMIN_TEAM, Identity
+from undercroft.machinery.identity.namespaces import leave_to_admins
+from undercroft.machinery.identity.records import record
+
+LONGEST_NAME = 100
+
+# The contract's pattern, in ASCII and without line ends.
+_NAME = re.compile(r"[a-zA-Z][-@_.+\w ]+", re.ASCII)
+
+Holds = Callable[[Transaction, str], Refusal | None]
+"""Why a team can't be removed yet: asked of each family whose things belong to teams."""
+
+
+def check_name(name: str) -> str:
+    """The name without blanks around it. Raises Refusal(INVALID, "team_name")."""
+    name = name.strip(" ")
+    if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
+        raise invalid("team_name", "Invalid team name")
+    return name
+
+
+def create_team(tx: Transaction, name: str, creator: Identity, now: int) -> None:
+    """Its creator is its only member. Raises Refusal(CONFLICT, "team_exists")."""
+    if not lock_user(tx, creator.email):  # removed a moment ago: nobody would be in the team
+        raise Refusal(Kind.UNAUTHORIZED, "unauthorized", "Invalid token")
+    if not put_team(tx, name, now):
+        raise conflict("team_exists", "Team already exists")
+    put_member(tx, name, creator.email)
+    tx.tell(TOKENS, [creator.email])
+    record(tx, now, creator.email, "create team", name)
+
+
+def require_members(tx: Transaction, name: str, caller: Identity) -> list[str]:
+    """E-mails. Raises Refusal: NOT_FOUND "team", FORBIDDEN "not_member"."""
+    if not team_exists(tx, name):
+        raise not_found("team", "Team not found")
+    members = members_of(tx, name)
+    if caller.email not in members and not caller.is_admin():
+        raise Refusal(Kind.FORBIDDEN, "not_member", "User is not member of this team")
+    return members
+
+
+def remove_team(tx: Transaction, name: str, caller: Identity, holders: Sequence[Holds], now: int) -> None:
+    """Raises Refusal: FORBIDDEN of one that still holds something, NOT_FOUND "team" also for who is no member."""
+    there = lock_team(tx, name)
+    if there:
+        _refuse_while_held(tx, name, holders)
+    if not there or not _may_change(tx, name, caller):
+        raise not_found("team", f'Team "{name}" not found.')
+    tx.run("DELETE FROM team_members WHERE team = :team", team=name)
+    tx.run("DELETE FROM teams WHERE name = :team", team=name)
+    leave_to_admins(tx, name, now)
+    record(tx, now, caller.email, "remove team", name)
+
+
+def add_member(tx: Transaction, name: str, email: str, caller: Identity, now: int) -> None:
+    """Raises Refusal: NOT_FOUND "team" or "user", FORBIDDEN "may_not_add", CONFLICT "is_member"."""
+    known = lock_user(tx, email)
+    if not lock_team(tx, name):
+        raise not_found("team", "Team not found")
+    if not _may_change(tx, name, caller):
+        message = f"You are not authorized to add new users to the team {name}"
+        raise Refusal(Kind.FORBIDDEN, "may_not_add", message)
+    if not known:
+        raise not_found("user", "User not found")
+    if not put_member(tx, name, email):
+        raise conflict("is_member", f"User {email} is already in the team {name}.")
+    tx.tell(TOKENS, [email])
+    record(tx, now, caller.email, "add member", name, {"user": email})
+
+
+def remove_member(tx: Transaction, name: str, email: str, caller: Identity, now: int) -> None:
+    """Raises Refusal: NOT_FOUND "team" or "user", FORBIDDEN "may_not_remove" or "last_of_team"."""
+    if not lock_team(tx, name):
+        raise not_found("team", "Team not found")
+    if not _may_change(tx, name, caller):
+        message = f"You are not authorized to remove a member from the team {name}"
+        raise Refusal(Kind.FORBIDDEN, "may_not_remove", message)
+    if count_members(tx, name) == 1:
+        raise Refusal(
+            Kind.FORBIDDEN,
+            "last_of_team",
+            "You can not remove this user from this team, because it is the last user within the team, "
+            "and a team can not be orphaned",
+        )
+    if not user_exists(tx, email):
+        raise not_found("user", "User not found")
+    if not tx.run("DELETE FROM team_members WHERE team = :team AND email = :email", team=name, email=email):
+        raise not_found("user", f"User {email} is not in the team {name}.")
+    tx.tell(TOKENS, [email])
+    record(tx, now, caller.email, "remove member", name, {"user": email})
+
+
+def _refuse_while_held(tx: Transaction, name: str, holders: Sequence[Holds]) -> None:
+    if name == ADMIN_TEAM:
+        raise Refusal(Kind.FORBIDDEN, "admin", f"The team {ADMIN_TEAM} is the server's own and cannot be removed.")
+    for holds in holders:
+        refusal = holds(tx, name)
+        if refusal is not None:
+            raise refusal
+
+
+def _may_change(tx: Transaction, name: str, caller: Identity) -> bool:
+    return caller.is_admin() or is_member(tx, name, caller.email)
