@@ -13,7 +13,7 @@ from tests.docs.fences import PROJECT, fences, table_under
 from tests.docs.likeness import shows
 from tests.docs.page import PageRun
 from tests.services.croft import Croft
-from undercroft.app.assembly import FAMILIES
+from undercroft.app.assembly import FAMILY_NAMES
 from undercroft.app.setting_readers import READERS
 from undercroft.app.settings import Settings
 from undercroft.base.clock import SECOND
@@ -175,7 +175,7 @@ def _occurrences(cron: str, day: datetime) -> str:
 
 
 def test_the_page_is_about_every_path_of_the_family(start_croft: Callable[..., Croft]) -> None:
-    assert "timers" in FAMILIES
+    assert "timers" in FAMILY_NAMES
     described = start_croft().http.get("/openapi.json").json()["paths"]
     of_family = {
         (method.upper(), path)
