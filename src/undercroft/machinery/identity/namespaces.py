@@ -101,11 +101,6 @@ def listed(tx: Transaction, teams: tuple[str, ...] | None, after: str, limit: in
     return [(name, owners(tx, name)) for (name,) in names]
 
 
-def is_team(tx: Transaction, team: str) -> bool:
-    """Every team has a member."""
-    return tx.one("SELECT 1 FROM team_members WHERE team = :team LIMIT 1", team=team) is not None
-
-
 def share(tx: Transaction, namespace: str, team: str, now: int) -> None:
     """The team may act in it too."""
     if namespace.startswith("@"):  # what was its by its name alone stays its

@@ -1,0 +1,120 @@
+"""Namespaces and events over HTTP; and that a team sees its own part of the front page, and no other's."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.app.dashboard.asking import ADMIN, House, in_house, page
+from undercroft.database import Transaction
+from undercroft.machinery.identity import store
+from undercroft.machinery.identity.memberships import put_member, put_team
+from undercroft.machinery.identity.model import Token, digest
+
+ROUTE = {"id": "hook", "type": "REST", "webhook_url": "http://127.0.0.1:9/"}
+
+
+async def join(house: House, team: str, email: str) -> str:
+    """The token of a new member of the team."""
+
+    def make(tx: Transaction) -> str:
+        store.put_user(tx, email, house.now)
+        put_team(tx, team, house.now)
+        put_member(tx, team, email)
+        token, secret = Token(f"of-{email}", email, "t", None, house.now, None, None), f"secret-of-{email}"
+        store.put_token(tx, token, digest(secret), "made")
+        return secret
+
+    return await house.database.write(make)
+
+
+async def answer(house: House, method: str, path: str, token: str, body: Any = None) -> tuple[int, Any]:
+    reply = await house.ask(path, method=method, token=token, body=body)
+    return reply.status, json.loads(reply.body)
+
+
+def test_another_teams_namespace_is_closed_until_it_is_shared(tmp_path: Path) -> None:
+    async def test(house: House) -> None:
+        ann, bob = await join(house, "web", "ann@web.example"), await join(house, "shop", "bob@shop.example")
+        assert (await answer(house, "POST", "/route/carts", ann, ROUTE))[0] == 200
+        refused = (403, {"error": "'carts' belongs to another team", "code": "E099"})
+        assert (await answer(house, "GET", "/route/carts", bob))[0] == refused[0]
+        assert (await answer(house, "POST", "/route/carts", bob, ROUTE))[1]["error"] == refused[1]["error"]
+        assert (await answer(house, "PUT", "/undercroft/namespaces/carts/shop", bob))[0] == 403
+
+        assert await answer(house, "PUT", "/undercroft/namespaces/carts/shop", ann) == (200, {"status": "ok"})
+
+        assert (await answer(house, "GET", "/route/carts", bob))[0] == 200
+        assert await answer(house, "GET", "/undercroft/namespaces", bob) == (
+            200,
+            {"namespaces": [{"namespace": "carts", "teams": ["shop", "web"]}], "cursor": None},
+        )
+        assert (await answer(house, "DELETE", "/undercroft/namespaces/carts/shop", bob))[0] == 200
+        assert (await answer(house, "GET", "/route/carts", bob))[0] == 403
+        assert (await answer(house, "DELETE", "/undercroft/namespaces/carts/web", ann))[0] == 400
+        assert (await answer(house, "PUT", "/undercroft/namespaces/carts/nobody", ann))[0] == 404
+
+    in_house(tmp_path, test)
+
+
+def test_who_shared_what_is_told_to_admins(tmp_path: Path) -> None:
+    async def test(house: House) -> None:
+        ann = await join(house, "web", "ann@web.example")
+        await join(house, "shop", "bob@shop.example")
+        await answer(house, "POST", "/route/carts", ann, ROUTE)
+        await answer(house, "PUT", "/undercroft/namespaces/carts/shop", ann)
+        await answer(house, "DELETE", "/undercroft/namespaces/carts/shop", ADMIN)
+
+        status, first = await answer(house, "GET", "/undercroft/events?limit=1", ADMIN)
+        rest = (await answer(house, "GET", f"/undercroft/events?limit=1&cursor={first['cursor']}", ADMIN))[1]
+
+        assert status == 200
+        [newest], [oldest] = first["events"], rest["events"]
+        assert (newest["actor"], newest["action"], newest["subject"]) == (
+            "admin@localhost",
+            "unshare namespace",
+            "shop",
+        )
+        assert (oldest["actor"], oldest["namespace"], oldest["subject"]) == ("ann@web.example", "carts", "shop")
+        assert rest["cursor"] is None
+        assert (await answer(house, "GET", "/undercroft/events", ann))[0] == 403
+
+    in_house(tmp_path, test)
+
+
+def test_a_token_with_scopes_shares_nothing(tmp_path: Path) -> None:
+    async def test(house: House) -> None:
+        await join(house, "web", "ann@web.example")
+        await house.add_jobs("shop", "carts", "a")
+        scoped = await house.make_token("timers:shop")
+
+        assert (await answer(house, "PUT", "/undercroft/namespaces/shop/web", scoped))[0] == 403
+
+    in_house(tmp_path, test)
+
+
+def test_a_member_sees_the_part_of_its_teams(tmp_path: Path) -> None:
+    async def test(house: House) -> None:
+        ann, bob = await join(house, "web", "ann@web.example"), await join(house, "shop", "bob@shop.example")
+        job = {"id": "of-web", "trigger_time": house.now + 60_000, "route": "hook"}
+        assert (await answer(house, "POST", "/route/carts", ann, ROUTE))[0] == 200
+        assert (await answer(house, "POST", "/job/carts/all", ann, job))[0] == 200
+
+        shown = {}
+        for name, token in {"ann": ann, "bob": bob, "admin": ADMIN}.items():
+            cookie = await house.sign_in(token)
+            shown[name] = "of-web" in page(await house.ask("/", cookie=cookie))
+
+        assert shown == {"ann": True, "bob": False, "admin": True}
+
+    in_house(tmp_path, test)
+
+
+def test_metrics_are_for_people_and_for_the_scope_undercroft(tmp_path: Path) -> None:
+    async def test(house: House) -> None:
+        of_timers, of_house = await house.make_token("timers:shop"), await house.make_token("undercroft")
+
+        statuses = [(await house.ask("/metrics", token=token)).status for token in (ADMIN, of_house, of_timers)]
+
+        assert statuses == [200, 200, 403]
+
+    in_house(tmp_path, test)
