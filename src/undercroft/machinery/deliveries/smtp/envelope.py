@@ -1,0 +1,21 @@
+"""What a relay is given: who sends, to whom, and the message's bytes."""
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from undercroft.machinery.deliveries.model import Delivery
+
+
+class Envelope(NamedTuple):
+    sender: str
+    recipient: str
+    message: bytes
+    """With CRLF line ends."""
+
+
+class NothingToSend(Exception):
+    """The delivery has lost its sense since it was ordered; the message says why."""
+
+
+EnvelopeOf = Callable[[Delivery], Awaitable[Envelope]]
+"""Whoever owns the deliveries knows what is in them. May raise NothingToSend, or Refusal(UNAVAILABLE)."""

@@ -1,0 +1,1 @@
+"""Mail that leaves the house: checked, kept once, and one delivery for each of its recipients."""

@@ -1,0 +1,251 @@
+"""What can be done with mails; one transaction's worth of meaning each, also within another family's transaction."""
+
+import hashlib
+from typing import NamedTuple
+
+import msgspec
+
+from undercroft.base.ids import sortable_id
+from undercroft.base.refusals import Kind, Refusal, conflict, not_found
+from undercroft.database import Transaction
+from undercroft.machinery.deliveries import store as deliveries
+from undercroft.machinery.deliveries import targets
+from undercroft.machinery.deliveries.hooks import Settled
+from undercroft.machinery.deliveries.model import (
+    PENDING_LIMIT,
+    Delivery,
+    NewDelivery,
+    Result,
+    TargetSettings,
+)
+from undercroft.machinery.deliveries.model import State as DeliveryState
+from undercroft.machinery.mail import keys, store, suppressions
+from undercroft.machinery.mail.addresses import key_of
+from undercroft.machinery.mail.keys import Key
+from undercroft.machinery.mail.model import WAITING, Mail, Recipient, State, recipients_of
+from undercroft.machinery.mail.sending import CAPTURED, SUPPRESSED, Addressed
+from undercroft.machinery.mail.store import Kept, New, Told
+
+FAMILY = "mail"
+QUEUE = "emails"
+TRANSPORT = "smtp"
+RELAY = (FAMILY, "", "relay")
+
+TOLD = "mail told"
+"""The topic on which committed transactions tell of (mail, position, state, reply): store.Told."""
+
+# Seconds between attempts: closer at first, for greylisting; given up after three days.
+RETRIES: tuple[float, ...] = (60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200, 43_200, 57_600, 57_600)
+TIMEOUT = 60.0
+CONCURRENCY = 8
+
+
+class Order(NamedTuple):
+    """A mail to be sent, for whom, and under which idempotency key if any. `id` is made by who asks, see `new_id`."""
+
+    id: str
+    namespace: str
+    owner: str
+    mail: Mail
+    now: int
+    key: str | None = None
+    retries: tuple[float, ...] = RETRIES
+
+
+class Enqueued(NamedTuple):
+    """`id` is the earlier mail's where the key was used before: then it is not `fresh`."""
+
+    id: str
+    fresh: bool
+
+
+new_id = sortable_id
+_encode = msgspec.json.encode
+_addressed = msgspec.json.Decoder(Addressed)
+
+
+def enqueue(tx: Transaction, namespace: str, owner: str, mail: Mail, now: int) -> str:
+    """Send this mail when the transaction is durable; its id. Raises Refusal where all recipients are suppressed."""
+    [answer] = enqueue_many(tx, [Order(new_id(), namespace, owner, mail, now)])
+    if isinstance(answer, Refusal):
+        raise answer
+    return answer.id
+
+
+def enqueue_many(tx: Transaction, orders: list[Order]) -> list[Enqueued | Refusal]:
+    """Each kept, with a delivery for each of its recipients; or why not."""
+    suppressed = suppressions.among(
+        tx, {(order.namespace, key_of(one.address)) for order in orders for one in recipients_of(order.mail)}
+    )
+    known = _known_keys(tx, orders)
+    answers: dict[int, Enqueued | Refusal] = {}
+    fresh: list[tuple[int, Order]] = []
+    for position, order in enumerate(orders):
+        earlier = known.get((order.namespace, order.key)) if order.key else None
+        if earlier is not None:
+            answers[position] = _as_before(order, *earlier)
+        elif suppressed and _all_suppressed(order, suppressed):
+            answers[position] = _refuse_suppressed(order)
+        else:
+            fresh.append((position, order))
+    put_in = _take_keys(tx, fresh, answers)
+    if put_in:
+        _put_in(tx, put_in, suppressed)
+    return [answers[position] for position in range(len(orders))]
+
+
+def cancel(tx: Transaction, namespace: str, id: str, now: int) -> Kept:
+    """Whom it has not gone to by now, it does not go to any more.
+
+    Raises Refusal: NOT_FOUND, CONFLICT ("in_flight") while it is on its way to one of them, CONFLICT ("ended") where
+    there is nothing left to cancel.
+    """
+    kept, _ = require(tx, namespace, id)
+    rows = _deliveries_of(tx, kept, store.recipients_of(tx, [id])[id])
+    waiting = [row for row in rows if row.state < PENDING_LIMIT]
+    if not waiting:
+        raise conflict("ended", f"there is nothing left to cancel: the mail {id} has had its end")
+    in_flight = any(row.state == DeliveryState.SENDING for row in waiting)
+    if in_flight or len(deliveries.delete(tx, [deliveries.seen(row) for row in waiting])) < len(waiting):
+        raise conflict("in_flight", f"the mail {id} is on its way at this moment; try again when that has ended")
+    told = [Told(id, _position_of(row), State.CANCELLED, "cancelled") for row in waiting]
+    store.note_told(tx, told, now)
+    tx.tell(TOLD, told)
+    return require(tx, namespace, id)[0]
+
+
+def require(tx: Transaction, namespace: str, id: str) -> tuple[Kept, Mail]:
+    found = store.find(tx, id)
+    if found is None or found[0].namespace != namespace:
+        raise not_found("unknown_email", f"there is no mail {id[:50]!r} in {namespace}")
+    return found
+
+
+def deliveries_of(tx: Transaction, kept: Kept) -> dict[int, Delivery]:
+    """By the position of the recipient; those that are not yet forgotten."""
+    return {_position_of(row): row for row in _deliveries_of(tx, kept, store.recipients_of(tx, [kept.id])[kept.id])}
+
+
+def settled(tx: Transaction, those: list[Settled]) -> None:
+    """The hook of whoever owns these deliveries: what became of each is written beside its recipient."""
+    told = [Told(_addressed.decode(one.delivery.body).mail, _position_of(one.delivery), *_end(one)) for one in those]
+    store.note_told(tx, told, max(one.outcome.started_at + one.outcome.took_ms for one in those))
+    tx.tell(TOLD, told)
+
+
+def _end(one: Settled) -> tuple[State, str | None]:
+    outcome = one.outcome
+    if outcome.result is Result.DONE:
+        return (State.CAPTURED, None) if outcome.reply == CAPTURED else (State.SENT, outcome.reply)
+    if one.verdict.state is not DeliveryState.DEAD:
+        return State.DEFERRED, outcome.error
+    if outcome.error == SUPPRESSED:
+        return State.SUPPRESSED, SUPPRESSED
+    return (State.REFUSED if outcome.result is Result.HOPELESS else State.FAILED), one.verdict.reason
+
+
+def _known_keys(tx: Transaction, orders: list[Order]) -> keys.Known:
+    wanted = {(order.namespace, order.key) for order in orders if order.key}
+    return keys.find(tx, wanted, orders[0].now) if wanted else {}
+
+
+def _as_before(order: Order, digest: str, mail: str) -> Enqueued | Refusal:
+    if digest != _digest(order.mail):
+        return conflict("key_used", f"the idempotency key {order.key!r} was used for another mail within a day")
+    return Enqueued(mail, False)
+
+
+def _digest(mail: Mail) -> str:
+    return hashlib.sha256(_encode(mail)).hexdigest()
+
+
+def _all_suppressed(order: Order, suppressed: set[tuple[str, str]]) -> bool:
+    return all((order.namespace, key_of(one.address)) in suppressed for one in recipients_of(order.mail))
+
+
+def _refuse_suppressed(order: Order) -> Refusal:
+    first = order.mail.to[0].address
+    return Refusal(Kind.INVALID, "suppressed", f"no mail goes to {first}: it is on the suppression list")
+
+
+def _take_keys(tx: Transaction, fresh: list[tuple[int, Order]], answers: dict[int, Enqueued | Refusal]) -> list[Order]:
+    """Those of these whose keys were free, or who have none; the others are answered as before."""
+    wanted = {
+        (order.namespace, order.key): Key(order.namespace, order.key, _digest(order.mail), order.id)
+        for _, order in reversed(fresh)
+        if order.key
+    }
+    taken = keys.take(tx, list(wanted.values()), fresh[0][1].now) if wanted else set()
+    lost = set(wanted) - taken
+    known: keys.Known = {place: (key.digest, key.mail) for place, key in wanted.items() if place in taken}
+    known |= keys.find(tx, lost, fresh[0][1].now) if lost else {}
+    put_in = []
+    for position, order in fresh:
+        digest_and_mail = known.get((order.namespace, order.key)) if order.key else None
+        if digest_and_mail is not None and digest_and_mail[1] != order.id:
+            answers[position] = _as_before(order, *digest_and_mail)
+        else:
+            answers[position] = Enqueued(order.id, True)
+            put_in.append(order)
+    return put_in
+
+
+def _put_in(tx: Transaction, orders: list[Order], suppressed: set[tuple[str, str]]) -> None:
+    now = orders[0].now
+    target = _relay(tx, orders[0].retries, now)
+    queues = {namespace: targets.queue_id(tx, FAMILY, namespace, QUEUE, now) for namespace in
+              {order.namespace for order in orders}}  # fmt: skip
+    new, sent = [], []
+    for order in orders:
+        recipients = [
+            (one, State.SUPPRESSED if (order.namespace, key_of(one.address)) in suppressed else State.QUEUED)
+            for one in recipients_of(order.mail)
+        ]
+        new.append(_new(order, recipients))
+        due = order.mail.send_at or order.now
+        sent += [
+            NewDelivery(queues[order.namespace], f"{order.id}.{position}", target, due, _body(order.id, recipient))
+            for position, (recipient, state) in enumerate(recipients)
+            if state is State.QUEUED
+        ]
+    store.insert(tx, new)
+    deliveries.insert(tx, sent, now)
+
+
+def _new(order: Order, recipients: list[tuple[Recipient, State]]) -> New:
+    mail = order.mail
+    kept = Kept(
+        order.id, order.namespace, order.owner, mail.sender.address, mail.subject, State.QUEUED, order.now, mail.send_at
+    )
+    return New(kept, _encode(mail).decode(), recipients)
+
+
+def _body(mail: str, recipient: Recipient) -> str:
+    return _encode(Addressed(mail, recipient.address)).decode()
+
+
+def _relay(tx: Transaction, retries: tuple[float, ...], now: int) -> int:
+    """The id of the one target of all mail; made, or brought in line with the settings, where it has to be."""
+    found = targets.find_target(tx, *RELAY)
+    if found is None or found.settings.retries != retries:
+        settings = TargetSettings(timeout=TIMEOUT, retries=retries)
+        targets.put_target(
+            tx, RELAY, TRANSPORT, settings, concurrency=CONCURRENCY, rate=None,
+            paused_at=found.paused_at if found else None, now=now,
+        )  # fmt: skip
+        found = targets.find_target(tx, *RELAY)
+    assert found is not None, "put in above"
+    return found.id
+
+
+def _deliveries_of(tx: Transaction, kept: Kept, recipients: list[store.KeptRecipient]) -> list[Delivery]:
+    queue = targets.find_queue(tx, FAMILY, kept.namespace, QUEUE)
+    names = {f"{kept.id}.{one.position}" for one in recipients}
+    return deliveries.find_named(tx, queue.id, names) if queue else []
+
+
+def _position_of(delivery: Delivery) -> int:
+    return int(delivery.name.rpartition(".")[2])
+
+
+__all__ = ["FAMILY", "RETRIES", "TOLD", "WAITING", "Enqueued", "Order", "cancel", "enqueue", "enqueue_many"]
