@@ -8,18 +8,22 @@ from undercroft.app.house import refuse as refuse_in_house
 from undercroft.app.openapi import Describing, describe
 from undercroft.app.permissions import HOUSE, access_of
 from undercroft.app.router import Served
-from undercroft.app.server import Server
+from undercroft.app.server import Doors, Server
 from undercroft.app.settings import Settings
 from undercroft.app.sharing import Sharing
 from undercroft.base.clock import SECOND, Clock
 from undercroft.database import Database, Migration, migrations_in
 from undercroft.families import timers
+from undercroft.machinery.callers import Callers
 from undercroft.machinery.deliveries.courier import Courier
 from undercroft.machinery.deliveries.upkeep import Upkeep
 from undercroft.machinery.deliveries.webhook import WebhookTransport
 from undercroft.machinery.family import Family
 from undercroft.machinery.guide import Guide
+from undercroft.machinery.identity.basic import Basic
 from undercroft.machinery.identity.gate import Gate
+from undercroft.machinery.identity.logins import Logins
+from undercroft.machinery.identity.passwords import Passwords
 from undercroft.machinery.loops import Loop
 from undercroft.machinery.operations import Operation
 
@@ -55,6 +59,8 @@ def all_migrations() -> list[Migration]:
 def assemble(settings: Settings, database: Database, clock: Clock, node: str, mark: str) -> Parts:
     """`node`: this node's unique name; `mark`: what marks this installation's messages."""
     gate = Gate(database, clock)
+    logins = Logins(database, Passwords())
+    doors = Doors(gate, Basic(database, logins), Callers(settings.trusted_proxies))
     families: list[Family] = [timers.family(database, settings.webhook_default_scheme)]
     transport = WebhookTransport(clock, allow_private=settings.allow_private_targets)
     hooks = {family.name: family.hooks for family in families}
@@ -65,7 +71,7 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
         keep_delivered=int(settings.keep_delivered * SECOND),
         keep_dead=int(settings.keep_dead * SECOND),
     )
-    server = _server(settings, database, gate, clock, families, node)
+    server = _server(settings, database, doors, clock, families, node)
     loops = [
         *_upkeep_loops(upkeep, database),
         Loop("tokens", gate.write_down_use, 30),
@@ -75,20 +81,18 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
 
 
 def _server(
-    settings: Settings, database: Database, gate: Gate, clock: Clock, families: list[Family], node: str
+    settings: Settings, database: Database, doors: Doors, clock: Clock, families: list[Family], node: str
 ) -> Server:
     served = _served("", [*House(database, SCOPES).operations(), *Sharing(database).operations()])
     for family in families:
         served += _served(family.name, family.operations)
     served += _served("", Describing(served).operations())
-    pages = dashboard(database, gate, families, _ABOUT_THE_HOUSE, lambda: describe(served), STATUS, node)
-    worded = [*families, pages]
+    pages = dashboard(database, doors.gate, families, _ABOUT_THE_HOUSE, lambda: describe(served), STATUS, node)
     return Server(
         served + _served(pages.name, pages.operations),
-        {"": refuse_in_house, **{family.name: family.refuse for family in worded}},
-        {prefix: family.name for family in worded for prefix in family.prefixes},
-        {family.name: family.headers for family in worded if family.headers},
-        gate,
+        refuse_in_house,
+        [*families, pages],
+        doors,
         clock,
         settings.max_body,
         settings.anonymous,

@@ -8,7 +8,8 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import structlog
 
@@ -18,15 +19,17 @@ from undercroft.app.permissions import HOUSE
 from undercroft.app.router import MethodNotAllowed, Router, Served
 from undercroft.base.clock import Clock
 from undercroft.base.refusals import Kind, Refusal, invalid
+from undercroft.machinery.callers import Callers
+from undercroft.machinery.family import Family
 from undercroft.machinery.figures import Histogram
+from undercroft.machinery.identity.basic import Basic, is_basic
 from undercroft.machinery.identity.gate import Gate
-from undercroft.machinery.identity.model import ANONYMOUS, Identity
+from undercroft.machinery.identity.model import ANONYMOUS, Identity, NotIdentified, Unidentified
 from undercroft.machinery.operations import Access, Operation, Reply, Request
 
 log = structlog.get_logger()
 
 Refuse = Callable[[Refusal], Reply]
-Header = tuple[bytes, bytes]
 
 _DURATION = Histogram(
     "undercroft_request_seconds",
@@ -44,26 +47,33 @@ _LOOPBACK_HOST = re.compile(rb"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?"
 _FORWARDED = {b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"}
 
 
+class Doors(NamedTuple):
+    """Who comes in by a token, who by a password, and from where."""
+
+    gate: Gate
+    basic: Basic
+    callers: Callers
+
+
 class Server:
     def __init__(
         self,
         served: list[Served],
-        refusers: Mapping[str, Refuse],
-        prefixes: Mapping[str, str],
-        headers: Mapping[str, tuple[Header, ...]],
-        gate: Gate,
+        refuse: Refuse,
+        families: Sequence[Family],
+        doors: Doors,
         clock: Clock,
         max_body: int,
         anonymous: tuple[str, ...],
     ) -> None:
-        """`refusers`: family → its wording, "" for the house's; `prefixes`: beginning of a path → family; `headers`:
-        family → what it puts on every answer."""
+        """`refuse`: the house's wording; `families`: with their own, their prefixes and headers."""
         self.max_body = max_body
         self._router = Router(served)
-        self._refusers = refusers
-        self._prefixes = {prefix.encode(): family for prefix, family in prefixes.items()}
-        self._headers = headers
-        self._gate = gate
+        self._refusers = {"": refuse, **{family.name: family.refuse for family in families}}
+        self._prefixes = {prefix.encode(): family.name for family in families for prefix in family.prefixes}
+        self._headers = {family.name: family.headers for family in families if family.headers}
+        self._with_basic = frozenset(family.name for family in families if family.basic)
+        self._gate, self._basic, self._callers = doors
         self._clock = clock
         self._anonymous = frozenset(anonymous)
         self._run = secrets.token_hex(5)
@@ -84,7 +94,9 @@ class Server:
             now = self._clock()
             identity = await self._identify(served, path, head, now)
             _check_coding(head)
-            request = Request(head.method, path, query_string, head.headers, body, identity, now, head.gone)
+            request = Request(
+                head.method, path, query_string, head.headers, body, identity, now, head.gone, head.client
+            )
             reply = await operation.run(request)
         except Refusal as refusal:
             family = self._family_of(raw_path) if family is None else family
@@ -134,11 +146,11 @@ class Server:
         if text is None and access in _WITH_SESSION:
             text = session.token_of(head.headers, head.method)
         if text is not None:
-            identity = self._gate.remembered(text, now) or await self._gate.identify(text, now)
+            identity = await self._identity_of(text, family, head, now)
         elif self._is_open(operation, head):
             identity = ANONYMOUS
         else:
-            raise Refusal(Kind.UNAUTHORIZED, "unauthorized", "You must provide the Authorization header")
+            raise NotIdentified(Unidentified.MISSING, "You must provide the Authorization header")
         if access in _SCOPED:
             namespace = path.get(operation.namespace) if operation.namespace else None
             if namespace is None:
@@ -150,6 +162,11 @@ class Server:
         elif access is Access.ADMIN and not identity.is_admin():
             raise Refusal(Kind.FORBIDDEN, "forbidden", "You must be an admin")
         return identity
+
+    async def _identity_of(self, authorization: str, family: str, head: Head, now: int) -> Identity:
+        if family in self._with_basic and is_basic(authorization):
+            return await self._basic.identify(authorization, self._callers.address(head.client, head.headers), now)
+        return self._gate.remembered(authorization, now) or await self._gate.identify(authorization, now)
 
     def _is_open(self, operation: Operation, head: Head) -> bool:
         """Opened to loopback by settings: not through a proxy, whose clients we can't see, and not for another site's
@@ -177,7 +194,7 @@ class Server:
         if refusal.retry_after is not None:
             extra.append((b"retry-after", str(refusal.retry_after).encode()))
         if refusal.kind is Kind.UNAUTHORIZED:
-            extra.append((b"www-authenticate", b"Bearer"))
+            extra.append((b"www-authenticate", b'Basic realm="api"' if family in self._with_basic else b"Bearer"))
         if isinstance(refusal, MethodNotAllowed):
             extra.append((b"allow", ", ".join(refusal.allowed).encode()))
             if not family:

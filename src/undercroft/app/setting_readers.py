@@ -3,6 +3,7 @@
 Each takes a text, or what TOML made of it, and raises ValueError with what to write instead.
 """
 
+import ipaddress
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +61,18 @@ def _listen(value: object) -> tuple[str, ...]:
     for text in addresses:
         notation.address(text)
     return addresses
+
+
+def _proxies(value: object) -> tuple[str, ...]:
+    names = _names(value)
+    for text in names:
+        if text == "unix":
+            continue
+        try:
+            ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            raise ValueError(f"{text!r} is no address: write 10.0.0.7, 10.0.0.0/8, ::1 or unix") from None
+    return names
 
 
 def _one_of(*choices: str) -> Callable[[object], str]:
@@ -122,6 +135,11 @@ READERS: dict[str, Callable[[object], Any]] = {
     "webhook_default_scheme": _one_of("http", "https"),
     "keep_delivered": _duration(0, 3_650 * _DAY),
     "keep_dead": _duration(3_600, 3_650 * _DAY),
+    "public_signup": _switch,
+    "login_expires": _duration(60, 3_650 * _DAY),
+    "max_sessions": _whole(1, 10_000, _count, str),
+    "apps_per_user": _whole(0, 1_000_000, _count, str),
+    "trusted_proxies": _proxies,
     "database_pool": _whole(1, 500, _count, str),
     "node_name": _text,
 }

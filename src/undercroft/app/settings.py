@@ -45,6 +45,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_default_scheme: str = "http"
     keep_delivered: float = 7 * 86_400.0
     keep_dead: float = 30 * 86_400.0
+    public_signup: bool = False
+    login_expires: float = 7 * 86_400.0
+    max_sessions: int = 100
+    apps_per_user: int = 100
+    trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1", "unix")
     database_pool: int = 8
     node_name: str = msgspec.field(default_factory=socket.gethostname)
 

@@ -22,3 +22,5 @@ class Family(NamedTuple):
     guide: Guide = Guide()
     headers: tuple[tuple[bytes, bytes], ...] = ()
     """On every answer at its paths, refusals too. Names in lower case."""
+    basic: bool = False
+    """Whether its callers may also sign in by HTTP Basic, with e-mail and password."""

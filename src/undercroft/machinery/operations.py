@@ -38,9 +38,9 @@ class Access(Enum):
 class Request:
     """One request, identified and with its body read."""
 
-    __slots__ = ("body", "gone", "headers", "identity", "method", "now", "path", "query_string")
+    __slots__ = ("body", "client", "gone", "headers", "identity", "method", "now", "path", "query_string")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that is known of a request
         self,
         method: str,
         path: dict[str, str],
@@ -50,6 +50,7 @@ class Request:
         identity: Identity,
         now: int,
         gone: "asyncio.Future[None] | None" = None,
+        client: str | None = None,
     ) -> None:
         self.method = method
         self.path = path
@@ -63,6 +64,8 @@ class Request:
         """When it arrived, in milliseconds UTC."""
         self.gone = gone
         """Done when the client has hung up; None where nobody can tell."""
+        self.client = client
+        """The peer's address, a proxy's where one stands between; None for a Unix socket."""
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)

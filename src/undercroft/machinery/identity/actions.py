@@ -5,7 +5,17 @@ from undercroft.base.refusals import Kind, Refusal, invalid, not_found
 from undercroft.database import Transaction
 from undercroft.machinery.identity import store
 from undercroft.machinery.identity.memberships import lock_user, put_member, put_team
-from undercroft.machinery.identity.model import ADMIN_EMAIL, ADMIN_TEAM, LOGIN, MADE, SESSION, Identity, Token, digest
+from undercroft.machinery.identity.model import (
+    ADMIN_EMAIL,
+    ADMIN_TEAM,
+    LOGIN,
+    MADE,
+    SESSION,
+    Identity,
+    NotIdentified,
+    Token,
+    digest,
+)
 from undercroft.machinery.identity.records import record
 
 TOKENS = "tokens"
@@ -99,4 +109,4 @@ def _hold(tx: Transaction, owner: Identity) -> None:
     Another node may remember it for seconds after it was revoked; it must not make one in them that outlives it.
     """
     if not lock_user(tx, owner.email) or not store.has_token(tx, owner.token):
-        raise Refusal(Kind.UNAUTHORIZED, "unauthorized", "Invalid token")
+        raise NotIdentified

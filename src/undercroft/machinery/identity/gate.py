@@ -5,7 +5,15 @@ from undercroft.base.refusals import Kind, Refusal
 from undercroft.database import Database
 from undercroft.machinery.identity import namespaces, store
 from undercroft.machinery.identity.actions import TOKENS
-from undercroft.machinery.identity.model import ADMIN_TEAM, ANONYMOUS, Identity, digest, token_in
+from undercroft.machinery.identity.model import (
+    ADMIN_TEAM,
+    ANONYMOUS,
+    Identity,
+    NotIdentified,
+    Unidentified,
+    digest,
+    token_in,
+)
 
 # How long a token revoked on another node may still work here (ms).
 REMEMBERED = 5_000
@@ -23,9 +31,9 @@ class Gate:
         database.listen(TOKENS, self._forget)
 
     async def identify(self, authorization: str | None, now: int) -> Identity:
-        """Raises Refusal(UNAUTHORIZED)."""
+        """Raises NotIdentified."""
         if authorization is None:
-            raise Refusal(Kind.UNAUTHORIZED, "unauthorized", "You must provide the Authorization header")
+            raise NotIdentified(Unidentified.MISSING, "You must provide the Authorization header")
         identity = self.remembered(authorization, now)
         return identity if identity is not None else await self._look_up(token_in(authorization), now)
 
@@ -84,7 +92,7 @@ class Gate:
         key, changes = digest(token), self._changes
         identity = await self._database.read(store.find_identity, key)
         if identity is None or (identity.expires_at is not None and identity.expires_at <= now):
-            raise Refusal(Kind.UNAUTHORIZED, "unauthorized", "Invalid token")
+            raise NotIdentified
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
         if changes == self._changes:  # else what was read may be from before a token was revoked

@@ -7,9 +7,10 @@ import re
 import struct
 from typing import NamedTuple
 
-from undercroft.base.refusals import Kind, Refusal, conflict, invalid, not_found
+from undercroft.base.refusals import conflict, invalid, not_found
 from undercroft.database import Transaction
 from undercroft.machinery.identity.memberships import lock_user
+from undercroft.machinery.identity.model import NotIdentified
 from undercroft.machinery.identity.records import record
 
 LONGEST = 16 * 1_024
@@ -62,7 +63,7 @@ def read_key(text: str, email: str) -> Key:
 def add_key(tx: Transaction, email: str, key: Key, now: int) -> None:
     """Raises Refusal(CONFLICT, "key_exists"), also where it is another user's: a key names one user."""
     if not lock_user(tx, email):
-        raise Refusal(Kind.UNAUTHORIZED, "unauthorized", "Invalid token")
+        raise NotIdentified
     row = tx.one("SELECT COUNT(*), COALESCE(MAX(number), 0) FROM user_keys WHERE email = :email", email=email)
     count, last = row or (0, 0)
     if count >= MOST_PER_USER:

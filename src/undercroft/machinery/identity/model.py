@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from enum import Enum
 from typing import NamedTuple
 
 from undercroft.base.refusals import Kind, Refusal, invalid
@@ -15,6 +16,7 @@ LOGIN = "login"
 SESSION = "session"
 APP = "app"
 
+_SCHEMES = ("bearer", "token", "basic")
 _SCOPE = re.compile(r"[a-z][a-z0-9_-]*(:.+)?", re.DOTALL)
 
 
@@ -55,6 +57,24 @@ class Identity(NamedTuple):
         )
 
 
+class Unidentified(Enum):
+    """Why an Authorization header tells nobody who calls."""
+
+    MISSING = "missing"
+    EMPTY = "empty"
+    SPACES = "spaces"
+    UNKNOWN = "unknown"
+    PASSWORD = "password"
+
+
+class NotIdentified(Refusal):
+    """401. `why` is for families whose documents word each case."""
+
+    def __init__(self, why: Unidentified = Unidentified.UNKNOWN, message: str = "Invalid token") -> None:
+        super().__init__(Kind.UNAUTHORIZED, "unauthorized", message)
+        self.why = why
+
+
 ANONYMOUS = Identity("anonymous", (), "anonymous", ())
 """A caller from the same machine, let in by the settings: an admin of just what they open."""
 
@@ -79,11 +99,13 @@ def digest(token: str) -> str:
 def token_in(authorization: str) -> str:
     """The token in an Authorization header: `bearer T`, `Token T` (any word before it), or bare `T`.
 
-    Split on single spaces, one or two parts. Raises Refusal(UNAUTHORIZED). (contracts: apps §1)
+    Split on single spaces, one or two parts. Raises NotIdentified. (contracts: apps §1)
     """
     parts = authorization.split(" ")
-    if len(parts) > 2 or not parts[-1]:
-        raise Refusal(Kind.UNAUTHORIZED, "unauthorized", "Invalid token")
+    if not parts[-1] or (len(parts) == 1 and parts[0].lower() in _SCHEMES):
+        raise NotIdentified(Unidentified.EMPTY)
+    if len(parts) > 2:
+        raise NotIdentified(Unidentified.SPACES)
     return parts[-1]
 
 

@@ -43,6 +43,12 @@ def find_identity(tx: Transaction, digest: str) -> Identity | None:
     return Identity(email, tuple(team for (team,) in teams), token, _scopes(scopes), expires_at, kind)
 
 
+def identity_of(tx: Transaction, email: str, token: str) -> Identity:
+    """This user's, for who has shown otherwise than by a token to be that one; `token` names it instead."""
+    teams = tx.all("SELECT team FROM team_members WHERE email = :email ORDER BY team", email=email)
+    return Identity(email, tuple(team for (team,) in teams), token)
+
+
 def has_token(tx: Transaction, id: str) -> bool:
     return tx.one("SELECT 1 FROM tokens WHERE id = :id", id=id) is not None
 

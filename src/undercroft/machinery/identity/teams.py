@@ -17,7 +17,7 @@ from undercroft.machinery.identity.memberships import (
     team_exists,
     user_exists,
 )
-from undercroft.machinery.identity.model import ADMIN_TEAM, Identity
+from undercroft.machinery.identity.model import ADMIN_TEAM, Identity, NotIdentified
 from undercroft.machinery.identity.namespaces import leave_to_admins
 from undercroft.machinery.identity.records import record
 
@@ -41,7 +41,7 @@ def check_name(name: str) -> str:
 def create_team(tx: Transaction, name: str, creator: Identity, now: int) -> None:
     """Its creator is its only member. Raises Refusal(CONFLICT, "team_exists")."""
     if not lock_user(tx, creator.email):  # removed a moment ago: nobody would be in the team
-        raise Refusal(Kind.UNAUTHORIZED, "unauthorized", "Invalid token")
+        raise NotIdentified
     if not put_team(tx, name, now):
         raise conflict("team_exists", "Team already exists")
     put_member(tx, name, creator.email)
