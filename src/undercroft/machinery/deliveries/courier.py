@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
-from undercroft.base.clock import SECOND, Clock
+from undercroft.base.clock import MINUTE, SECOND, Clock
 from undercroft.base.ids import base32
 from undercroft.base.refusals import Refusal
 from undercroft.database import Database
@@ -174,7 +174,7 @@ class Courier:
 
     async def _claim(self, taken: list[Due], now: int) -> None:
         hints = {entry[1]: entry for entry in taken}
-        self._lease_until = max(now + lease(LONGEST_TIMEOUT), self._lease_until + 1)
+        self._lease_until = self._next_lease(now)
         try:
             claimed = await self._database.write(
                 actions.claim_due, list(hints), self.node, self._lease_until, now, self._hooks
@@ -191,6 +191,8 @@ class Courier:
             await self._give_back(claimed.deliveries)
             return
         self._forget(taken, {delivery.id for delivery in claimed.deliveries})
+        # The clock was set back since their hints came up: the claim left them alone, and their moment comes again.
+        self.horizon.add(entry for entry in taken if entry[0] > now)
         for delivery in sorted(claimed.deliveries, key=lambda one: hints[one.id]):  # the first due goes first
             target = claimed.targets[delivery.target]
             self.lanes.lane(target.id).learn(target, self.share.nodes)
@@ -198,6 +200,11 @@ class Courier:
             self._parcels.setdefault(target.id, deque()).append(parcel)
         for target_id in {delivery.target for delivery in claimed.deliveries}:
             self._start_senders(target_id)
+
+    def _next_lease(self, now: int) -> int:
+        """Another one for each claim, and not far from what the clock says: it may have been wrong before."""
+        until = now + lease(LONGEST_TIMEOUT)
+        return self._lease_until + 1 if until <= self._lease_until < until + MINUTE else until
 
     async def _claim_apart(self, taken: list[Due], now: int, error: Exception) -> None:
         """One of them has a fault: the others must not wait for it. The sweep will find it again."""

@@ -30,6 +30,7 @@ class Upkeep:
         self._database = database
         self._keep = {State.DELIVERED: keep_delivered, State.DEAD: keep_dead}
         self._position = (0, 0)
+        self._looked_at = 0
         self._sweep = (0, 0)
         self._line = (-1, -1)
         self._beats: dict[str, int] = {}
@@ -40,6 +41,9 @@ class Upkeep:
     async def look_ahead(self, now: int) -> bool:
         """Read the next page of what falls due soon into the horizon."""
         courier = self._courier
+        if now < self._looked_at:  # the clock was set back: what was read is far off by now, what is near was not
+            self._position, courier.seen_until = (now, 0), 0
+        self._looked_at = now
         if len(courier.horizon) >= MOST_AHEAD:
             return False
         until = now + AHEAD
