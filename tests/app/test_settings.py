@@ -85,6 +85,7 @@ def test_every_setting_can_come_from_a_variable_and_from_a_file(tmp_path: Path) 
         "keep_delivered": "1d", "keep_dead": "2d", "database_pool": "3", "node_name": "n-1",
         "public_signup": "yes", "login_expires": "1d", "max_sessions": "3", "apps_per_user": "5",
         "trusted_proxies": "10.0.0.0/8",
+        "lock_default_ttl": "1h", "lock_maximum_ttl": "1d", "lock_timezone": "Asia/Manila", "lock_require_token": "yes",
     }  # fmt: skip
     assert set(written) == set(READERS) == {field.name for field in msgspec.structs.fields(Settings)}
     from_variables = read_settings({f"UNDERCROFT_{name.upper()}": text for name, text in written.items()})
@@ -209,7 +210,7 @@ def test_shown_values_read_back(seconds: int, count: int) -> None:
     ("settings", "setting", "hint"),
     [
         (Settings(anonymous=("timer",)), "anonymous", "did you mean timers?"),
-        (Settings(anonymous=("x",)), "anonymous", "it may name docs, metrics, sync, timers"),
+        (Settings(anonymous=("x",)), "anonymous", "it may name docs, locks, metrics, sync, timers"),
         (Settings(listen=()), "listen", "at least one"),
         (Settings(listen=("a:1", "a:1")), "listen", "once"),
         (Settings(admin_token=Secret("short")), "admin_token", "openssl"),

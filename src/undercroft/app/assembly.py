@@ -1,6 +1,7 @@
 """The one file that knows every part: builds them and joins them."""
 
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from undercroft.app.dashboard import dashboard
 from undercroft.app.house import STATUS, House
@@ -12,8 +13,9 @@ from undercroft.app.server import Doors, Server
 from undercroft.app.settings import Settings
 from undercroft.app.sharing import Sharing
 from undercroft.base.clock import SECOND, Clock
+from undercroft.base.ids import new_secret
 from undercroft.database import Database, Migration, migrations_in
-from undercroft.families import timers
+from undercroft.families import locks, timers
 from undercroft.machinery.callers import Callers
 from undercroft.machinery.deliveries.courier import Courier
 from undercroft.machinery.deliveries.upkeep import Upkeep
@@ -24,16 +26,22 @@ from undercroft.machinery.identity.basic import Basic
 from undercroft.machinery.identity.gate import Gate
 from undercroft.machinery.identity.logins import Logins
 from undercroft.machinery.identity.passwords import Passwords
+from undercroft.machinery.leases.actions import Desk
+from undercroft.machinery.leases.duties import Duties
+from undercroft.machinery.leases.lease_clock import LeaseClock, shared_clock
+from undercroft.machinery.leases.waiting import Leases
 from undercroft.machinery.loops import Loop
 from undercroft.machinery.operations import Operation
 
 # The families, each behind its package's door. Adding one begins here.
-FAMILIES = (timers,)
+FAMILIES = (timers, locks)
 # The packages whose folder `migrations/` is applied at the start, in this order.
 ROOMS = (
     "undercroft.machinery.identity",
     "undercroft.machinery.events",
     "undercroft.machinery.deliveries",
+    "undercroft.machinery.mail",
+    "undercroft.machinery.leases",
     *(family.__name__ for family in FAMILIES),
 )
 FAMILY_NAMES = tuple(family.FAMILY for family in FAMILIES)
@@ -49,6 +57,8 @@ class Parts(NamedTuple):
     courier: Courier
     transport: WebhookTransport
     upkeep: Upkeep
+    leases: Leases
+    duties: Duties
     loops: list[Loop]
 
 
@@ -61,7 +71,13 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
     gate = Gate(database, clock)
     logins = Logins(database, Passwords())
     doors = Doors(gate, Basic(database, logins), Callers(settings.trusted_proxies))
-    families: list[Family] = [timers.family(database, settings.webhook_default_scheme)]
+    desk = Desk(LeaseClock(shared_clock(database.engine, clock)), f"{node}/{new_secret()[:8]}")
+    leases = Leases(database, desk)
+    duties = Duties(leases, node)
+    families: list[Family] = [
+        timers.family(database, settings.webhook_default_scheme),
+        locks.family(database, leases, desk, gate.enter, _lock_rules(settings)),
+    ]
     transport = WebhookTransport(clock, allow_private=settings.allow_private_targets)
     hooks = {family.name: family.hooks for family in families}
     courier = Courier(database, {"webhook": transport}, hooks, clock, node, mark)
@@ -74,10 +90,29 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
     server = _server(settings, database, doors, clock, families, node)
     loops = [
         *_upkeep_loops(upkeep, database),
+        *_shared_duties(upkeep, leases, duties),
+        Loop("lines", leases.keep_lines, 2),
         Loop("tokens", gate.write_down_use, 30),
         Loop("connections", transport.tidy, 5),
     ]
-    return Parts(server, courier, transport, upkeep, loops + [loop for family in families for loop in family.loops])
+    return Parts(
+        server,
+        courier,
+        transport,
+        upkeep,
+        leases,
+        duties,
+        loops + [loop for family in families for loop in family.loops],
+    )
+
+
+def _lock_rules(settings: Settings) -> locks.Rules:
+    return locks.Rules(
+        zone=ZoneInfo(settings.lock_timezone),
+        default_ttl=int(settings.lock_default_ttl * SECOND),
+        maximum_ttl=int(settings.lock_maximum_ttl * SECOND),
+        require_token=settings.lock_require_token,
+    )
 
 
 def _server(
@@ -110,8 +145,14 @@ def _upkeep_loops(upkeep: Upkeep, database: Database) -> list[Loop]:
         Loop("file precisely", upkeep.file_precisely, 30),
         Loop("reclaim expired", upkeep.reclaim_expired, 5),
         Loop("release held", upkeep.release_held, 1),
-        Loop("purge", upkeep.purge, 60),
     ]
     if database.engine == "postgres":  # SQLite has one node, whose share is everything
         loops.append(Loop("heartbeat", upkeep.heartbeat, 2))
     return loops
+
+
+def _shared_duties(upkeep: Upkeep, leases: Leases, duties: Duties) -> list[Loop]:
+    """What one node does for all that share the database."""
+    purge = duties.alone("purge", upkeep.purge)
+    forget_leases = duties.alone("forget leases", leases.forget_old)
+    return [Loop("purge", purge, 60), Loop("forget leases", forget_leases, 60)]

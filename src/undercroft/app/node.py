@@ -85,10 +85,12 @@ async def _run(
     if loops.ended.done():
         log.error("cannot_go_on", reason=str(loops.ended.result()))
     log.info("stopping")
+    parts.leases.close()
     await asyncio.gather(listener.stop(settings.shutdown_grace), parts.courier.stop(settings.shutdown_grace))
     await asyncio.wait({firing, settling}, timeout=LAST_WRITES)
     parts.transport.close()
     await loops.stop()
+    await parts.duties.lay_down()
     with contextlib.suppress(Refusal):
         await database.write(leave, parts.courier.node)
     log.info("stopped")

@@ -29,6 +29,10 @@ PERMISSIONS: dict[str, dict[str, Access]] = {
         "read": Access.SCOPED,
         "write": Access.SCOPED,
     },
+    "locks": {
+        "read": Access.SCOPED_WITHIN,
+        "write": Access.SCOPED_WITHIN,
+    },
 }
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from undercroft.app import notation
 from undercroft.app.notation import DatabaseUrl, Secret
@@ -46,6 +47,15 @@ def _secret(value: object) -> Secret:
 
 def _switch(value: object) -> bool:
     return value if isinstance(value, bool) else notation.switch(str(value))
+
+
+def _zone(value: object) -> str:
+    name = _text(value).strip()
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone: write one such as UTC or Europe/Berlin") from None
+    return name
 
 
 def _names(value: object) -> tuple[str, ...]:
@@ -135,6 +145,10 @@ READERS: dict[str, Callable[[object], Any]] = {
     "webhook_default_scheme": _one_of("http", "https"),
     "keep_delivered": _duration(0, 3_650 * _DAY),
     "keep_dead": _duration(3_600, 3_650 * _DAY),
+    "lock_default_ttl": _duration(0, 3_650 * _DAY),
+    "lock_maximum_ttl": _duration(0, 3_650 * _DAY),
+    "lock_timezone": _zone,
+    "lock_require_token": _switch,
     "public_signup": _switch,
     "login_expires": _duration(60, 3_650 * _DAY),
     "max_sessions": _whole(1, 10_000, _count, str),

@@ -24,7 +24,7 @@ OTHER_VARIABLES = frozenset({"UNDERCROFT_URL", "UNDERCROFT_TOKEN", "UNDERCROFT_C
 # Kubernetes gives these to every pod beside a service that is called undercroft.
 _KUBERNETES = re.compile(r"UNDERCROFT_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)?)")
 # What `anonymous` may open. File sync is to come: naming it opens nothing yet.
-OPENABLE = frozenset({"timers", "sync", "metrics", "docs"})
+OPENABLE = frozenset({"timers", "locks", "sync", "metrics", "docs"})
 SHORTEST_TOKEN = 16
 
 
@@ -45,6 +45,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_default_scheme: str = "http"
     keep_delivered: float = 7 * 86_400.0
     keep_dead: float = 30 * 86_400.0
+    lock_default_ttl: float = 0.0
+    lock_maximum_ttl: float = 0.0
+    lock_timezone: str = "UTC"
+    lock_require_token: bool = False
     public_signup: bool = False
     login_expires: float = 7 * 86_400.0
     max_sessions: int = 100

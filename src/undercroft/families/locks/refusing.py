@@ -1,0 +1,44 @@
+"""How locks word a refusal: `error` for people and `code` for programs; each code has one meaning."""
+
+from undercroft.base.refusals import Kind, Refusal
+from undercroft.machinery.operations import Reply, json_reply
+
+CODES: dict[str, tuple[str, str]] = {
+    "body": ("L001", "the body is not JSON, or a field is unknown or has the wrong type"),
+    "name": ("L002", "name is missing, empty or too long"),
+    "expires_at": ("L003", "expires_at is no moment"),
+    "past": ("L004", "expires_at is in the past"),
+    "ttl": ("L005", "ttl is out of range, or there beside expires_at, or neither is there where one has to be"),
+    "maximum": ("L006", "longer than locks may last by the server's settings"),
+    "wait": ("L007", "wait is not a number of seconds from 0 to 60"),
+    "owner": ("L008", "owner is too long"),
+    "token": ("L009", "the token is missing or malformed; this lock is removed or renewed with it only"),
+    "key": ("L010", "the Idempotency-Key is malformed"),
+    "key_used": ("L011", "the Idempotency-Key was sent with another request"),
+    "lock_delay": ("L012", "lock_delay is not a number of seconds from 0 to 3600"),
+    "namespace": ("L013", "the namespace is malformed, or has to be named"),
+    "query": ("L014", "a query parameter is unknown or wrong"),
+    "request": ("L015", "what was sent is not an HTTP request, or its head is too long"),
+    "unauthorized": ("L030", "no token, or one that is wrong or expired"),
+    "forbidden": ("L031", "the token does not allow this"),
+    "too_large": ("L032", "the body is larger than the server takes"),
+    "too_many": ("L033", "too many requests"),
+    "unavailable": ("L034", "the server can't do it at this moment"),
+    "path": ("L035", "no such path, or not with this method"),
+    "internal": ("L099", "the server has a fault; the log has the details under the request's id"),
+}
+
+_STATUS = {
+    Kind.NOT_FOUND: 404,
+    Kind.UNAUTHORIZED: 401,
+    Kind.FORBIDDEN: 403,
+    Kind.TOO_LARGE: 413,
+    Kind.TOO_MANY: 429,
+    Kind.UNAVAILABLE: 503,
+    Kind.INTERNAL: 500,
+}
+
+
+def refuse(refusal: Refusal) -> Reply:
+    code = CODES.get(refusal.code, CODES["internal"])[0]
+    return json_reply({"error": refusal.message, "code": code}, _STATUS.get(refusal.kind, 400))
