@@ -20,12 +20,12 @@ from undercroft.base.clock import SECOND
 from undercroft.families.timers import model, selecting
 from undercroft.families.timers import routes as route_rules
 from undercroft.families.timers.http.jobs import LONGEST_SINGLE, MOST_VALUES
-from undercroft.families.timers.recurrence import next_occurrence
 from undercroft.families.timers.refusing import CODES
 from undercroft.machinery.deliveries.actions import LONGEST_TIMEOUT
 from undercroft.machinery.deliveries.lanes import DEFAULT_CONCURRENCY
 from undercroft.machinery.deliveries.model import PUBLIC_STATES
 from undercroft.machinery.deliveries.policy import DEFAULT_RETRIES
+from undercroft.machinery.recurrence import next_occurrence
 
 PAGE = PROJECT / "docs" / "timers.md"
 TEXT = PAGE.read_text()

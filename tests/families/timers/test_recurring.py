@@ -12,7 +12,7 @@ from tests.families.timers.shop import OK, Shop
 from tests.machinery.deliveries.making import NOW
 from undercroft.base.clock import DAY, END_OF_TIME, HOUR, MINUTE, SECOND
 from undercroft.base.refusals import Refusal
-from undercroft.families.timers.recurrence import check_recurrence, next_occurrence
+from undercroft.machinery.recurrence import check_recurrence, next_occurrence
 
 pytestmark = pytest.mark.anyio
 

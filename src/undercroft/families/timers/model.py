@@ -10,7 +10,7 @@ import msgspec
 
 from undercroft.base.clock import END_OF_TIME, SECOND
 from undercroft.base.refusals import invalid
-from undercroft.families.timers.recurrence import check_recurrence, next_occurrence
+from undercroft.machinery.recurrence import check_recurrence, next_occurrence
 
 LONGEST_ID = 512
 LONGEST_NAMESPACE = 128

@@ -10,9 +10,9 @@ import msgspec
 from undercroft.base.refusals import Refusal
 from undercroft.database import Transaction
 from undercroft.families.timers.model import Recurrence, options_of
-from undercroft.families.timers.recurrence import next_occurrence
 from undercroft.machinery.deliveries import claims, store
 from undercroft.machinery.deliveries.model import Delivery, NewDelivery, State
+from undercroft.machinery.recurrence import next_occurrence
 
 
 def spawn_due(tx: Transaction, ticks: list[Delivery], now: int) -> None:
