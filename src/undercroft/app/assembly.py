@@ -14,8 +14,9 @@ from undercroft.app.settings import Settings
 from undercroft.app.sharing import Sharing
 from undercroft.base.clock import SECOND, Clock
 from undercroft.base.ids import new_secret
-from undercroft.database import Database, Migration, migrations_in
-from undercroft.families import locks, timers
+from undercroft.base.refusals import unavailable
+from undercroft.database import Database, Migration, Transaction, migrations_in
+from undercroft.families import accounts, locks, timers
 from undercroft.machinery.callers import Callers
 from undercroft.machinery.deliveries.courier import Courier
 from undercroft.machinery.deliveries.upkeep import Upkeep
@@ -26,6 +27,7 @@ from undercroft.machinery.identity.basic import Basic
 from undercroft.machinery.identity.gate import Gate
 from undercroft.machinery.identity.logins import Logins
 from undercroft.machinery.identity.passwords import Passwords
+from undercroft.machinery.identity.upkeep import Forgetting
 from undercroft.machinery.leases.actions import Desk
 from undercroft.machinery.leases.duties import Duties
 from undercroft.machinery.leases.lease_clock import LeaseClock, shared_clock
@@ -34,7 +36,7 @@ from undercroft.machinery.loops import Loop
 from undercroft.machinery.operations import Operation
 
 # The families, each behind its package's door. Adding one begins here.
-FAMILIES = (timers, locks)
+FAMILIES = (timers, locks, accounts)
 # The packages whose folder `migrations/` is applied at the start, in this order.
 ROOMS = (
     "undercroft.machinery.identity",
@@ -69,14 +71,19 @@ def all_migrations() -> list[Migration]:
 def assemble(settings: Settings, database: Database, clock: Clock, node: str, mark: str) -> Parts:
     """`node`: this node's unique name; `mark`: what marks this installation's messages."""
     gate = Gate(database, clock)
-    logins = Logins(database, Passwords())
-    doors = Doors(gate, Basic(database, logins), Callers(settings.trusted_proxies))
+    passwords = Passwords()
+    logins = Logins(database, passwords)
+    callers = Callers(settings.trusted_proxies)
+    doors = Doors(gate, Basic(database, logins), callers)
     desk = Desk(LeaseClock(shared_clock(database.engine, clock)), f"{node}/{new_secret()[:8]}")
     leases = Leases(database, desk)
     duties = Duties(leases, node)
+    in_accounts = accounts.Parts(database, gate, passwords, logins, callers, _send_mail)
     families: list[Family] = [
         timers.family(database, settings.webhook_default_scheme),
         locks.family(database, leases, desk, gate.enter, _lock_rules(settings)),
+        accounts.family(in_accounts, _account_rules(settings)),
+        accounts.user_tokens(in_accounts, _account_rules(settings)),
     ]
     transport = WebhookTransport(clock, allow_private=settings.allow_private_targets)
     hooks = {family.name: family.hooks for family in families}
@@ -90,7 +97,7 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
     server = _server(settings, database, doors, clock, families, node)
     loops = [
         *_upkeep_loops(upkeep, database),
-        *_shared_duties(upkeep, leases, duties),
+        *_shared_duties(upkeep, leases, Forgetting(database), duties),
         Loop("lines", leases.keep_lines, 2),
         Loop("tokens", gate.write_down_use, 30),
         Loop("connections", transport.tidy, 5),
@@ -113,6 +120,19 @@ def _lock_rules(settings: Settings) -> locks.Rules:
         maximum_ttl=int(settings.lock_maximum_ttl * SECOND),
         require_token=settings.lock_require_token,
     )
+
+
+def _account_rules(settings: Settings) -> accounts.Rules:
+    return accounts.Rules(
+        public_signup=settings.public_signup,
+        login_lasts=int(settings.login_expires * SECOND),
+        most_logins=settings.max_sessions,
+        apps_per_user=settings.apps_per_user,
+    )
+
+
+def _send_mail(tx: Transaction, to: str, subject: str, text: str) -> None:
+    raise unavailable("this server can't send mail")
 
 
 def _server(
@@ -151,8 +171,9 @@ def _upkeep_loops(upkeep: Upkeep, database: Database) -> list[Loop]:
     return loops
 
 
-def _shared_duties(upkeep: Upkeep, leases: Leases, duties: Duties) -> list[Loop]:
+def _shared_duties(upkeep: Upkeep, leases: Leases, forgetting: Forgetting, duties: Duties) -> list[Loop]:
     """What one node does for all that share the database."""
     purge = duties.alone("purge", upkeep.purge)
     forget_leases = duties.alone("forget leases", leases.forget_old)
-    return [Loop("purge", purge, 60), Loop("forget leases", forget_leases, 60)]
+    forget_tries = duties.alone("forget tries", forgetting.forget_old)
+    return [Loop("purge", purge, 60), Loop("forget leases", forget_leases, 60), Loop("forget tries", forget_tries, 60)]

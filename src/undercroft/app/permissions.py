@@ -33,6 +33,21 @@ PERMISSIONS: dict[str, dict[str, Access]] = {
         "read": Access.SCOPED_WITHIN,
         "write": Access.SCOPED_WITHIN,
     },
+    "accounts": {
+        "sign up": Access.PUBLIC,  # where public_signup is off, the family itself asks for an admin's token
+        "sign in": Access.PUBLIC,
+        "reset password": Access.PUBLIC,
+        "sign out": Access.SIGNED_IN,
+        "own account": Access.SCOPED,
+        "teams": Access.SCOPED,
+        "read users": Access.ADMIN,
+        "change users": Access.ADMIN,
+        "make app tokens": Access.ADMIN,
+    },
+    "user tokens": {
+        "sign in": Access.PUBLIC,
+        "make user tokens": Access.ADMIN,
+    },
 }
 
 

@@ -86,8 +86,13 @@ def enter(tx: Transaction, verified: Verified, now: int) -> None:
     )
 
 
-def forget_old_places(tx: Transaction, now: int) -> int:
-    return tx.run("DELETE FROM known_places WHERE seen_at < :before", before=now - PLACE_IS_KNOWN_FOR)
+def forget_old_places(tx: Transaction, now: int, limit: int) -> int:
+    return tx.run(
+        "DELETE FROM known_places WHERE (email, place) IN"
+        " (SELECT email, place FROM known_places WHERE seen_at < :before LIMIT :limit)",
+        before=now - PLACE_IS_KNOWN_FOR,
+        limit=limit,
+    )
 
 
 def wrong_password() -> Refusal:
