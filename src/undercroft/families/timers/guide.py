@@ -15,7 +15,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "trigger_ms": "another name of trigger_time",
         "meta": "any JSON: the body of the delivered request, as it is",
         "route": "where to; a route of the same db",
-        "cron": "again and again: five fields, instead of trigger_time",
+        "cron": "again and again: five fields, or six with seconds first; instead of trigger_time",
         "timezone": "of cron, such as Europe/Berlin; UTC unless given",
         "retries": "seconds between attempts, instead of the route's",
         "idempotency_key": "a second POST with the same key makes no second job",

@@ -10,7 +10,7 @@ import msgspec
 
 from undercroft.base.clock import END_OF_TIME, SECOND
 from undercroft.base.refusals import invalid
-from undercroft.machinery.recurrence import check_recurrence, next_occurrence
+from undercroft.machinery.recurrence import next_occurrence
 
 LONGEST_ID = 512
 LONGEST_NAMESPACE = 128
@@ -130,7 +130,6 @@ def _check_trigger_time(job: JobIn, now: int, late: bool) -> int:
     if given is not None and not 0 <= given <= END_OF_TIME:
         raise invalid("trigger_time", "trigger_time is in milliseconds since 1970, up to the year 9999")
     if job.cron is not None:
-        check_recurrence(job.cron, job.timezone)
         return next_occurrence(job.cron, job.timezone, max(now, (given or now) - 1))
     if job.timezone is not None:
         raise invalid("cron", "timezone goes with cron; trigger_time is in UTC anyway")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from undercroft.base.ids import sortable_id
 from undercroft.base.refusals import Refusal
 from undercroft.database import Transaction
 from undercroft.families.timers.model import Recurrence, options_of
@@ -14,26 +15,23 @@ from undercroft.machinery.deliveries import claims, store
 from undercroft.machinery.deliveries.model import Delivery, NewDelivery, State
 from undercroft.machinery.recurrence import next_occurrence
 
+# Runs of one name and moment that are told apart by numbers.
+MOST_NUMBERED = 9
+
 
 def spawn_due(tx: Transaction, ticks: list[Delivery], now: int) -> None:
     """The hook `due`: one run for each tick, and each tick on to its next moment."""
-    onward = []
+    onward = {}
     for tick in ticks:
         options = options_of(tick.options)
         try:
             assert options.cron is not None, "only recurring jobs tick"
-            onward.append(
-                (
-                    tick.id,
-                    tick.claims,
-                    next_occurrence(options.cron, options.timezone, max(now, tick.planned_at)),
-                )
-            )
+            onward[tick.id] = next_occurrence(options.cron, options.timezone, max(now, tick.planned_at))
         except Refusal as refusal:  # its time zone may be gone from a newer tz database
             claims.put_back(tx, [tick], State.DEAD, now, refusal.message)
-            continue
-        _spawn(tx, tick, now)
-    store.reschedule(tx, onward, now)
+    moving = [tick for tick in ticks if tick.id in onward]
+    _spawn(tx, moving, now)
+    store.reschedule(tx, [(tick.id, tick.claims, onward[tick.id]) for tick in moving], now)
 
 
 def end_runs(tx: Transaction, ids: list[int]) -> set[int]:
@@ -59,13 +57,21 @@ def end_runs(tx: Transaction, ids: list[int]) -> set[int]:
     return busy | {parent for id, _, _, parent in runs if id not in ended}
 
 
-def _spawn(tx: Transaction, tick: Delivery, now: int) -> None:
+def _spawn(tx: Transaction, ticks: list[Delivery], now: int) -> None:
+    """One run each. Its name may be taken, by somebody's own job or by a run before a change of the schedule: then it
+    is numbered; and where these are taken too it ends in letters that nobody has."""
+    for number in range(1, MOST_NUMBERED + 1):
+        runs = {tick.id: _run(tick, f"#{number}" if number > 1 else "") for tick in ticks}
+        put_in = store.insert(tx, list(runs.values()), now)
+        ticks = [tick for tick in ticks if (tick.queue, runs[tick.id].name, None) not in put_in]
+        if not ticks:
+            return
+    store.insert(tx, [_run(tick, f"#{sortable_id()}") for tick in ticks], now)
+
+
+def _run(tick: Delivery, ending: str) -> NewDelivery:
     moment = datetime.fromtimestamp(tick.planned_at // 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     retries = options_of(tick.options).retries
     options = None if retries is None else msgspec.json.encode(Recurrence(retries=retries)).decode()
-    # The name may be taken, by somebody's own job or by a run before a change of the schedule: then the next free one.
-    for number in range(1, 1_000):
-        name = f"{tick.name}@{moment}" + (f"#{number}" if number > 1 else "")
-        run = NewDelivery(tick.queue, name, tick.target, tick.planned_at, tick.body, options=options, parent=tick.id)
-        if store.insert(tx, [run], now):
-            return
+    name = f"{tick.name}@{moment}{ending}"
+    return NewDelivery(tick.queue, name, tick.target, tick.planned_at, tick.body, options=options, parent=tick.id)
