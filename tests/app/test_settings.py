@@ -86,6 +86,9 @@ def test_every_setting_can_come_from_a_variable_and_from_a_file(tmp_path: Path) 
         "public_signup": "yes", "login_expires": "1d", "max_sessions": "3", "apps_per_user": "5",
         "trusted_proxies": "10.0.0.0/8",
         "lock_default_ttl": "1h", "lock_maximum_ttl": "1d", "lock_timezone": "Asia/Manila", "lock_require_token": "yes",
+        "smtp_url": "smtp://u:p@h", "mail_from": "a@b.c", "mail_from_allowed": "@b.c", "mail_wait": "1s",
+        "mail_retries": "5s,1m", "mail_rate": "5", "mail_max_attachments": "1MB", "mail_keep": "1d",
+        "dkim_selector": "s", "dkim_domain": "b.c", "dkim_key": "k",
     }  # fmt: skip
     assert set(written) == set(READERS) == {field.name for field in msgspec.structs.fields(Settings)}
     from_variables = read_settings({f"UNDERCROFT_{name.upper()}": text for name, text in written.items()})
@@ -210,7 +213,7 @@ def test_shown_values_read_back(seconds: int, count: int) -> None:
     ("settings", "setting", "hint"),
     [
         (Settings(anonymous=("timer",)), "anonymous", "did you mean timers?"),
-        (Settings(anonymous=("x",)), "anonymous", "it may name docs, locks, metrics, sync, timers"),
+        (Settings(anonymous=("x",)), "anonymous", "it may name docs, locks, mail, metrics, sync, timers"),
         (Settings(listen=()), "listen", "at least one"),
         (Settings(listen=("a:1", "a:1")), "listen", "once"),
         (Settings(admin_token=Secret("short")), "admin_token", "openssl"),

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from undercroft.app.dashboard import dashboard
 from undercroft.app.house import STATUS, House
 from undercroft.app.house import refuse as refuse_in_house
+from undercroft.app.mailing import mailing
 from undercroft.app.openapi import Describing, describe
 from undercroft.app.permissions import HOUSE, access_of
 from undercroft.app.router import Served
@@ -16,9 +17,10 @@ from undercroft.base.clock import SECOND, Clock
 from undercroft.base.ids import new_secret
 from undercroft.base.refusals import unavailable
 from undercroft.database import Database, Migration, Transaction, migrations_in
-from undercroft.families import accounts, locks, timers
+from undercroft.families import accounts, locks, mail, timers
 from undercroft.machinery.callers import Callers
 from undercroft.machinery.deliveries.courier import Courier
+from undercroft.machinery.deliveries.smtp import CaptureTransport, SmtpTransport
 from undercroft.machinery.deliveries.upkeep import Upkeep
 from undercroft.machinery.deliveries.webhook import WebhookTransport
 from undercroft.machinery.family import Family
@@ -33,10 +35,11 @@ from undercroft.machinery.leases.duties import Duties
 from undercroft.machinery.leases.lease_clock import LeaseClock, shared_clock
 from undercroft.machinery.leases.waiting import Leases
 from undercroft.machinery.loops import Loop
+from undercroft.machinery.mail.upkeep import MailUpkeep
 from undercroft.machinery.operations import Operation
 
 # The families, each behind its package's door. Adding one begins here.
-FAMILIES = (timers, locks, accounts)
+FAMILIES = (timers, locks, mail, accounts)
 # The packages whose folder `migrations/` is applied at the start, in this order.
 ROOMS = (
     "undercroft.machinery.identity",
@@ -58,6 +61,7 @@ class Parts(NamedTuple):
     server: Server
     courier: Courier
     transport: WebhookTransport
+    relay: SmtpTransport | CaptureTransport
     upkeep: Upkeep
     leases: Leases
     duties: Duties
@@ -78,16 +82,18 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
     desk = Desk(LeaseClock(shared_clock(database.engine, clock)), f"{node}/{new_secret()[:8]}")
     leases = Leases(database, desk)
     duties = Duties(leases, node)
+    post = mailing(settings, database, clock)
     in_accounts = accounts.Parts(database, gate, passwords, logins, callers, _send_mail)
     families: list[Family] = [
         timers.family(database, settings.webhook_default_scheme),
         locks.family(database, leases, desk, gate.enter, _lock_rules(settings)),
+        mail.family(database, gate.enter, post.outgoing, post.sending),
         accounts.family(in_accounts, _account_rules(settings)),
         accounts.user_tokens(in_accounts, _account_rules(settings)),
     ]
     transport = WebhookTransport(clock, allow_private=settings.allow_private_targets)
     hooks = {family.name: family.hooks for family in families}
-    courier = Courier(database, {"webhook": transport}, hooks, clock, node, mark)
+    courier = Courier(database, {"webhook": transport, "smtp": post.transport}, hooks, clock, node, mark)
     upkeep = Upkeep(
         courier,
         database,
@@ -97,15 +103,17 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
     server = _server(settings, database, doors, clock, families, node)
     loops = [
         *_upkeep_loops(upkeep, database),
-        *_shared_duties(upkeep, leases, Forgetting(database), duties),
+        *_shared_duties(upkeep, leases, Forgetting(database), post.upkeep, duties),
         Loop("lines", leases.keep_lines, 2),
         Loop("tokens", gate.write_down_use, 30),
         Loop("connections", transport.tidy, 5),
+        Loop("relay", post.transport.tidy, 5),
     ]
     return Parts(
         server,
         courier,
         transport,
+        post.transport,
         upkeep,
         leases,
         duties,
@@ -138,7 +146,13 @@ def _send_mail(tx: Transaction, to: str, subject: str, text: str) -> None:
 def _server(
     settings: Settings, database: Database, doors: Doors, clock: Clock, families: list[Family], node: str
 ) -> Server:
-    served = _served("", [*House(database, SCOPES).operations(), *Sharing(database).operations()])
+    served = _served(
+        "",
+        [
+            *House(database, SCOPES, mail="relay" if settings.smtp_url else "capture").operations(),
+            *Sharing(database).operations(),
+        ],
+    )
     for family in families:
         served += _served(family.name, family.operations)
     served += _served("", Describing(served).operations())
@@ -171,9 +185,17 @@ def _upkeep_loops(upkeep: Upkeep, database: Database) -> list[Loop]:
     return loops
 
 
-def _shared_duties(upkeep: Upkeep, leases: Leases, forgetting: Forgetting, duties: Duties) -> list[Loop]:
+def _shared_duties(
+    upkeep: Upkeep, leases: Leases, forgetting: Forgetting, mails: MailUpkeep, duties: Duties
+) -> list[Loop]:
     """What one node does for all that share the database."""
     purge = duties.alone("purge", upkeep.purge)
     forget_leases = duties.alone("forget leases", leases.forget_old)
     forget_tries = duties.alone("forget tries", forgetting.forget_old)
-    return [Loop("purge", purge, 60), Loop("forget leases", forget_leases, 60), Loop("forget tries", forget_tries, 60)]
+    forget_mails = duties.alone("forget mails", mails.purge)
+    return [
+        Loop("purge", purge, 60),
+        Loop("forget leases", forget_leases, 60),
+        Loop("forget tries", forget_tries, 60),
+        Loop("forget mails", forget_mails, 60),
+    ]

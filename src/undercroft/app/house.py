@@ -34,6 +34,8 @@ PROBLEMS = dict.fromkeys((400, 401, 403, 404, 413, 429, 503), Problem)
 class Health(msgspec.Struct):
     status: str
     database: str
+    mail: str = "capture"
+    """`relay`, or `capture` where there is none: then mail is kept and shown, and goes nowhere."""
 
 
 class Me(msgspec.Struct):
@@ -84,9 +86,10 @@ def refuse(refusal: Refusal) -> Reply:
 
 
 class House:
-    def __init__(self, database: Database, families: tuple[str, ...]) -> None:
+    def __init__(self, database: Database, families: tuple[str, ...], *, mail: str) -> None:
         self._database = database
         self._families = families
+        self._mail = mail
 
     def operations(self) -> list[Operation]:
         return [
@@ -108,8 +111,8 @@ class House:
         try:
             await self._database.read(_one)
         except Refusal:
-            return json_reply(Health("unavailable", "unreachable"), 503)
-        return json_reply(Health("ok", self._database.engine))
+            return json_reply(Health("unavailable", "unreachable", self._mail), 503)
+        return json_reply(Health("ok", self._database.engine, self._mail))
 
     async def metrics(self, _request: Request) -> Reply:
         return Reply(200, generate_latest(REGISTRY), b"text/plain; version=0.0.4; charset=utf-8")

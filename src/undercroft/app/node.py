@@ -89,6 +89,7 @@ async def _run(
     await asyncio.gather(listener.stop(settings.shutdown_grace), parts.courier.stop(settings.shutdown_grace))
     await asyncio.wait({firing, settling}, timeout=LAST_WRITES)
     parts.transport.close()
+    await parts.relay.close()
     await loops.stop()
     await parts.duties.lay_down()
     with contextlib.suppress(Refusal):

@@ -76,6 +76,12 @@ class DatabaseUrl(Secret):
     __str__ = shown
 
 
+class SmtpUrl(DatabaseUrl):
+    """A relay's URL: shown without its password, as a database's is."""
+
+    __slots__ = ()
+
+
 class Address(NamedTuple):
     """Where to listen: `host` and `port`, or the `path` of a Unix socket."""
 

@@ -33,6 +33,11 @@ PERMISSIONS: dict[str, dict[str, Access]] = {
         "read": Access.SCOPED_WITHIN,
         "write": Access.SCOPED_WITHIN,
     },
+    "mail": {
+        "read": Access.SCOPED_WITHIN,
+        "send": Access.SCOPED_WITHIN,
+        "write": Access.SCOPED_WITHIN,
+    },
     "accounts": {
         "sign up": Access.PUBLIC,  # where public_signup is off, the family itself asks for an admin's token
         "sign in": Access.PUBLIC,

@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from undercroft.app import notation
-from undercroft.app.notation import DatabaseUrl, Secret
+from undercroft.app.notation import DatabaseUrl, Secret, SmtpUrl
 
 
 def _text(value: object) -> str:
@@ -43,6 +43,47 @@ def _secret(value: object) -> Secret:
     if not isinstance(value, str) or "\0" in value:
         raise ValueError("is no text: put it in quotes")
     return Secret(value.strip())
+
+
+def _smtp(value: object) -> SmtpUrl:
+    from undercroft.machinery.deliveries.smtp.relay import read_relay
+
+    url = SmtpUrl(_secret(value).reveal())
+    if url:
+        read_relay(url.reveal())
+    return url
+
+
+def _mailbox(value: object) -> str:
+    from undercroft.base.refusals import Refusal
+    from undercroft.machinery.mail.addresses import read_mailbox
+
+    text = _text(value).strip()
+    try:
+        return text and read_mailbox("it", text).written()
+    except Refusal:
+        raise ValueError(f"{text!r} is no sender: write no-reply@example.com or Shop <no-reply@example.com>") from None
+
+
+def _senders(value: object) -> tuple[str, ...]:
+    """Addresses, and whole domains as @example.com."""
+    names = _names(value)
+    for name in names:
+        _mailbox(f"anybody{name}" if name.startswith("@") else name)
+    return tuple(name.lower() for name in names)
+
+
+def _durations(least: int, most: int) -> Callable[[object], tuple[float, ...]]:
+    read = _duration(least, most)
+
+    def read_all(value: object) -> tuple[float, ...]:
+        """A list, or a text with commas; "none" is an empty one."""
+        parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, list | tuple):
+            raise ValueError(f"{value!r} is no list of durations: write 1m,5m,1h")
+        return () if value == "none" else tuple(read(part) for part in parts)
+
+    return read_all
 
 
 def _switch(value: object) -> bool:
@@ -149,6 +190,17 @@ READERS: dict[str, Callable[[object], Any]] = {
     "lock_maximum_ttl": _duration(0, 3_650 * _DAY),
     "lock_timezone": _zone,
     "lock_require_token": _switch,
+    "smtp_url": _smtp,
+    "mail_from": _mailbox,
+    "mail_from_allowed": _senders,
+    "mail_wait": _duration(0, 300),
+    "mail_retries": _durations(1, 30 * _DAY),
+    "mail_rate": _whole(0, 10**9, _count, str),
+    "mail_max_attachments": _whole(0, 50 * 2**20, notation.size, notation.size_text),
+    "mail_keep": _duration(3_600, 3_650 * _DAY),
+    "dkim_selector": _text,
+    "dkim_domain": _text,
+    "dkim_key": _secret,
     "public_signup": _switch,
     "login_expires": _duration(60, 3_650 * _DAY),
     "max_sessions": _whole(1, 10_000, _count, str),

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from undercroft.app import notation
-from undercroft.app.notation import DatabaseUrl, Secret
+from undercroft.app.notation import DatabaseUrl, Secret, SmtpUrl
 from undercroft.app.setting_readers import READERS
+from undercroft.machinery.mail.schedule import RETRIES
 
 PREFIX = "UNDERCROFT_"
 # Read by the command line alone.
@@ -24,7 +25,7 @@ OTHER_VARIABLES = frozenset({"UNDERCROFT_URL", "UNDERCROFT_TOKEN", "UNDERCROFT_C
 # Kubernetes gives these to every pod beside a service that is called undercroft.
 _KUBERNETES = re.compile(r"UNDERCROFT_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)?)")
 # What `anonymous` may open. File sync is to come: naming it opens nothing yet.
-OPENABLE = frozenset({"timers", "locks", "sync", "metrics", "docs"})
+OPENABLE = frozenset({"timers", "locks", "mail", "sync", "metrics", "docs"})
 SHORTEST_TOKEN = 16
 
 
@@ -49,6 +50,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lock_maximum_ttl: float = 0.0
     lock_timezone: str = "UTC"
     lock_require_token: bool = False
+    smtp_url: SmtpUrl = SmtpUrl()
+    mail_from: str = ""
+    mail_from_allowed: tuple[str, ...] = ()
+    mail_wait: float = 20.0
+    mail_retries: tuple[float, ...] = RETRIES
+    mail_rate: int = 0
+    mail_max_attachments: int = 10 * 2**20
+    mail_keep: float = 30 * 86_400.0
+    dkim_selector: str = ""
+    dkim_domain: str = ""
+    dkim_key: Secret = Secret()
     public_signup: bool = False
     login_expires: float = 7 * 86_400.0
     max_sessions: int = 100
@@ -193,6 +205,7 @@ def check(settings: Settings, openable: Collection[str] = OPENABLE) -> list[Prob
         *_check_anonymous(settings.anonymous, openable),
         *_check_listen(settings.listen),
         *_check_token(settings.admin_token),
+        *_check_mail(settings),
     ]
     if not re.fullmatch(r"[\w.:@-]{1,128}", settings.node_name):
         found.append(
@@ -243,4 +256,32 @@ def _check_token(token: Secret) -> list[Problem]:
         return [Problem("admin_token", "holds spaces or other than ASCII characters", hint)]
     if text and len(text) < SHORTEST_TOKEN:
         return [Problem("admin_token", f"is shorter than {SHORTEST_TOKEN} characters", hint)]
+    return []
+
+
+def _check_mail(settings: Settings) -> list[Problem]:
+    found = []
+    if settings.smtp_url and not settings.mail_from:
+        hint = "say who mail is from: no-reply@example.com or Shop <no-reply@example.com>"
+        found.append(Problem("mail_from", "is missing, and smtp_url is set", hint))
+    if not settings.dkim_key:
+        return found
+    name = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+    given = {"dkim_selector": settings.dkim_selector, "dkim_domain": settings.dkim_domain}
+    found += [
+        Problem(which, "is missing or no name, and dkim_key is set", "such as mail for the selector, example.com")
+        for which, text in given.items()
+        if not name.fullmatch(text)
+    ]
+    return found or _check_signing(settings)
+
+
+def _check_signing(settings: Settings) -> list[Problem]:
+    from undercroft.machinery.mail.signing import signer
+
+    try:
+        signer(settings.dkim_selector, settings.dkim_domain, settings.dkim_key.reveal())
+    except ValueError as error:
+        message, _, hint = str(error).partition(": ")
+        return [Problem("dkim_key", message, hint)]
     return []

@@ -58,7 +58,7 @@ def states(engine: Engine, id: str) -> tuple[State, list[State]]:
 
 def test_each_recipient_has_a_delivery_of_its_own(engine: Engine) -> None:
     one = order(to="ann@example.com, Bob <bob@Example.COM>", cc="ANN@example.com", bcc=["eve@example.com"])
-    assert enqueue(engine, one) == [Enqueued(one.id, True)]
+    assert enqueue(engine, one) == [Enqueued(one.id, True, 3)]
     with engine.transaction() as tx:
         found = rows(tx)
         recipients = store.recipients_of(tx, [one.id])[one.id]
@@ -89,13 +89,13 @@ def test_a_mail_for_later_is_due_later(engine: Engine) -> None:
 
 def test_a_key_sends_once_a_day(engine: Engine) -> None:
     first, again, other = order(key="k"), order(key="k"), order(key="k", subject="Another")
-    assert enqueue(engine, first) == [Enqueued(first.id, True)]
+    assert enqueue(engine, first) == [Enqueued(first.id, True, 1)]
     same, refused = enqueue(engine, again, other)
     assert same == Enqueued(first.id, False)
     assert isinstance(refused, Refusal) and refused.code == "key_used"
     elsewhere, tomorrow = order("@shop", key="k"), order(key="k", now=NOW + DAY, subject="Another")
-    assert enqueue(engine, elsewhere) == [Enqueued(elsewhere.id, True)]
-    assert enqueue(engine, tomorrow) == [Enqueued(tomorrow.id, True)]
+    assert enqueue(engine, elsewhere) == [Enqueued(elsewhere.id, True, 1)]
+    assert enqueue(engine, tomorrow) == [Enqueued(tomorrow.id, True, 1)]
     with engine.transaction() as tx:
         assert len(rows(tx)) == 2
 
@@ -103,9 +103,9 @@ def test_a_key_sends_once_a_day(engine: Engine) -> None:
 def test_of_several_with_one_key_in_one_call_the_first_is_sent(engine: Engine) -> None:
     one, same, other, free = order(key="k"), order(key="k"), order(key="k", subject="Another"), order()
     answers = enqueue(engine, one, same, other, free)
-    assert answers[:2] == [Enqueued(one.id, True), Enqueued(one.id, False)]
+    assert answers[:2] == [Enqueued(one.id, True, 1), Enqueued(one.id, False)]
     assert isinstance(answers[2], Refusal)
-    assert answers[3] == Enqueued(free.id, True)
+    assert answers[3] == Enqueued(free.id, True, 1)
 
 
 def test_keys_are_forgotten_after_a_day(engine: Engine) -> None:
@@ -121,14 +121,14 @@ def test_nothing_goes_to_who_is_suppressed(engine: Engine) -> None:
         suppressions.put(tx, "@admin", "Ann@Example.com", "unsubscribed", NOW)
     both, alone, elsewhere = order(to="ann@example.com, bob@example.com"), order(key="k"), order("@shop")
     answers = enqueue(engine, both, alone, elsewhere)
-    assert answers[0] == Enqueued(both.id, True) and answers[2] == Enqueued(elsewhere.id, True)
+    assert answers[0] == Enqueued(both.id, True, 1) and answers[2] == Enqueued(elsewhere.id, True, 1)
     assert isinstance(answers[1], Refusal) and answers[1].code == "suppressed"
     assert states(engine, both.id) == (State.QUEUED, [State.SUPPRESSED, State.QUEUED])
     with engine.transaction() as tx:
         assert [row.name for row in rows(tx)] == [f"{both.id}.1"]
         assert suppressions.remove(tx, "@admin", "ANN@example.com")
     free_again = order(key="k")
-    assert enqueue(engine, free_again) == [Enqueued(free_again.id, True)]
+    assert enqueue(engine, free_again) == [Enqueued(free_again.id, True, 1)]
 
 
 @pytest.mark.parametrize(

@@ -96,10 +96,10 @@ def _shown(name: str, value: object) -> str:
     """As it would be written."""
     if isinstance(value, float):
         return duration_text(value)  # every one of them is a duration
-    if name == "max_body" and isinstance(value, int):
+    if name in ("max_body", "mail_max_attachments") and isinstance(value, int):
         return size_text(value)
     if isinstance(value, tuple):
-        return ", ".join(str(part) for part in value)
+        return ", ".join(duration_text(part) if isinstance(part, float | int) else str(part) for part in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value)

@@ -99,6 +99,8 @@ def banner(settings: "Settings", addresses: list[str], url: str, login: str) -> 
     ]
     if login:
         lines.append(f"    croft       {login}")
+    if not settings.smtp_url:
+        lines.append(f"    mail        is captured and goes nowhere, see {url}/dashboard/mails: no smtp_url is set")
     if settings.allow_private_targets:
         lines.append("    deliveries  may go to loopback and private addresses: this server is for trying out")
     return [*lines, "  Ctrl-C stops it.", ""]

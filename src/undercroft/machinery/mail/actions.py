@@ -23,6 +23,7 @@ from undercroft.machinery.mail import keys, store, suppressions
 from undercroft.machinery.mail.addresses import key_of
 from undercroft.machinery.mail.keys import Key
 from undercroft.machinery.mail.model import WAITING, Mail, Recipient, State, recipients_of
+from undercroft.machinery.mail.schedule import RETRIES
 from undercroft.machinery.mail.sending import CAPTURED, SUPPRESSED, Addressed
 from undercroft.machinery.mail.store import Kept, New, Told
 
@@ -34,8 +35,6 @@ RELAY = (FAMILY, "", "relay")
 TOLD = "mail told"
 """The topic on which committed transactions tell of (mail, position, state, reply): store.Told."""
 
-# Seconds between attempts: closer at first, for greylisting; given up after three days.
-RETRIES: tuple[float, ...] = (60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200, 43_200, 57_600, 57_600)
 TIMEOUT = 60.0
 CONCURRENCY = 8
 
@@ -57,6 +56,8 @@ class Enqueued(NamedTuple):
 
     id: str
     fresh: bool
+    going: int = 0
+    """To so many it goes; suppressed ones are not among them."""
 
 
 new_id = sortable_id
@@ -90,7 +91,8 @@ def enqueue_many(tx: Transaction, orders: list[Order]) -> list[Enqueued | Refusa
             fresh.append((position, order))
     put_in = _take_keys(tx, fresh, answers)
     if put_in:
-        _put_in(tx, put_in, suppressed)
+        going = _put_in(tx, put_in, suppressed)
+        answers |= {position: Enqueued(one.id, True, going[one.id]) for position, one in fresh if one.id in going}
     return [answers[position] for position in range(len(orders))]
 
 
@@ -190,12 +192,13 @@ def _take_keys(tx: Transaction, fresh: list[tuple[int, Order]], answers: dict[in
     return put_in
 
 
-def _put_in(tx: Transaction, orders: list[Order], suppressed: set[tuple[str, str]]) -> None:
+def _put_in(tx: Transaction, orders: list[Order], suppressed: set[tuple[str, str]]) -> dict[str, int]:
+    """Mail → to how many it goes."""
     now = orders[0].now
     target = _relay(tx, orders[0].retries, now)
     queues = {namespace: targets.queue_id(tx, FAMILY, namespace, QUEUE, now) for namespace in
               {order.namespace for order in orders}}  # fmt: skip
-    new, sent = [], []
+    new, sent, going = [], [], {}
     for order in orders:
         recipients = [
             (one, State.SUPPRESSED if (order.namespace, key_of(one.address)) in suppressed else State.QUEUED)
@@ -203,6 +206,7 @@ def _put_in(tx: Transaction, orders: list[Order], suppressed: set[tuple[str, str
         ]
         new.append(_new(order, recipients))
         due = order.mail.send_at or order.now
+        going[order.id] = sum(state is State.QUEUED for _, state in recipients)
         sent += [
             NewDelivery(queues[order.namespace], f"{order.id}.{position}", target, due, _body(order.id, recipient))
             for position, (recipient, state) in enumerate(recipients)
@@ -210,6 +214,7 @@ def _put_in(tx: Transaction, orders: list[Order], suppressed: set[tuple[str, str
         ]
     store.insert(tx, new)
     deliveries.insert(tx, sent, now)
+    return going
 
 
 def _new(order: Order, recipients: list[tuple[Recipient, State]]) -> New:

@@ -60,11 +60,13 @@ class Outgoing:
         found = await self._database.read(store.find, id)
         if found is None:
             raise NothingToSend(FORGOTTEN)
-        # In a thread: a mail with attachments takes a while, and others should not wait for it.
-        message = await asyncio.to_thread(self._build, found[1], id, found[1].send_at or found[0].created_at)
-        made = (found[1].sender.address, message)
+        made = (found[1].sender.address, await self.message_of(*found))
         self._keep(id, made)
         return made
+
+    async def message_of(self, kept: store.Kept, mail: Mail) -> bytes:
+        """As the relay gets it. In a thread: with attachments it takes a while, and others should not wait for it."""
+        return await asyncio.to_thread(self._build, mail, kept.id, mail.send_at or kept.created_at)
 
     def _build(self, mail: Mail, id: str, date: int) -> bytes:
         message = build(mail, id, date)

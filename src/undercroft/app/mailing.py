@@ -1,0 +1,59 @@
+"""From the settings to what sends mail: the transport, what makes the messages, the rules."""
+
+from typing import NamedTuple
+
+import structlog
+
+from undercroft.app.settings import Settings
+from undercroft.base.clock import SECOND, Clock
+from undercroft.database import Database
+from undercroft.families import mail
+from undercroft.machinery.deliveries.smtp import CaptureTransport, SmtpTransport, read_relay
+from undercroft.machinery.mail.model import Rules
+from undercroft.machinery.mail.sending import Outgoing, Sign
+from undercroft.machinery.mail.signing import signer
+from undercroft.machinery.mail.upkeep import MailUpkeep
+
+log = structlog.get_logger()
+
+NOBODY = "undercroft@localhost"
+"""Who captured mail is from where no setting says so."""
+
+
+class Mailing(NamedTuple):
+    transport: SmtpTransport | CaptureTransport
+    outgoing: Outgoing
+    sending: mail.Sending
+    upkeep: MailUpkeep
+
+
+def mailing(settings: Settings, database: Database, clock: Clock) -> Mailing:
+    """Raises OSError for certificates that can't be read; what else is wrong, `check` has told."""
+    outgoing = Outgoing(database, _signer(settings))
+    return Mailing(
+        _transport(settings, clock, outgoing),
+        outgoing,
+        mail.Sending(
+            Rules(settings.mail_from or NOBODY, settings.mail_from_allowed, settings.mail_max_attachments),
+            capturing=not settings.smtp_url,
+            wait=settings.mail_wait,
+            rate=settings.mail_rate,
+            retries=settings.mail_retries,
+        ),
+        MailUpkeep(database, int(settings.mail_keep * SECOND)),
+    )
+
+
+def _transport(settings: Settings, clock: Clock, outgoing: Outgoing) -> SmtpTransport | CaptureTransport:
+    if not settings.smtp_url:
+        log.warning("mail_captured", reason="no smtp_url is set: mail is kept and shown, and goes nowhere")
+        return CaptureTransport(clock, outgoing.envelope)
+    relay = read_relay(settings.smtp_url.reveal())
+    log.info("mail_relay", relay=relay.shown(), sender=settings.mail_from, signed=bool(settings.dkim_key))
+    return SmtpTransport(clock, relay, outgoing.envelope)
+
+
+def _signer(settings: Settings) -> Sign | None:
+    if not settings.dkim_key:
+        return None
+    return signer(settings.dkim_selector, settings.dkim_domain, settings.dkim_key.reveal())

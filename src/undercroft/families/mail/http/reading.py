@@ -1,0 +1,60 @@
+"""Parts of parsing that several operations share."""
+
+import re
+from collections.abc import Awaitable
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from undercroft.base.refusals import invalid
+from undercroft.families.mail.model import FAMILY
+from undercroft.machinery.identity import namespaces
+from undercroft.machinery.identity.model import Identity
+from undercroft.machinery.operations import Request
+
+T = TypeVar("T")
+MOST_PER_PAGE = 1_000
+_ID = re.compile(r"[0-9a-hjkmnp-tv-z]{26}")
+
+
+class Enter(Protocol):
+    """The gate's: lets the caller into a namespace. Raises Refusal(FORBIDDEN)."""
+
+    def __call__(
+        self, identity: Identity, family: str, namespace: str, now: int, *, writing: bool
+    ) -> Awaitable[None]: ...
+
+
+class Door:
+    """The namespace of a request that has it in its query or its body, or not at all."""
+
+    def __init__(self, enter: Enter) -> None:
+        self._enter = enter
+
+    async def namespace(self, request: Request, given: str | None, *, writing: bool) -> str:
+        found = namespaces.default_for(request.identity, FAMILY) if given is None else namespaces.check(given)
+        await self._enter(request.identity, FAMILY, found, request.now, writing=writing)
+        return found
+
+
+def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """Raises Refusal(INVALID, "body") for what is not strict JSON in UTF-8 of the decoder's type."""
+    try:
+        return decoder.decode(body)
+    except RecursionError:
+        raise invalid("body", "the JSON is nested too deeply") from None
+    except (msgspec.DecodeError, ValueError) as error:
+        raise invalid("body", f"the body can't be read: {error}") from None
+
+
+def check_limit(limit: int) -> int:
+    if not 1 <= limit <= MOST_PER_PAGE:
+        raise invalid("query", f"limit is 1 to {MOST_PER_PAGE}")
+    return limit
+
+
+def check_cursor(cursor: str | None) -> str | None:
+    """The id that the last page ended with."""
+    if cursor is not None and not _ID.fullmatch(cursor):
+        raise invalid("query", "this cursor is not one of ours; leave it out to begin at the first page")
+    return cursor
