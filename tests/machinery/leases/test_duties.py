@@ -1,0 +1,56 @@
+"""What one node does for all."""
+
+import pytest
+
+from tests.machinery.leases.conftest import OpenHouse
+from tests.machinery.leases.house import Clocks
+from undercroft.machinery.leases.duties import TTL, Duties
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_one_of_several_nodes_does_it_until_it_dies_or_lays_it_down(open_house: OpenHouse) -> None:
+    clocks, done = Clocks(), []
+    houses = {name: await open_house(name, clocks=clocks) for name in "abc"}
+    duties = {name: Duties(house.leases, name) for name, house in houses.items()}
+
+    def work_of(name: str) -> object:
+        async def work(_now: int) -> bool:
+            done.append(name)
+            return True
+
+        return work
+
+    steps = {name: own.alone("sweep", work_of(name)) for name, own in duties.items()}  # type: ignore[arg-type]
+
+    async def everybody() -> list[str]:
+        done.clear()
+        more = [await step(0) for step in steps.values()]
+        assert more.count(True) == len(done)
+        return list(done)
+
+    assert await everybody() == ["a"]
+    clocks.pass_time(TTL - 1)
+    assert await everybody() == ["a"], "renewed by each round"
+    del steps["a"]
+    clocks.pass_time(TTL - 1)
+    assert await everybody() == []
+    clocks.pass_time(1)
+    assert await everybody() == ["b"]
+    await duties["b"].lay_down()
+    del steps["b"]
+    assert await everybody() == ["c"]
+
+
+async def test_duties_are_apart_from_each_other_and_from_locks(open_house: OpenHouse) -> None:
+    house = await open_house("a")
+    other = await open_house("b", clocks=house.clocks)
+    mine, theirs = Duties(house.leases, "a"), Duties(other.leases, "b")
+
+    async def work(_now: int) -> bool:
+        return True
+
+    assert await mine.alone("one", work)(0)
+    assert await theirs.alone("two", work)(0)
+    assert not await theirs.alone("one", work)(0)
+    assert (await house.take("one")).yes

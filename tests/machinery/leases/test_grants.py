@@ -1,0 +1,163 @@
+"""Who holds a lease, until when, under which number; on either engine."""
+
+import pytest
+
+from tests.machinery.leases.conftest import OpenHouse
+from tests.machinery.leases.house import START, House, acquire, place
+from undercroft.base.refusals import Refusal
+from undercroft.machinery.leases.model import Release, Span
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_one_gets_it_the_other_does_not_and_learns_until_when(house: House) -> None:
+    first, second = await house.take(owner="A"), await house.take(owner="B")
+    assert (first.yes, first.expires_at, first.left) == (True, START + 1_000, 1_000)
+    assert (second.yes, second.token, second.owner, second.free_at) == (False, "", "A", START + 1_000)
+
+
+async def test_of_those_who_come_at_the_same_moment_the_first_gets_it(house: House) -> None:
+    answers = await house.ask(*(acquire() for _ in range(5)), acquire("other"))
+    assert [answer.yes for answer in answers] == [True, False, False, False, False, True]
+
+
+async def test_names_of_other_namespaces_and_families_never_meet(house: House) -> None:
+    other = acquire()._replace(place=place(namespace="other"))
+    family = acquire()._replace(place=place()._replace(family="house"))
+    assert [answer.yes for answer in await house.ask(acquire(), other, family)] == [True] * 3
+
+
+async def test_it_is_held_up_to_the_moment_of_its_end_and_free_at_it(house: House) -> None:
+    held = await house.take()
+    house.clocks.pass_time(999)
+    assert not (await house.take()).yes
+    house.clocks.pass_time(1)
+    later = await house.take()
+    assert later.yes and later.fence > held.fence and later.token != held.token
+
+
+async def test_without_an_end_it_is_held_for_ever(house: House) -> None:
+    assert (await house.take(ttl=None)).expires_at is None
+    house.clocks.pass_time(10**12)
+    refused = await house.take()
+    assert (refused.yes, refused.free_at) == (False, None)
+
+
+async def test_an_end_that_is_past_is_refused_and_changes_nothing(house: House) -> None:
+    for ends_at in (START, START - 1, 0):
+        [refusal] = await house.ask(acquire(span=Span(ends_at=ends_at)))
+        assert isinstance(refusal, Refusal) and refusal.code == "past"
+    assert (await house.leases.look(place())).lease is None
+    assert (await house.take(span=Span(ends_at=START + 1))).left == 1
+
+
+async def test_a_refused_request_moves_no_end(house: House) -> None:
+    await house.take(ttl=1_000)
+    await house.take(ttl=100_000)
+    house.clocks.pass_time(1_000)
+    assert (await house.take()).yes
+
+
+async def test_released_by_anybody_or_by_its_token_alone(house: House) -> None:
+    first = await house.take()
+    assert not await house.release("another")
+    assert await house.release(first.token)
+    assert not await house.release(first.token)
+    await house.take()
+    assert await house.release()
+    assert not await house.release()
+
+
+async def test_a_late_release_frees_no_newer_grant(house: House) -> None:
+    first = await house.take()
+    house.clocks.pass_time(1_000)
+    assert not await house.release(first.token), "its time was over"
+    second = await house.take()
+    assert not await house.release(first.token)
+    assert not (await house.take()).yes
+    assert (await house.renew(second.token)).yes
+
+
+async def test_a_guarded_one_is_released_with_its_token_only(house: House) -> None:
+    held = await house.take(guarded=1)
+    [refusal] = await house.ask(Release(place()))
+    assert isinstance(refusal, Refusal) and refusal.code == "token"
+    assert await house.release(held.token)
+
+
+async def test_renewing_keeps_the_number_and_counts_from_now(house: House) -> None:
+    held = await house.take()
+    house.clocks.pass_time(600)
+    renewed = await house.renew(held.token, 2_000)
+    assert (renewed.yes, renewed.fence, renewed.expires_at) == (True, held.fence, START + 2_600)
+    assert not (await house.renew("another")).yes
+    house.clocks.pass_time(2_000)
+    assert not (await house.renew(held.token)).yes, "it is over, even though nobody took it"
+
+
+async def test_asking_with_ones_own_token_renews_and_after_its_end_is_a_new_grant(house: House) -> None:
+    held = await house.take()
+    again = await house.take(own=held.token, ttl=5_000)
+    assert (again.yes, again.fence, again.token, again.left) == (True, held.fence, held.token, 5_000)
+    house.clocks.pass_time(5_000)
+    anew = await house.take(own=held.token)
+    assert anew.yes and anew.fence > held.fence and anew.token != held.token
+    assert not await house.release(held.token), "a token is of one grant"
+
+
+async def test_after_an_expiry_a_delay_passes_after_a_release_none(house: House) -> None:
+    await house.take(delay=500)
+    house.clocks.pass_time(1_000)
+    refused = await house.take()
+    assert (refused.yes, refused.free_at) == (False, START + 1_500)
+    house.clocks.pass_time(500)
+    held = await house.take(delay=500)
+    assert held.yes
+    assert await house.release(held.token)
+    assert (await house.take()).yes
+
+
+async def test_numbers_only_grow_whatever_becomes_of_names_and_nodes(open_house: OpenHouse) -> None:
+    fences = []
+    for node in ("a", "b", "a"):
+        house = await open_house(node)
+        for name in ("one", "two", "one"):
+            held = await house.take(name)
+            fences.append(held.fence)
+            assert await house.release(held.token, name)
+        await house.database.write(lambda tx: tx.run("DELETE FROM leases"))
+    assert fences == sorted(set(fences))
+
+
+async def test_forced_away_from_its_holder_guarded_or_not(house: House) -> None:
+    held = await house.take(guarded=1, owner="A")
+    forced = await house.database.write(house.desk.force, place())
+    assert (forced.yes, forced.fence, forced.owner) == (True, held.fence, "A")
+    assert not (await house.database.write(house.desk.force, place())).yes
+    assert not (await house.renew(held.token)).yes
+
+
+async def test_held_ones_are_listed_by_name_and_in_pages(house: House) -> None:
+    for name in ("b2", "a1", "b1", "B1", "b%", "b_"):
+        await house.take(name)
+    await house.take("b0", ttl=1)
+    house.clocks.pass_time(1)
+    seen = []
+    after = ""
+    while page := await house.leases.held("locks", "shop", "b", after, 2):
+        seen += [seat.place.name for seat in page]
+        after = seen[-1]
+    assert sorted(seen) == ["b%", "b1", "b2", "b_"]
+    assert await house.leases.held("locks", "elsewhere", "", "", 10) == []
+
+
+async def test_what_is_over_is_forgotten_and_what_is_held_is_not(house: House) -> None:
+    await house.take("over", delay=500)
+    await house.take("held", ttl=None)
+    house.clocks.pass_time(1_000)
+    await house.leases.forget_old(0)
+    assert await house.count("leases") == 2, "its delay is not over"
+    house.clocks.pass_time(500)
+    await house.leases.forget_old(0)
+    assert await house.count("leases") == 1
+    assert not (await house.take("held")).yes
