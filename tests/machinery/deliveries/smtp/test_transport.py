@@ -1,0 +1,266 @@
+"""Mail over a real SMTP server, whatever it does: an attempt always ends, as an outcome that says what it means."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.machinery.deliveries.making import NOW, Clock
+from tests.services.mailserver import USER, MailServer
+from tests.services.ports import free_port
+from undercroft.base.refusals import unavailable
+from undercroft.machinery.deliveries.model import Delivery, NotSent, Outcome, Result, Target, TargetSettings
+from undercroft.machinery.deliveries.smtp import (
+    CAPTURED,
+    CaptureTransport,
+    Envelope,
+    NothingToSend,
+    SmtpTransport,
+    read_relay,
+)
+from undercroft.machinery.deliveries.smtp import pool as pool_module
+
+pytestmark = pytest.mark.anyio
+
+ANN = "ann@example.com"
+MESSAGE = b"From: a@home.example\r\nMessage-ID: <1@home.example>\r\nSubject: Hi\r\n\r\n.\r\n..dots\r\nEnd\r\n"
+
+
+def delivery(recipient: str = ANN) -> Delivery:
+    return Delivery(7, 1, "m.0", 1, 2, 0, NOW, NOW, 1, 0, 1, NOW, recipient, None, None, None, None)
+
+
+def target(timeout: float = 10.0) -> Target:
+    return Target(1, "mail", "", "relay", "smtp", TargetSettings(timeout=timeout), 8, None, None, None, None, 1)
+
+
+async def envelope_of(one: Delivery) -> Envelope:
+    return Envelope("house@home.example", one.body, MESSAGE)
+
+
+Connect = Callable[[str], SmtpTransport]
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Makes transports to relays by their URLs."""
+    made: list[SmtpTransport] = []
+
+    def make(url: str) -> SmtpTransport:
+        made.append(SmtpTransport(Clock(), read_relay(url), envelope_of))
+        return made[-1]
+
+    yield make
+    for transport in made:
+        await transport.close()
+
+
+@pytest.fixture
+def relay() -> Iterator[MailServer]:
+    with MailServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
+    """A server's TLS for 127.0.0.1, and the file of who vouches for it."""
+    ca = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+    path = tmp_path_factory.mktemp("tls") / "ca.pem"
+    ca.cert_pem.write_to_path(path)
+    return context, path
+
+
+async def send(transport: SmtpTransport, recipient: str = ANN, timeout: float = 10.0) -> Outcome:
+    return await transport.send(target(timeout), delivery(recipient), "msg", {})
+
+
+async def test_what_is_accepted_arrives_byte_for_byte(relay: MailServer, connect: Connect) -> None:
+    outcome = await send(connect(relay.url))
+    assert outcome.result is Result.DONE
+    assert (outcome.status, outcome.reply, outcome.error) == (250, "250 2.0.0 queued as 7E", None)
+    (one,) = relay.arrived()
+    assert one.content == MESSAGE, "dots at the beginning of lines too"
+    assert (one.sender, one.recipient) == ("house@home.example", ANN)
+
+
+async def test_one_connection_carries_several(relay: MailServer, connect: Connect) -> None:
+    transport = connect(relay.url)
+    before = relay.connections
+    relay.answers["bad@example.com"].append("550 5.1.1 no such user")
+    for recipient in ("a@example.com", "bad@example.com", "b@example.com"):
+        await send(transport, recipient)
+    assert [one.recipient for one in relay.arrived()] == ["a@example.com", "b@example.com"]
+    assert relay.connections - before == 1, "a refusal does not cost it either"
+
+
+async def test_no_more_connections_than_the_relay_bears(relay: MailServer, connect: Connect) -> None:
+    transport = connect(relay.url + "?connections=2")
+    before = relay.connections
+    outcomes = await asyncio.gather(*(send(transport, f"u{n}@example.com") for n in range(20)))
+    assert {outcome.result for outcome in outcomes} == {Result.DONE}
+    assert relay.connections - before <= 2
+    assert len(relay.arrived()) == 20
+
+
+@pytest.mark.parametrize(
+    ("answer", "result", "words"),
+    [
+        ("450 4.2.1 mailbox busy", Result.AGAIN, "the relay put the recipient off: 450 4.2.1 mailbox busy"),
+        ("550 5.1.1 no such user", Result.HOPELESS, "the relay refused the recipient: 550 5.1.1 no such user"),
+        ("421 4.3.2 shutting down", Result.AGAIN, "the relay put the recipient off: 421 4.3.2 shutting down"),
+        ("530 5.7.0 authentication required", Result.AGAIN, "the relay wants another login: 530"),
+    ],
+)
+async def test_the_relays_code_says_whether_to_try_again(
+    relay: MailServer, connect: Connect, answer: str, result: Result, words: str
+) -> None:
+    relay.answers[ANN].append(answer)
+    transport = connect(relay.url)
+    outcome = await send(transport)
+    assert outcome.result is result
+    assert outcome.status == int(answer[:3])
+    assert outcome.error is not None and outcome.error.startswith(words)
+    assert relay.arrived() == []
+    assert (await send(transport)).result is Result.DONE, "the next one goes through"
+
+
+@pytest.mark.parametrize(
+    ("answer", "result"),
+    [("452 4.3.1 disk full", Result.AGAIN), ("554 5.7.1 spam", Result.HOPELESS)],
+)
+async def test_so_does_its_answer_to_the_message(
+    relay: MailServer, connect: Connect, answer: str, result: Result
+) -> None:
+    relay.data_answers[ANN].append(answer)
+    outcome = await send(connect(relay.url))
+    assert (outcome.result, outcome.status) == (result, int(answer[:3]))
+    assert "message" in (outcome.error or "")
+
+
+async def test_a_cut_in_the_middle_of_the_message_is_tried_again(relay: MailServer, connect: Connect) -> None:
+    relay.cut_in_data = 1
+    transport = connect(relay.url)
+    outcome = await send(transport)
+    assert (outcome.result, outcome.status) == (Result.AGAIN, None)
+    assert "cut while the message was being handed over" in (outcome.error or "")
+    assert relay.arrived() == []
+    assert (await send(transport)).result is Result.DONE
+    assert len(relay.arrived()) == 1
+
+
+async def test_a_cut_after_the_message_is_tried_again_and_says_that_it_may_arrive_twice(
+    relay: MailServer, connect: Connect
+) -> None:
+    relay.cut_after_dot = 1
+    outcome = await send(connect(relay.url))
+    assert outcome.result is Result.AGAIN
+    assert "arrives twice" in (outcome.error or "") and "same Message-ID" in (outcome.error or "")
+
+
+async def test_a_kept_connection_that_the_relay_closed_costs_nothing(relay: MailServer, connect: Connect) -> None:
+    transport = connect(relay.url)
+    assert (await send(transport)).result is Result.DONE
+    relay.stop()
+    relay.start()
+    assert (await send(transport)).result is Result.DONE
+    assert len(relay.arrived()) == 2
+
+
+async def test_a_relay_that_is_not_there_is_tried_again(connect: Connect) -> None:
+    outcome = await send(connect(f"smtp://127.0.0.1:{free_port()}"))
+    assert outcome.result is Result.AGAIN
+    assert "could not reach the relay" in (outcome.error or "")
+
+
+async def test_a_relay_that_says_nothing_does_not_hold_a_mail_for_ever(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_module, "CONNECT_SECONDS", 0.2)
+    server = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
+    async with server:
+        outcome = await send(connect(f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+    assert outcome.result is Result.AGAIN
+    assert "did not answer in 0.2 s" in (outcome.error or "")
+
+
+async def test_a_relay_that_falls_silent_does_neither(relay: MailServer, connect: Connect) -> None:
+    relay.silent = True
+    transport = connect(relay.url)
+    outcome = await send(transport, timeout=0.3)
+    assert outcome.result is Result.AGAIN
+    assert "did not answer within 0.3 s before the message was sent" in (outcome.error or "")
+    relay.silent = False
+    assert (await send(transport)).result is Result.DONE
+
+
+async def test_starttls_and_a_login(authority: tuple[ssl.SSLContext, Path], connect: Connect) -> None:
+    tls, ca = authority
+    with MailServer(tls, login=True) as relay:
+        outcome = await send(connect(f"{relay.url_with_login}?ca={ca}"))
+        assert outcome.result is Result.DONE, outcome.error
+        (one,) = relay.arrived()
+        assert (one.secure, one.user) == (True, USER)
+
+
+async def test_tls_from_the_first_byte_on(authority: tuple[ssl.SSLContext, Path], connect: Connect) -> None:
+    tls, ca = authority
+    with MailServer(tls, smtps=True) as relay:
+        assert (await send(connect(f"{relay.url}?ca={ca}"))).result is Result.DONE
+        assert relay.arrived()[0].secure
+
+
+async def test_who_can_not_show_who_it_is_gets_nothing(
+    authority: tuple[ssl.SSLContext, Path], connect: Connect
+) -> None:
+    with MailServer(authority[0], smtps=True) as relay:
+        outcome = await send(connect(relay.url))
+        assert outcome.result is Result.AGAIN
+        assert "verify failed" in (outcome.error or "").lower()
+        assert (await send(connect(relay.url + "?verify=no"))).result is Result.DONE
+
+
+async def test_a_wrong_login_keeps_the_mail_and_tells_no_password(
+    authority: tuple[ssl.SSLContext, Path], connect: Connect
+) -> None:
+    tls, ca = authority
+    with MailServer(tls, login=True) as relay:
+        url = relay.url_with_login.replace("p%40ss", "wrong-secret")
+        outcome = await send(connect(f"{url}?ca={ca}"))
+    assert (outcome.result, outcome.status) == (Result.AGAIN, 535)
+    assert "the relay refused our login: 535" in (outcome.error or "")
+    assert "wrong-secret" not in str(outcome)
+
+
+async def test_a_password_does_not_go_out_in_the_open(relay: MailServer, connect: Connect) -> None:
+    outcome = await send(connect(relay.url_with_login))
+    assert outcome.result is Result.AGAIN
+    assert relay.arrived() == []
+    assert "STARTTLS" in (outcome.error or ""), outcome.error
+
+
+async def test_what_has_lost_its_sense_is_not_sent(relay: MailServer) -> None:
+    async def nothing(_delivery: Delivery) -> Envelope:
+        raise NothingToSend("the mail is gone")
+
+    for transport in (SmtpTransport(Clock(), read_relay(relay.url), nothing), CaptureTransport(Clock(), nothing)):
+        outcome = await transport.send(target(), delivery(), "msg", {})
+        assert (outcome.result, outcome.error) == (Result.HOPELESS, "the mail is gone")
+    assert relay.asked.total() == 0
+
+
+async def test_where_the_database_is_gone_nothing_was_tried(relay: MailServer) -> None:
+    async def no_database(_delivery: Delivery) -> Envelope:
+        raise unavailable("the database is gone")
+
+    with pytest.raises(NotSent):
+        await SmtpTransport(Clock(), read_relay(relay.url), no_database).send(target(), delivery(), "msg", {})
+
+
+async def test_what_is_captured_says_so() -> None:
+    outcome = await CaptureTransport(Clock(), envelope_of).send(target(), delivery(), "msg", {})
+    assert (outcome.result, outcome.status, outcome.reply) == (Result.DONE, None, CAPTURED)
