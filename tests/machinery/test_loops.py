@@ -144,3 +144,40 @@ async def test_failures_are_counted_until_one_goes_well(running: Loops, monkeypa
     await step.called(6)
 
     assert counted[:5] == [1, 2, 3, 0, 1]
+
+
+async def test_what_has_a_rhythm_of_its_own_may_end_but_not_break_off(running: Loops) -> None:
+    async def stopped() -> None:
+        await asyncio.sleep(0)
+
+    async def broken() -> None:
+        raise LookupError("a fault of ours")
+
+    await running.keep("courier", stopped())
+    assert not running.ended.done()
+
+    running.keep("settling", broken())
+
+    fatal = await asyncio.wait_for(running.ended, 5)
+    assert "settling broke off (LookupError: a fault of ours)" in str(fatal)
+
+
+async def test_a_loop_that_somebody_cancels_ends_the_program_and_is_not_missed_in_silence(running: Loops) -> None:
+    async def cancelled(_now: int) -> bool:
+        raise asyncio.CancelledError
+
+    running.start([Loop("look ahead", cancelled, 1)])
+
+    assert "look ahead broke off (it was cancelled)" in str(await asyncio.wait_for(running.ended, 5))
+
+
+async def test_what_is_cut_off_by_the_end_is_no_fault() -> None:
+    ending = Loops(lambda: 0)
+    task = ending.keep("settling", asyncio.Event().wait())  # type: ignore[arg-type]
+    await ending.stop()
+
+    task.cancel()
+    await asyncio.wait([task])
+    await asyncio.sleep(0)
+
+    assert not ending.ended.done()

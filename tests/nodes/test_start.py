@@ -1,10 +1,15 @@
 """Starting: quickly, alone, and with a word to say where it can't."""
 
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.services.croft import Croft
+from tests.services.ports import free_port
 from tests.services.waiting import wait_until
 
 
@@ -50,6 +55,31 @@ def test_a_database_that_is_not_there_is_named_without_its_password(tmp_path: Pa
     assert "PostgreSQL is not reachable; check that it runs and that --database is right" in croft.log_tail()
     assert "hunter2" not in croft.log_tail()
     croft.close()
+
+
+@pytest.mark.parametrize(("part", "name"), [("run", "courier"), ("settle_all", "settling")])
+def test_a_server_whose_courier_breaks_off_ends_and_says_why(tmp_path: Path, part: str, name: str) -> None:
+    """One that goes on would take jobs and fire none."""
+    program = f"""
+import sys
+from pathlib import Path
+from undercroft.app.node import serve
+from undercroft.app.settings import Settings
+from undercroft.machinery.deliveries.courier import Courier
+
+async def break_off(self):
+    raise LookupError("a fault of ours")
+
+Courier.{part} = break_off
+sys.exit(serve(Settings(data_dir=Path({str(tmp_path)!r}), listen=("127.0.0.1:{free_port()}",))))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+    )
+
+    assert done.returncode == 1
+    log = done.stdout + done.stderr
+    assert "cannot_go_on" in log and f"{name} broke off (LookupError: a fault of ours)" in log
 
 
 def ended(croft: Croft) -> int:

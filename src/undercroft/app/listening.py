@@ -23,7 +23,6 @@ class Listener:
         self._date = _date()
         self._shared = Shared(application, self._connections, lambda: self._date, most)
         self._servers: list[asyncio.Server] = []
-        self._watch: asyncio.Task[None] | None = None
 
     async def start(self, sockets: list[socket.socket]) -> None:
         loop = asyncio.get_running_loop()
@@ -31,7 +30,6 @@ class Listener:
             # uvloop takes a Unix socket through the same door as the others.
             server = await loop.create_server(lambda: Connection(self._shared), sock=listening, backlog=BACKLOG)
             self._servers.append(server)
-        self._watch = loop.create_task(self._keep_watch())
 
     async def stop(self, grace: float) -> None:
         """Accept no more, let requests under way end within `grace` seconds, then hang up."""
@@ -44,22 +42,19 @@ class Listener:
             await asyncio.wait(closed, timeout=grace)
         for connection in list(self._connections):
             connection.abort()
-        if self._watch:
-            self._watch.cancel()
 
-    async def _keep_watch(self) -> None:
-        """Each second: the date for replies, and who has kept us waiting for too long."""
+    async def keep_watch(self, _now: int) -> bool:
+        """A step, each second: the date for replies, and who has kept us waiting for too long."""
         loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(1)
-            self._date = _date()
-            slow, idle = loop.time() - self._request_timeout, loop.time() - KEEP_ALIVE
-            for connection in list(self._connections):
-                late = connection.reading_since is not None and connection.reading_since < slow
-                unused = connection.idle_since is not None and connection.idle_since < idle
-                stuck = connection.stalled_since is not None and connection.stalled_since < slow
-                if stuck or ((late or unused) and not connection.is_busy()):
-                    connection.abort()
+        self._date = _date()
+        slow, idle = loop.time() - self._request_timeout, loop.time() - KEEP_ALIVE
+        for connection in list(self._connections):
+            late = connection.reading_since is not None and connection.reading_since < slow
+            unused = connection.idle_since is not None and connection.idle_since < idle
+            stuck = connection.stalled_since is not None and connection.stalled_since < slow
+            if stuck or ((late or unused) and not connection.is_busy()):
+                connection.abort()
+        return False
 
 
 def bind(address: Address) -> socket.socket:

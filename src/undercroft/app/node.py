@@ -25,7 +25,7 @@ from undercroft.base.refusals import Refusal
 from undercroft.database import Database, open_database
 from undercroft.machinery.deliveries.upkeep import installation_mark, leave
 from undercroft.machinery.identity.actions import PRESET, set_up_admin
-from undercroft.machinery.loops import Fatal, Loops
+from undercroft.machinery.loops import Fatal, Loop, Loops
 
 log = structlog.get_logger()
 
@@ -73,14 +73,14 @@ async def _run(
 ) -> int:
     await _take_up_work(database, parts)
     loops = Loops(wall_clock)
-    loops.start(parts.loops)
-    firing = asyncio.create_task(parts.courier.run(), name="courier")
-    settling = asyncio.create_task(parts.courier.settle_all(), name="settling")
+    loops.start([*parts.loops, Loop("clients", listener.keep_watch, 1)])
+    firing = loops.keep("courier", parts.courier.run())
+    settling = loops.keep("settling", parts.courier.settle_all())
     _spare_the_collector()
     await listener.start(sockets)
     _tell_ready(sockets, on_ready)
     stopped = asyncio.create_task(stop.wait())
-    endings: set[asyncio.Future[Any]] = {stopped, firing, settling, loops.ended}
+    endings: set[asyncio.Future[Any]] = {stopped, loops.ended}
     await asyncio.wait(endings, return_when=asyncio.FIRST_COMPLETED)
     if loops.ended.done():
         log.error("cannot_go_on", reason=str(loops.ended.result()))

@@ -3,11 +3,14 @@
 A loop is a step and an interval. The step does a bounded piece of work and says whether there is more; it is what
 tests call. A step that raises is logged and tried again after a pause that grows: RESTART. `stop` lets the step under
 way finish: STOP. A step that raises `Fatal` ends the program: END.
+
+What has a rhythm of its own (the courier) is kept by `keep`: it returns when it was stopped, and whatever else ends it
+ends the program, which is better than one that stands there and does half its work.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -43,7 +46,13 @@ class Loops:
         """Done when a loop asks for the end of the program."""
 
     def start(self, loops: list[Loop]) -> None:
-        self._tasks += [asyncio.create_task(self._run(loop), name=loop.name) for loop in loops]
+        self._tasks += [self.keep(loop.name, self._run(loop)) for loop in loops]
+
+    def keep(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run this until it returns. If it breaks off instead, that is the end of the program."""
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._note_end)
+        return task
 
     async def stop(self) -> None:
         self._stopping.set()
@@ -59,8 +68,7 @@ class Loops:
                 if more:
                     continue
             except Fatal as fatal:
-                if not self.ended.done():
-                    self.ended.set_result(fatal)
+                self._end(fatal)
                 return
             except Refusal as refusal:
                 failures += 1
@@ -69,6 +77,18 @@ class Loops:
                 failures += 1
                 log.exception("loop_failed", loop=loop.name)
             await self._rest(_pause(loop.every, failures))
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        if self._stopping.is_set() or not (task.cancelled() or task.exception()):
+            return
+        error = None if task.cancelled() else task.exception()
+        log.error("loop_broke_off", loop=task.get_name(), exc_info=error)
+        what = "it was cancelled" if error is None else f"{type(error).__name__}: {error}"
+        self._end(Fatal(f"{task.get_name()} broke off ({what}); the log says where, start the server again"))
+
+    def _end(self, fatal: Fatal) -> None:
+        if not self.ended.done():
+            self.ended.set_result(fatal)
 
     async def _rest(self, seconds: float) -> None:
         try:

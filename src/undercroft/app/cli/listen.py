@@ -72,14 +72,19 @@ class Receiver:
         import signal
 
         from undercroft.app.listening import Listener
+        from undercroft.base.clock import wall_clock
+        from undercroft.machinery.loops import Loop, Loops
 
         self._done = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self._done.set)
         listener = Listener(self, request_timeout=60)
+        watching = Loops(wall_clock)
+        watching.start([Loop("clients", listener.keep_watch, 1)])
         await listener.start(sockets)
         await self._done.wait()
         await listener.stop(grace=1)
+        await watching.stop()
 
     async def answer(self, head: "Head", body: bytes) -> "Reply":
         import asyncio
