@@ -4,7 +4,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from undercroft.app.dashboard import dashboard
-from undercroft.app.house import STATUS, House
+from undercroft.app.house import House
 from undercroft.app.house import refuse as refuse_in_house
 from undercroft.app.mailing import mailing
 from undercroft.app.openapi import Describing, describe
@@ -37,6 +37,7 @@ from undercroft.machinery.leases.waiting import Leases
 from undercroft.machinery.loops import Loop
 from undercroft.machinery.mail.upkeep import MailUpkeep
 from undercroft.machinery.operations import Operation
+from undercroft.machinery.wording import STATUS
 
 # The families, each behind its package's door. Adding one begins here.
 FAMILIES = (timers, locks, mail, accounts)

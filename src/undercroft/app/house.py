@@ -3,23 +3,13 @@
 import msgspec
 from prometheus_client import REGISTRY, generate_latest
 
-from undercroft.base.refusals import Kind, Refusal, invalid
+from undercroft.base.refusals import Refusal, invalid
 from undercroft.database import Database, Transaction
 from undercroft.machinery.identity import actions, store
 from undercroft.machinery.identity.model import Token, check_scopes
 from undercroft.machinery.operations import Operation, Reply, Request, json_reply
+from undercroft.machinery.wording import STATUS
 
-STATUS = {
-    Kind.INVALID: 400,
-    Kind.NOT_FOUND: 404,
-    Kind.CONFLICT: 409,
-    Kind.UNAUTHORIZED: 401,
-    Kind.FORBIDDEN: 403,
-    Kind.TOO_LARGE: 413,
-    Kind.TOO_MANY: 429,
-    Kind.UNAVAILABLE: 503,
-    Kind.INTERNAL: 500,
-}
 LONGEST_EXPIRY = 10 * 365 * 86_400
 
 

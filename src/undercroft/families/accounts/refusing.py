@@ -1,19 +1,9 @@
 """How accounts word a refusal: its sentence as a line of text, which is what clients of the document compare."""
 
-from undercroft.base.refusals import Kind, Refusal
+from undercroft.base.refusals import Refusal
 from undercroft.machinery.operations import Reply
+from undercroft.machinery.wording import STATUS
 
-_STATUS = {
-    Kind.INVALID: 400,
-    Kind.NOT_FOUND: 404,
-    Kind.CONFLICT: 409,
-    Kind.UNAUTHORIZED: 401,
-    Kind.FORBIDDEN: 403,
-    Kind.TOO_LARGE: 413,
-    Kind.TOO_MANY: 429,
-    Kind.UNAVAILABLE: 503,
-    Kind.INTERNAL: 500,
-}
 # Who is no member of a team is told so with 401. (contracts: apps §2.7)
 _AS_UNAUTHORIZED = ("may_not_add", "may_not_remove", "no_signup")
 
@@ -21,7 +11,7 @@ _AS_UNAUTHORIZED = ("may_not_add", "may_not_remove", "no_signup")
 def refuse(refusal: Refusal) -> Reply:
     if refusal.code == "path":
         return text_reply("404 page not found", 404)
-    status = 401 if refusal.code in _AS_UNAUTHORIZED else _STATUS[refusal.kind]
+    status = 401 if refusal.code in _AS_UNAUTHORIZED else STATUS[refusal.kind]
     return text_reply(refusal.message, status)
 
 

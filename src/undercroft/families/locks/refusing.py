@@ -1,7 +1,6 @@
 """How locks word a refusal: `error` for people and `code` for programs; each code has one meaning."""
 
-from undercroft.base.refusals import Kind, Refusal
-from undercroft.machinery.operations import Reply, json_reply
+from undercroft.machinery.wording import by_codes, codes_of_the_house
 
 CODES: dict[str, tuple[str, str]] = {
     "body": ("L001", "the body is not JSON, or a field is unknown or has the wrong type"),
@@ -19,26 +18,7 @@ CODES: dict[str, tuple[str, str]] = {
     "namespace": ("L013", "the namespace is malformed, or has to be named"),
     "query": ("L014", "a query parameter is unknown or wrong"),
     "request": ("L015", "what was sent is not an HTTP request, or its head is too long"),
-    "unauthorized": ("L030", "no token, or one that is wrong or expired"),
-    "forbidden": ("L031", "the token does not allow this"),
-    "too_large": ("L032", "the body is larger than the server takes"),
-    "too_many": ("L033", "too many requests"),
-    "unavailable": ("L034", "the server can't do it at this moment"),
-    "path": ("L035", "no such path, or not with this method"),
-    "internal": ("L099", "the server has a fault; the log has the details under the request's id"),
+    **codes_of_the_house("L"),
 }
 
-_STATUS = {
-    Kind.NOT_FOUND: 404,
-    Kind.UNAUTHORIZED: 401,
-    Kind.FORBIDDEN: 403,
-    Kind.TOO_LARGE: 413,
-    Kind.TOO_MANY: 429,
-    Kind.UNAVAILABLE: 503,
-    Kind.INTERNAL: 500,
-}
-
-
-def refuse(refusal: Refusal) -> Reply:
-    code = CODES.get(refusal.code, CODES["internal"])[0]
-    return json_reply({"error": refusal.message, "code": code}, _STATUS.get(refusal.kind, 400))
+refuse = by_codes(CODES)

@@ -1,7 +1,6 @@
 """How mail words a refusal: `error` for people and `code` for programs; each code has one meaning."""
 
-from undercroft.base.refusals import Kind, Refusal
-from undercroft.machinery.operations import Reply, json_reply
+from undercroft.machinery.wording import by_codes, codes_of_the_house
 
 CODES: dict[str, tuple[str, str]] = {
     "body": ("M001", "the body is not JSON, a field is unknown or has the wrong type, or the e-mail has no body"),
@@ -27,27 +26,8 @@ CODES: dict[str, tuple[str, str]] = {
     "namespace": ("M021", "the namespace is malformed, or has to be named"),
     "query": ("M022", "a query parameter is unknown or wrong"),
     "request": ("M023", "what was sent is not an HTTP request, or its head is too long"),
-    "unauthorized": ("M030", "no token, or one that is wrong or expired"),
-    "forbidden": ("M031", "the token does not allow this"),
-    "too_large": ("M032", "the body is larger than the server takes"),
+    **codes_of_the_house("M"),
     "too_many": ("M033", "too many e-mails a minute"),
-    "unavailable": ("M034", "the server can't do it at this moment"),
-    "path": ("M035", "no such path, or not with this method"),
-    "internal": ("M099", "the server has a fault; the log has the details under the request's id"),
 }
 
-_STATUS = {
-    Kind.NOT_FOUND: 404,
-    Kind.CONFLICT: 409,
-    Kind.UNAUTHORIZED: 401,
-    Kind.FORBIDDEN: 403,
-    Kind.TOO_LARGE: 413,
-    Kind.TOO_MANY: 429,
-    Kind.UNAVAILABLE: 503,
-    Kind.INTERNAL: 500,
-}
-
-
-def refuse(refusal: Refusal) -> Reply:
-    code = CODES.get(refusal.code, CODES["internal"])[0]
-    return json_reply({"error": refusal.message, "code": code}, _STATUS.get(refusal.kind, 400))
+refuse = by_codes(CODES)

@@ -4,7 +4,8 @@ The document knows 200 and 400 only; the house adds 401, 403, 413, 429 and 503 w
 """
 
 from undercroft.base.refusals import Kind, Refusal
-from undercroft.machinery.operations import Reply, json_reply
+from undercroft.machinery import wording
+from undercroft.machinery.wording import STATUS, by_codes, codes_of_the_house
 
 CODES: dict[str, tuple[str, str]] = {
     "body": ("E001", "the body is not JSON, or a field has the wrong type"),
@@ -34,29 +35,14 @@ CODES: dict[str, tuple[str, str]] = {
     "selection": ("E025", "too many jobs, or none, were selected"),
     "meta": ("E026", "meta is larger than 1 MiB"),
     "request": ("E027", "what was sent is not an HTTP request, or its head is too long"),
-    "unauthorized": ("E030", "no token, or one that is wrong or expired"),
-    "forbidden": ("E031", "the token does not allow this"),
-    "too_large": ("E032", "the body is larger than the server takes"),
-    "too_many": ("E033", "too many requests"),
-    "unavailable": ("E034", "the server can't do it at this moment"),
-    "path": ("E035", "no such path, or not with this method"),
-    "internal": ("E099", "the server has a fault; the log has the details under the request's id"),
+    **codes_of_the_house("E"),
 }
 
-_STATUS = {
-    Kind.UNAUTHORIZED: 401,
-    Kind.FORBIDDEN: 403,
-    Kind.TOO_LARGE: 413,
-    Kind.TOO_MANY: 429,
-    Kind.UNAVAILABLE: 503,
-    Kind.INTERNAL: 500,
-}
+# All that is wrong with a request is 400 here, also what does not exist.
+_STATUS = {kind: 400 if kind in (Kind.NOT_FOUND, Kind.CONFLICT) else status for kind, status in STATUS.items()}
+
+refuse = by_codes(CODES, _STATUS)
 
 
 def code_of(refusal: Refusal) -> str:
-    return CODES.get(refusal.code, CODES["internal"])[0]
-
-
-def refuse(refusal: Refusal) -> Reply:
-    status = _STATUS.get(refusal.kind, 400)
-    return json_reply({"error": refusal.message, "code": code_of(refusal)}, status)
+    return wording.code_of(CODES, refusal)
