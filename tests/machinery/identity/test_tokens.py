@@ -1,0 +1,221 @@
+"""Tokens that are not made by hand: of apps, for users, and how they end. And a password with each request."""
+
+import base64
+
+import pytest
+from argon2 import PasswordHasher
+
+from tests.machinery.deliveries.making import NOW
+from tests.machinery.identity.people import ADMINS_TOKEN, ANN, BOB, EVE, Meeting, People
+from undercroft.base.clock import DAY
+from undercroft.base.refusals import Kind, Refusal
+from undercroft.machinery.identity import actions, store, tokens, users
+from undercroft.machinery.identity.basic import Basic, is_basic
+from undercroft.machinery.identity.gate import REMEMBERED, Gate
+from undercroft.machinery.identity.logins import PER_ACCOUNT, Logins
+from undercroft.machinery.identity.model import ADMIN_EMAIL, NotIdentified, Unidentified
+from undercroft.machinery.identity.passwords import Passwords
+
+pytestmark = pytest.mark.anyio
+RIGHT = "a good: one"
+
+
+def gate_of(people: People) -> Gate:
+    return Gate(people.database, lambda: NOW)
+
+
+async def is_out(gate: Gate, secret: str) -> bool:
+    try:
+        await gate.identify(secret, NOW)
+    except NotIdentified:
+        return True
+    return False
+
+
+async def test_an_apps_token_is_its_apps_alone(people: People) -> None:
+    gate = gate_of(people)
+    admin = await gate.identify(ADMINS_TOKEN, NOW)
+    secret = await people.database.write(tokens.make_app_token, "cart", admin, NOW)
+
+    identity = await gate.identify(secret, NOW + 365 * DAY - 1)
+
+    assert (identity.email, identity.teams, identity.scopes) == ("", (), ("apps:cart",))
+    assert identity.app == "cart" and admin.app is None
+    assert not identity.is_admin()
+    assert identity.covers("apps", "cart")
+    for family, namespace in (("apps", None), ("apps", "other"), ("accounts", None), ("timers", "cart")):
+        assert not identity.covers(family, namespace)
+    made = await people.refusal(actions.create_token, identity, "more", None, None, NOW)
+    assert made.kind is Kind.FORBIDDEN
+    with pytest.raises(NotIdentified):
+        await gate.identify(secret, NOW + 365 * DAY)
+
+
+async def test_an_apps_token_outlives_its_makers(people: People) -> None:
+    gate = gate_of(people)
+    maker, _ = await people.signed_in(ADMIN_EMAIL)
+    secret = await people.database.write(tokens.make_app_token, "cart", maker, NOW)
+
+    await people.database.write(actions.revoke_token, maker, maker.token, NOW)
+
+    assert not await is_out(gate, secret)
+    await people.database.write(tokens.log_out, await gate.identify(secret, NOW), NOW)
+    assert await is_out(gate, secret)
+    assert (await people.events())[-1][:2] == ("app cart", "log out")
+
+
+@pytest.mark.parametrize("app", ["", " cart", "cart\n", "c\x00", "x" * 101, "\ud800"])
+async def test_apps_have_names(people: People, app: str) -> None:
+    admin = await people.who(ADMIN_EMAIL)
+    assert (await people.refusal(tokens.make_app_token, app, admin, NOW)).code == "app"
+
+
+async def test_each_token_for_a_user_is_another_and_the_old_ones_stay(people: People) -> None:
+    gate, admin = gate_of(people), await people.who(ADMIN_EMAIL)
+
+    secrets = [await people.database.write(tokens.make_user_token, ANN, admin, NOW) for _ in range(3)]
+
+    assert len(set(secrets)) == 3
+    for secret in secrets:
+        assert (await gate.identify(secret, NOW + 10_000 * DAY)).email == ANN
+    assert [event[1] for event in await people.events()] == ["create user", *["make user token"] * 3]
+
+
+async def test_a_user_whom_two_make_at_once_is_made_once(crowd: People) -> None:
+    admin = await crowd.who(ADMIN_EMAIL)
+
+    both = await Meeting(crowd.database).both(
+        lambda tx: tokens.make_user_token(tx, ANN, admin, NOW), lambda tx: tokens.make_user_token(tx, ANN, admin, NOW)
+    )
+
+    assert all(isinstance(one, str) for one in both)
+    assert await crowd.rows("SELECT email FROM users WHERE email <> 'admin@localhost'") == [(ANN,)]
+
+
+async def test_one_who_logs_out_is_out_and_nobody_else(people: People) -> None:
+    await people.make(ANN)
+    gate = gate_of(people)
+    _, mine = await people.signed_in(ANN)
+    _, other = await people.signed_in(ANN)
+
+    await people.database.write(tokens.log_out, await gate.identify(mine, NOW), NOW)
+
+    assert await is_out(gate, mine)
+    assert not await is_out(gate, other)
+
+
+async def test_the_servers_own_token_does_not_end(people: People) -> None:
+    admin = await gate_of(people).identify(ADMINS_TOKEN, NOW)
+    assert (await people.refusal(tokens.log_out, admin, NOW)).code == "preset"
+
+
+async def test_who_is_remembered_makes_no_token_that_outlives_the_end(people: People) -> None:
+    """Another node may remember for seconds what has ended."""
+    await people.make(ANN)
+    ann, _ = await people.signed_in(ANN)
+    await people.database.write(users.set_password, ANN, "hash", None, NOW, ADMIN_EMAIL)
+
+    for action, *args in ((actions.create_token, "late", None, None, NOW), (actions.start_session, NOW)):
+        assert (await people.refusal(action, ann, *args)).kind is Kind.UNAUTHORIZED
+
+
+async def test_a_token_that_is_made_while_its_maker_ends_ends_too(crowd: People) -> None:
+    await crowd.make(ANN)
+    ann, _ = await crowd.signed_in(ANN)
+
+    both = await Meeting(crowd.database).both(
+        lambda tx: actions.create_token(tx, ann, "late", None, None, NOW),
+        lambda tx: users.set_password(tx, ANN, "hash", None, NOW, ADMIN_EMAIL),
+    )
+
+    assert both[1] is None
+    assert await crowd.database.read(store.tokens_of, ANN) == []
+
+
+async def test_a_token_that_is_made_while_its_maker_is_revoked_ends_too(crowd: People) -> None:
+    await crowd.make(ANN)
+    ann, _ = await crowd.signed_in(ANN)
+
+    await Meeting(crowd.database).both(
+        lambda tx: actions.create_token(tx, ann, "late", None, None, NOW),
+        lambda tx: actions.revoke_token(tx, ann, ann.token, NOW),
+    )
+
+    assert await crowd.database.read(store.tokens_of, ANN) == []
+
+
+# HTTP Basic
+
+
+def header(email: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{email}:{password}".encode()).decode()
+
+
+class Desk:
+    def __init__(self, people: People) -> None:
+        self.hashing = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        self.basic = Basic(people.database, Logins(people.database, self.hashing))
+
+
+async def test_a_password_with_each_request(people: People) -> None:
+    desk = Desk(people)
+    await people.make(ANN, BOB, password=await desk.hashing.hash(RIGHT))
+    await people.team("shop", ANN)
+
+    identity = await desk.basic.identify(header(ANN, RIGHT), "192.0.2.1", NOW)
+
+    assert (identity.email, identity.teams, identity.scopes) == (ANN, ("shop",), None)
+    for wrong in (
+        header(ANN, "a bad one"),
+        header(EVE, RIGHT),
+        header("", RIGHT),
+        header("a\x00b", RIGHT),
+        header(ANN, "x" * 2_000),
+        "Basic",
+        "Basic ",
+        "Basic !!!",
+        "Basic " + base64.b64encode(b"no colon").decode(),
+        "Basic " + base64.b64encode(b"\xff:\xff").decode(),
+        "Basic \udce4",
+    ):
+        with pytest.raises(NotIdentified) as refused:
+            await desk.basic.identify(wrong, "192.0.2.1", NOW)
+        assert refused.value.why is Unidentified.PASSWORD
+
+
+async def test_it_is_looked_at_once_in_a_while_and_again_once_something_changes(people: People) -> None:
+    desk = Desk(people)
+    await people.make(ANN, password=await desk.hashing.hash(RIGHT))
+    seen: list[str] = []
+    really = desk.hashing.verify
+
+    async def verify(stored: str | None, password: str) -> bool:
+        seen.append(password)
+        return await really(stored, password)
+
+    desk.hashing.verify = verify  # type: ignore[method-assign]
+    for now in (NOW, NOW + REMEMBERED - 1, NOW + REMEMBERED):
+        await desk.basic.identify(header(ANN, RIGHT), None, now)
+    assert seen == [RIGHT] * 2
+    await people.database.write(users.set_password, ANN, await desk.hashing.hash("another"), None, NOW, ADMIN_EMAIL)
+    with pytest.raises(NotIdentified):
+        await desk.basic.identify(header(ANN, RIGHT), None, NOW + REMEMBERED)
+
+
+async def test_guesses_are_limited_there_too(people: People) -> None:
+    desk = Desk(people)
+    await people.make(ANN, password=await desk.hashing.hash(RIGHT))
+    for number in range(PER_ACCOUNT.burst):
+        with pytest.raises(NotIdentified):
+            await desk.basic.identify(header(ANN, f"guess {number}"), "192.0.2.1", NOW)
+
+    with pytest.raises(Refusal) as refused:
+        await desk.basic.identify(header(ANN, RIGHT), "192.0.2.1", NOW)
+    assert refused.value.kind is Kind.TOO_MANY
+
+
+@pytest.mark.parametrize(
+    ("text", "basic"), [("Basic x", True), ("basic x", True), ("Basics x", False), ("Token x", False)]
+)
+def test_which_headers_are_basic(text: str, basic: bool) -> None:
+    assert is_basic(text) == basic
