@@ -48,6 +48,7 @@ ROOMS = (
     "undercroft.machinery.deliveries",
     "undercroft.machinery.mail",
     "undercroft.machinery.leases",
+    "undercroft.machinery.processes",
     *(family.__name__ for family in FAMILIES),
 )
 FAMILY_NAMES = tuple(family.FAMILY for family in FAMILIES)

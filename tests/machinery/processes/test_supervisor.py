@@ -1,0 +1,174 @@
+"""Real processes: started, ended, killed, found again."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from undercroft.base.clock import wall_clock
+from undercroft.base.refusals import Refusal
+from undercroft.database import Database, migrations_in, open_database
+from undercroft.machinery.processes import children, store
+from undercroft.machinery.processes.plan import Spec
+from undercroft.machinery.processes.supervisor import Supervisor
+
+SLEEPS = Spec((sys.executable, "-c", "import time; print('here', flush=True); time.sleep(600)"), graceful=5_000)
+STUBBORN = Spec(
+    (sys.executable, "-c", "import signal,time; signal.signal(15, signal.SIG_IGN); print('deaf',flush=True)\n"
+     "while True: time.sleep(9)"),
+    graceful=300,
+)  # fmt: skip
+
+
+@contextlib.asynccontextmanager
+async def house(url: str, folder: Path) -> AsyncIterator[tuple[Supervisor, Database]]:
+    """A supervisor that tends; what still runs at the end is ended."""
+    database = await open_database(url, migrations_in("undercroft.machinery.processes"), wall_clock, pool=2)
+    supervisor = Supervisor(database, "node", folder, wall_clock)
+    tending = asyncio.create_task(supervisor.run())
+    try:
+        yield supervisor, database
+    finally:
+        tending.cancel()
+        for process in await database.read(store.all_of, "node"):
+            if process.child is not None:
+                children.send(process.child.pid, process.created, signal.SIGKILL)
+        await database.close()
+
+
+async def until(condition: Callable[[], bool], what: str) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - another process is waited for
+            await asyncio.sleep(0.01)
+    assert condition(), what
+
+
+def pid_of(supervisor: Supervisor, name: str = "one") -> int:
+    child = supervisor.running(name)
+    assert child is not None
+    return child.pid
+
+
+def test_started_restarted_and_stopped(database_url: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(database_url, tmp_path) as (supervisor, _):
+            await supervisor.want("one", SLEEPS, up=True)
+            assert await supervisor.settled("one")
+            first = pid_of(supervisor)
+            assert os.getsid(first) == first, "in a session of its own"
+            await until(lambda: "here" in supervisor.log_of("one").read_text(), "its output")
+            await supervisor.restart("one")
+            assert await supervisor.settled("one")
+            second = pid_of(supervisor)
+            assert second != first
+            assert children.created_at(first) is None
+            await supervisor.want("one", SLEEPS, up=False)
+            assert await supervisor.settled("one")
+            assert children.created_at(second) is None
+            await supervisor.forget("one")
+            assert supervisor.known("one") is None
+            with contextlib.suppress(Refusal):
+                assert not await supervisor.settled("one")
+
+    asyncio.run(story())
+
+
+def test_killed_it_is_back_by_itself(sqlite_url: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as (supervisor, _):
+            await supervisor.want("one", SLEEPS, up=True)
+            await supervisor.settled("one")
+            first = pid_of(supervisor)
+            os.kill(first, signal.SIGKILL)
+            await until(lambda: supervisor.running("one") is not None and pid_of(supervisor) != first, "a new one")
+            process = supervisor.known("one")
+            assert process is not None
+            assert process.past.failures == 1
+            assert process.ended_how == "ended by signal 9"
+
+    asyncio.run(story())
+
+
+def test_one_that_does_not_listen_is_killed(sqlite_url: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as (supervisor, _):
+            await supervisor.want("one", STUBBORN, up=True)
+            await supervisor.settled("one")
+            await until(lambda: "deaf" in supervisor.log_of("one").read_text(), "deafness")
+            pid = pid_of(supervisor)
+            await supervisor.want("one", STUBBORN, up=False)
+            assert await supervisor.settled("one")
+            assert children.created_at(pid) is None
+
+    asyncio.run(story())
+
+
+def test_after_the_server_was_killed_its_children_are_found_again(sqlite_url: str, tmp_path: Path) -> None:
+    """The second supervisor stands for the next server: it knows nothing but the table."""
+
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as (supervisor, database):
+            await supervisor.want("one", SLEEPS, up=True)
+            await supervisor.settled("one")
+            first = pid_of(supervisor)
+            following = Supervisor(database, "node", tmp_path, wall_clock)
+            await following.tend(wall_clock())
+            assert pid_of(following) == first
+            # One that ended meanwhile, and whose pid is another's by now, is not mistaken for ours.
+            await database.write(
+                lambda tx: tx.run("UPDATE processes SET pid = :pid WHERE name = 'one'", pid=os.getpid())
+            )
+            await following.tend(wall_clock())
+            mistaken = following.running("one")
+            assert mistaken is None or mistaken.pid not in (os.getpid(), first)
+            os.kill(first, signal.SIGKILL)
+
+    asyncio.run(story())
+
+
+def test_a_program_that_is_not_there_is_tried_again_later_and_later(sqlite_url: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as (supervisor, _):
+            await supervisor.want("one", Spec((str(tmp_path / "nothing"),)), up=True)
+            await until(lambda: (p := supervisor.known("one")) is not None and p.past.failures >= 2, "two failures")
+
+    asyncio.run(story())
+
+
+def test_those_that_do_not_outlive_the_server_end_with_it(sqlite_url: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as (supervisor, _):
+            stays = Spec(SLEEPS.argv, outlives=True)
+            await supervisor.want("ends", SLEEPS, up=True)
+            await supervisor.want("stays", stays, up=True)
+            await supervisor.settled("ends")
+            await supervisor.settled("stays")
+            ends, lives = pid_of(supervisor, "ends"), pid_of(supervisor, "stays")
+            await supervisor.close()
+            assert children.created_at(ends) is None
+            assert children.created_at(lives) is not None
+
+    asyncio.run(story())
+
+
+def test_a_child_that_was_never_let_go_runs_nothing(tmp_path: Path) -> None:
+    """The server died before the pid was written down."""
+    proof = tmp_path / "ran"
+    started = children.start(Spec(("/bin/sh", "-c", f"touch {proof}")), tmp_path / "log")
+    assert started._process.stdin is not None
+    started._process.stdin.close()
+    started._process.wait(10)
+    assert not proof.exists()
+
+
+def test_a_large_log_is_rotated_under_the_child(tmp_path: Path) -> None:
+    log = tmp_path / "x.log"
+    with log.open("ab") as file:
+        os.truncate(log, children.LARGEST_LOG)
+        children.rotate(log)
+        file.write(b"after\n")
+    assert log.read_bytes() == b"after\n"
+    assert (tmp_path / "x.log.1").stat().st_size == children.LARGEST_LOG
