@@ -116,6 +116,23 @@ def put_back(tx: Transaction, claimed: list[Delivery], state: State, due_at: int
         tx.tell(DUE, [(due_at, id, target) for id, target in rows])
 
 
+def fetch_back(tx: Transaction, astray: list[tuple[int, int]], node: str, now: int) -> int:
+    """Schedule those of these (id, lease) that this node holds by just that lease; how many."""
+    rows = tx.each(
+        """
+        UPDATE deliveries SET state = 1, due_at = :now FROM {rows}
+        WHERE deliveries.id = r.id AND +deliveries.state = 2 AND claimed_by = :node AND deliveries.due_at = r.lease
+        RETURNING deliveries.due_at, deliveries.id, deliveries.target
+        """,
+        "id BIGINT, lease BIGINT",
+        astray,
+        node=node,
+        now=now,
+    )
+    tx.tell(DUE, rows)
+    return len(rows)
+
+
 def hold(tx: Transaction, ids: list[int], reason: str) -> int:
     """Lay scheduled rows aside; they keep the moment they were due."""
     held = tx.each(

@@ -84,6 +84,9 @@ class Courier:
         self._to_settle = asyncio.Event()
         self.in_hands: set[int] = set()
         """Claimed, and neither settled nor given back: no matter how long that takes, they are not lost."""
+        self._astray: dict[int, int] = {}
+        """id → lease of claims that may stand in the database and that nobody here will send: given back when it can be
+        reached again. Without that they would wait for the end of their lease, minutes."""
         self._lease_until = 0
         self._stopping = False
         database.listen(DUE, self.expect)
@@ -123,8 +126,10 @@ class Courier:
         overflow = self.lanes.add(self.horizon.pop_due(now, MOST_PER_LOOK))
         if overflow:
             await self._database.write(claims.hold, overflow, LANE_FULL)
-        if self._stopping or len(self._tried) > MOST_UNSETTLED:
+        if self._stopping or self._has_enough_unsettled():
             return False
+        if self._astray:
+            await self._fetch_back()
         if strangers := self.lanes.strangers():
             await self._get_to_know(strangers)
         taken = self.lanes.take(now, MOST_PER_CLAIM)
@@ -185,6 +190,7 @@ class Courier:
                 await self._claim_apart(taken, now, error)
                 return
             self.horizon.add(taken)
+            self._astray.update(dict.fromkeys(hints, self._lease_until))  # it may have been committed all the same
             raise
         self.in_hands.update(delivery.id for delivery in claimed.deliveries)
         if self._stopping:  # it was asked to while the claim was under way
@@ -299,7 +305,7 @@ class Courier:
             task.add_done_callback(self._tasks.discard)
 
     async def _give_back(self, unsent: list[Delivery]) -> None:
-        """Schedule them again, at once. Where that can't be written, they are due again when their lease is over."""
+        """Schedule them again, at once; where that can't be written, before the next claim."""
         if not unsent:
             return
         self.in_hands.difference_update(delivery.id for delivery in unsent)
@@ -307,6 +313,15 @@ class Courier:
             await self._database.write(claims.put_back, unsent, State.SCHEDULED, self._clock(), None)
         except Refusal as refusal:
             log.warning("give_back_failed", reason=refusal.message, deliveries=len(unsent))
+            self._astray.update((delivery.id, delivery.due_at) for delivery in unsent)
+            self._woken.set()
+
+    async def _fetch_back(self) -> None:
+        astray = dict(self._astray)
+        await self._database.write(claims.fetch_back, list(astray.items()), self.node, self._clock())
+        for id, until in astray.items():
+            if self._astray[id] == until:
+                del self._astray[id]
 
     # Settling
 
@@ -336,11 +351,15 @@ class Courier:
             del self._tried[0]
             self.in_hands.discard(parcel.delivery.id)
 
+    def _has_enough_unsettled(self) -> bool:
+        return len(self._tried) > MOST_UNSETTLED
+
     # Sleeping
 
     async def _sleep(self) -> None:
         now = self._clock()
-        moments = (self.horizon.next_moment(), self.lanes.next_moment())
+        # Of one who has enough unsettled the next moment is not the horizon's: settling wakes it.
+        moments = () if self._has_enough_unsettled() else (self.horizon.next_moment(), self.lanes.next_moment())
         seconds = min((moment - now) / 1_000 for moment in moments if moment is not None) if any(moments) else 1.0
         timeout = max(0.0, min(LONGEST_SLEEP, seconds))
         timer = asyncio.get_running_loop().call_later(timeout, self._woken.set)

@@ -127,8 +127,13 @@ def beat(tx: Transaction, node: str) -> list[tuple[str, int]]:
 
 
 def leave(tx: Transaction, node: str) -> None:
-    """A node that shuts down in order takes itself off the list; one that died is taken off by the others."""
-    tx.run("DELETE FROM nodes WHERE name = :node", node=node)
+    """A node that shuts down in order takes itself off the list; one that died, or could not give back what it had in
+    its hands, is taken off by the others, who fetch that first."""
+    tx.run(
+        "DELETE FROM nodes WHERE name = :node"
+        " AND NOT EXISTS (SELECT 1 FROM deliveries WHERE state = 2 AND claimed_by = :node)",
+        node=node,
+    )
 
 
 def installation_mark(tx: Transaction, fresh: str) -> str:
