@@ -15,8 +15,7 @@ from undercroft.app.settings import Settings
 from undercroft.app.sharing import Sharing
 from undercroft.base.clock import SECOND, Clock
 from undercroft.base.ids import new_secret
-from undercroft.base.refusals import unavailable
-from undercroft.database import Database, Migration, Transaction, migrations_in
+from undercroft.database import Database, Migration, migrations_in
 from undercroft.families import accounts, locks, mail, timers
 from undercroft.machinery.callers import Callers
 from undercroft.machinery.deliveries.courier import Courier
@@ -85,7 +84,7 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
     leases = Leases(database, desk)
     duties = Duties(leases, node)
     post = mailing(settings, database, clock)
-    in_accounts = accounts.Parts(database, gate, passwords, logins, callers, _send_mail)
+    in_accounts = accounts.Parts(database, gate, passwords, logins, callers, post.send)
     families: list[Family] = [
         timers.family(database, settings.webhook_default_scheme),
         locks.family(database, leases, desk, gate.enter, _lock_rules(settings)),
@@ -139,10 +138,6 @@ def _account_rules(settings: Settings) -> accounts.Rules:
         most_logins=settings.max_sessions,
         apps_per_user=settings.apps_per_user,
     )
-
-
-def _send_mail(tx: Transaction, to: str, subject: str, text: str) -> None:
-    raise unavailable("this server can't send mail")
 
 
 def _server(

@@ -4,12 +4,14 @@ from typing import NamedTuple
 
 import structlog
 
+from undercroft.app.permissions import HOUSE
 from undercroft.app.settings import Settings
 from undercroft.base.clock import SECOND, Clock
-from undercroft.database import Database
+from undercroft.database import Database, Transaction
 from undercroft.families import mail
 from undercroft.machinery.deliveries.smtp import CaptureTransport, SmtpTransport, read_relay
-from undercroft.machinery.mail.model import Rules
+from undercroft.machinery.mail.actions import enqueue
+from undercroft.machinery.mail.model import Draft, Rules, check_draft
 from undercroft.machinery.mail.sending import Outgoing, Sign
 from undercroft.machinery.mail.signing import signer
 from undercroft.machinery.mail.upkeep import MailUpkeep
@@ -20,11 +22,25 @@ NOBODY = "undercroft@localhost"
 """Who captured mail is from where no setting says so."""
 
 
+UNNAMED = ""
+"""The namespace of the house's own mail."""
+
+
 class Mailing(NamedTuple):
     transport: SmtpTransport | CaptureTransport
     outgoing: Outgoing
     sending: mail.Sending
     upkeep: MailUpkeep
+    clock: Clock
+
+    def send(self, tx: Transaction, to: str, subject: str, text: str) -> None:
+        """A mail of the house's own, such as a token for a new password.
+
+        It is kept in a namespace that can't be named: who may read mail does not thereby become everybody.
+        """
+        now = self.clock()
+        mail = check_draft(Draft(to=to, subject=subject, text=text), self.sending.rules, now)
+        enqueue(tx, UNNAMED, HOUSE, mail, now)
 
 
 def mailing(settings: Settings, database: Database, clock: Clock) -> Mailing:
@@ -41,6 +57,7 @@ def mailing(settings: Settings, database: Database, clock: Clock) -> Mailing:
             retries=settings.mail_retries,
         ),
         MailUpkeep(database, int(settings.mail_keep * SECOND)),
+        clock,
     )
 
 
