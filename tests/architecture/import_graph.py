@@ -77,11 +77,12 @@ def judge(arrow: Arrow) -> str | None:
 
 
 def place(name: str) -> Module:
-    """Where the dotted name of a module of ours stands. The package itself counts as base."""
+    """Where the dotted name of a module of ours stands. The package itself counts as base, and so does the client:
+    other programs import it, and it may need nothing but Python."""
     parts = name.split(".")
     if len(parts) == 1:
         return Module("base", None, None)
-    layer = "app" if parts[1] == "__main__" else parts[1]
+    layer = {"__main__": "app", "client": "base"}.get(parts[1], parts[1])
     if layer not in LAYERS:
         return Module(None, None, None)
     family = parts[2] if layer == "families" and len(parts) > 2 else None

@@ -39,6 +39,8 @@ def build(root: Path, module: str, source: str) -> Path:
     [
         ("base/clock", "import msgspec", "standard library only"),
         ("base/clock", "import undercroft.database", "up from base to database"),
+        ("client/calls", "import msgspec", "standard library only"),
+        ("client/calls", "import undercroft.machinery", "up from base to machinery"),
         ("__init__", "from undercroft.base import clock\nfrom undercroft import app", "up from base to app"),
         ("database/sqlite", "from undercroft.machinery import loops", "up from database to machinery"),
         ("machinery/loops", "from undercroft.families.timers import model", "up from machinery to families"),

@@ -134,7 +134,7 @@ def test_the_same_key_gets_the_same_answer(locks: Locks) -> None:
     assert ok(first) == ok(again) == TRUE
     names = ("x-lock-token", "x-fencing-token", "x-lock-expires-at")
     assert [first.headers[name] for name in names] == [again.headers[name] for name in names]
-    refused(locks.post(headers=key, ttl=61), "L011")
+    refused(locks.post(headers=key, ttl=61), "L011", 409)
     assert ok(locks.post(ttl=60)) == FALSE
 
 
@@ -333,7 +333,7 @@ def test_moments_are_written_in_many_ways_and_shown_in_one(locks: Locks, written
 
 def test_a_guarded_lock_is_removed_with_its_token_or_by_force(locks: Locks) -> None:
     headers = locks.take(require_token=True)
-    refused(locks.delete(), "L009")
+    refused(locks.delete(), "L016", 409)
     assert locks.show()["require_token"] is True
     assert ok(locks.delete(token=headers["x-lock-token"])) == {"lock_removed": True}
     locks.take(require_token=True, owner="cron@b")

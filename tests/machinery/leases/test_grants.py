@@ -81,7 +81,7 @@ async def test_a_late_release_frees_no_newer_grant(house: House) -> None:
 async def test_a_guarded_one_is_released_with_its_token_only(house: House) -> None:
     held = await house.take(guarded=1)
     [refusal] = await house.ask(Release(place()))
-    assert isinstance(refusal, Refusal) and refusal.code == "token"
+    assert isinstance(refusal, Refusal) and refusal.code == "needs_token"
     assert await house.release(held.token)
 
 

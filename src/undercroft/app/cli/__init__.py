@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from undercroft import __version__
-from undercroft.app.cli import check, listen, login, run, serve, timers, tokens
+from undercroft.app.cli import check, listen, locks, login, run, serve, timers, tokens
 from undercroft.app.cli.client import Failure
 from undercroft.app.cli.profiles import Wanted
 from undercroft.app.cli.show import note
@@ -30,6 +30,7 @@ app.command("logout")(login.log_out)
 app.command("status")(login.status)
 app.command("listen")(listen.listen)
 app.add_typer(timers.app, name="timers")
+app.add_typer(locks.app, name="lock")
 app.add_typer(tokens.app, name="token")
 app.add_typer(login.profiles_app, name="profile")
 

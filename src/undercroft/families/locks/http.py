@@ -31,7 +31,7 @@ _renewal = msgspec.json.Decoder(RenewIn)
 OBTAINED, NOT_OBTAINED = b'{"lock_obtained":true}', b'{"lock_obtained":false}'
 REMOVED, NOT_REMOVED = b'{"lock_removed":true}', b'{"lock_removed":false}'
 RENEWED, NOT_RENEWED = b'{"lock_renewed":true}', b'{"lock_renewed":false}'
-_ERRORS = dict.fromkeys((400, 401, 403, 413, 429, 503), shapes.Problem)
+_ERRORS = dict.fromkeys((400, 401, 403, 409, 413, 429, 503), shapes.Problem)
 
 
 class Enter(Protocol):

@@ -73,7 +73,7 @@ class Leases:
             del self._waiting[order.waiter]
 
     async def release(self, place: Place, token: str | None) -> bool:
-        """Whether it was held, by this token where there is one. Raises Refusal(CONFLICT, "token")."""
+        """Whether it was held, by this token where there is one. Raises Refusal(CONFLICT, "needs_token")."""
         return (await self._ask(Release(place, token))).yes
 
     async def renew(self, place: Place, token: str, span: Span) -> Answer:
