@@ -85,6 +85,25 @@ async def test_a_statement_that_fails_undoes_what_its_action_did_before(database
     assert await database.read(names) == ["a"]
 
 
+@pytest.mark.parametrize("taken", [set(), {"n0"}, {"n7", "n299"}, {f"n{number}" for number in range(300)}])
+async def test_rows_are_put_in_but_for_those_that_collide_and_their_ids_are_known(
+    database: Database, taken: set[str]
+) -> None:
+    def put_rows(tx: Transaction, wanted: list[tuple[str, int]]) -> list[Any]:
+        return tx.put_in("things", "name TEXT, size BIGINT", wanted, "name, id, size")
+
+    wanted = [(f"n{number}", number) for number in range(300)]
+    before = await database.write(put_rows, [row for row in wanted if row[0] in taken])
+
+    put_in = await database.write(put_rows, [(name, size + 1) for name, size in wanted] + [("n5", 9)])
+
+    assert {name for name, _, _ in before} == taken
+    assert {name for name, _, _ in put_in} == {name for name, _ in wanted} - taken
+    there = await database.read(lambda tx: tx.all("SELECT name, id, size FROM things"))
+    assert sorted(there) == sorted(before + put_in)
+    assert await database.write(put_rows, []) == []
+
+
 async def test_callers_of_a_batch_share_calls_and_get_their_own_answers(database: Database) -> None:
     sizes: list[int] = []
 

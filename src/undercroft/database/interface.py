@@ -37,6 +37,12 @@ class Transaction(Protocol):
         A statement for many rows costs little more than one for a single row; nothing is run for none.
         """
 
+    def put_in(self, table: str, columns: str, rows: Sequence[Sequence[Any]], giving: str) -> list[Row]:
+        """Insert these rows but for those that collide with one that is there; `giving` of those that are in now.
+
+        `columns` as in `each`; `giving` names `id` and some of them: "id, name". The quickest way in for many rows.
+        """
+
     def run(self, sql: str, **parameters: Any) -> int:
         """Run it for its effect; how many rows it touched."""
 

@@ -17,7 +17,7 @@ _SETTINGS = (
 
 
 def connect(path: Path) -> apsw.Connection:
-    connection = apsw.Connection(str(path), statementcachesize=200)
+    connection = apsw.Connection(str(path), statementcachesize=500)
     connection.set_busy_timeout(5_000)
     for setting in _SETTINGS:
         connection.execute(setting)

@@ -38,7 +38,8 @@ class SqliteDatabase:
         self._path = path
         self._loop = asyncio.get_running_loop()
         self._listeners = Listeners()
-        self._calls: SimpleQueue[Call | None] = SimpleQueue()
+        self._gathered: list[Call] = []
+        self._calls: SimpleQueue[list[Call] | None] = SimpleQueue()
         self._readers = ThreadPoolExecutor(READERS, "sqlite-reader")
         self._reader = threading.local()
         self._reader_connections: list[apsw.Connection] = []
@@ -93,6 +94,7 @@ class SqliteDatabase:
         if self._closing:
             return
         self._closing = True
+        self._hand_over()
         self._calls.put(None)
         await asyncio.to_thread(self._threads[0].join)
         self._log_is_long.set()
@@ -110,29 +112,36 @@ class SqliteDatabase:
     def _enqueue(self, call: Call) -> "asyncio.Future[Any]":
         self._refuse_when_closing()
         call.future = self._loop.create_future()
-        self._calls.put(call)
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append(call)
         return call.future
+
+    def _hand_over(self) -> None:
+        """All calls of one turn of the loop at once: the writer, woken at the first, would go off with that alone."""
+        if self._gathered:
+            calls, self._gathered = self._gathered, []
+            self._calls.put(calls)
 
     # The writer thread
 
     def _write_all(self) -> None:
-        while (first := self._calls.get()) is not None:
-            calls = [first, *self._waiting()]
-            ending = calls[-1] is None
-            self._commit([call for call in calls if call is not None])
-            if ending:
-                return
+        ending = False
+        while not ending and (calls := self._calls.get()) is not None:
+            ending = self._add_waiting(calls)
+            self._commit(calls)
 
-    def _waiting(self) -> list[Call | None]:
-        calls: list[Call | None] = []
+    def _add_waiting(self, calls: list[Call]) -> bool:
+        """What else waits goes into the same commit. True when the end was among it."""
         try:
             while len(calls) < MOST_CALLS_PER_COMMIT:
-                calls.append(self._calls.get_nowait())
-                if calls[-1] is None:
-                    break
+                more = self._calls.get_nowait()
+                if more is None:
+                    return True
+                calls += more
         except Empty:
             pass
-        return calls
+        return False
 
     def _commit(self, calls: list[Call]) -> None:
         tx = SqliteTransaction(self._writer)
@@ -154,19 +163,21 @@ class SqliteDatabase:
     def _run_all(self, tx: SqliteTransaction, calls: list[Call]) -> None:
         batches: dict[Any, list[Call]] = {}
         for call in calls:
-            if call.batched:
-                batches.setdefault(call.action, []).append(call)
-            else:
-                self._attempt(tx, [call])
+            batches.setdefault(call.action if call.batched else call, []).append(call)
         for batch in batches.values():
-            if not self._attempt(tx, batch):
+            if not self._attempt(tx, batch, alone=len(batches) == 1):
                 for call in batch:
                     self._attempt(tx, [call])
 
-    def _attempt(self, tx: SqliteTransaction, calls: list[Call]) -> bool:
-        """Run one call, or one batch of calls, in a savepoint. False when a batch failed and is worth splitting."""
+    def _attempt(self, tx: SqliteTransaction, calls: list[Call], *, alone: bool = False) -> bool:
+        """Run one call, or one batch of calls, so that it can be undone without the others of this commit.
+
+        `alone`: there are none, and the transaction itself is undone; SQLite copies each page that changes in a
+        savepoint (measured: a fifth of a bulk). False when a batch failed and is worth splitting.
+        """
         told = len(tx.told)
-        self._writer.execute("SAVEPOINT call")
+        if not alone:
+            self._writer.execute("SAVEPOINT call")
         try:
             if calls[0].batched:
                 Call.answer_batch(calls, calls[0].action(tx, [call.args[0] for call in calls]))
@@ -175,15 +186,23 @@ class SqliteDatabase:
         except Exception as error:
             if not self._writer.in_transaction:
                 raise  # SQLite itself gave the whole transaction up: a full disk, an I/O error
-            self._writer.execute("ROLLBACK TO call")
+            self._undo(alone=alone)
             del tx.told[told:]
             if len(calls) > 1:
                 return False
             calls[0].fail(as_refusal(error, self._path))
-        finally:
-            if self._writer.in_transaction:
+        else:
+            if not alone:
                 self._writer.execute("RELEASE call")
         return True
+
+    def _undo(self, *, alone: bool) -> None:
+        if alone:
+            self._writer.execute("ROLLBACK")
+            self._writer.execute("BEGIN IMMEDIATE")
+        else:
+            self._writer.execute("ROLLBACK TO call")
+            self._writer.execute("RELEASE call")
 
     def _roll_back(self) -> None:
         if self._writer.in_transaction:

@@ -26,22 +26,17 @@ class Order(NamedTuple):
 
 def create_jobs(tx: Transaction, orders: list[Order]) -> list[str | Refusal]:
     """Create each; its id, or why not. A known id with the same content is a retry and succeeds."""
-    routes = targets.target_ids(tx, FAMILY, {(order.db, order.job.route) for order in orders})
-    queues = {
-        place: targets.queue_id(tx, FAMILY, *place, now=orders[0].now)
-        for place in {(order.db, order.collection) for order in orders if (order.db, order.job.route) in routes}
-    }
-    wanted: list[tuple[Order, NewDelivery] | Refusal] = [_wanted(order, routes, queues) for order in orders]
-    fresh = [pair[1] for pair in wanted if isinstance(pair, tuple)]
-    put_in = store.insert(tx, fresh, orders[0].now) if fresh else {}
+    lines = _lines(tx, orders)
+    wanted = [_wanted(order, lines) for order in orders]
+    put_in = store.insert(tx, [new for new in wanted if isinstance(new, NewDelivery)], orders[0].now)
     answers: list[str | Refusal] = []
-    for pair in wanted:
-        if isinstance(pair, Refusal):
-            answers.append(pair)
-        elif put_in.pop((pair[1].queue, pair[1].name, pair[1].idempotency_key), None) is not None:
-            answers.append(pair[1].name)
+    for order, new in zip(orders, wanted, strict=True):
+        if isinstance(new, Refusal):
+            answers.append(new)
+        elif put_in.pop((new.queue, new.name, new.idempotency_key), None) is not None:
+            answers.append(new.name)
         else:
-            answers.append(_known_already(tx, *pair))
+            answers.append(_known_already(tx, order, new))
     return answers
 
 
@@ -99,26 +94,24 @@ def require(tx: Transaction, place: tuple[str, str], id: str) -> Delivery:
     return delivery
 
 
-def _wanted(
-    order: Order, routes: dict[tuple[str, str], int], queues: dict[tuple[str, str], int]
-) -> tuple[Order, NewDelivery] | Refusal:
-    target = routes.get((order.db, order.job.route))
-    if target is None:
-        return _unknown_route(order.db, order.job.route)
-    return order, _delivery(order.job, queues[order.db, order.collection], target)
+def _lines(tx: Transaction, orders: list[Order]) -> dict[targets.Line, tuple[int, int]]:
+    """The queue and the target of each line whose route exists; its collection is made when it is new."""
+    found = targets.find_lines(tx, FAMILY, {(order.db, order.collection, order.job.route) for order in orders})
+    return {
+        line: (queue if queue is not None else targets.queue_id(tx, FAMILY, *line[:2], now=orders[0].now), target)
+        for line, (queue, target) in found.items()
+        if target is not None
+    }
+
+
+def _wanted(order: Order, lines: dict[targets.Line, tuple[int, int]]) -> NewDelivery | Refusal:
+    line = lines.get((order.db, order.collection, order.job.route))
+    return _unknown_route(order.db, order.job.route) if line is None else _delivery(order.job, *line)
 
 
 def _delivery(job: Job, queue: int, target: int) -> NewDelivery:
-    return NewDelivery(
-        queue,
-        job.id,
-        target,
-        job.trigger_time,
-        job.meta,
-        kind=Kind.TICK if job.recurring else Kind.OUTWARD,
-        options=job.options,
-        idempotency_key=job.idempotency_key,
-    )
+    kind = Kind.TICK if job.recurring else Kind.OUTWARD
+    return NewDelivery(queue, job.id, target, job.trigger_time, job.meta, kind, job.options, job.idempotency_key)
 
 
 def _known_already(tx: Transaction, order: Order, new: NewDelivery) -> str | Refusal:

@@ -27,33 +27,12 @@ _NEW = (
 def insert(tx: Transaction, new: list[NewDelivery], now: int) -> dict[tuple[int, str, str | None], int]:
     """Put in those whose name and idempotency key are free in their queue; (queue, name, key) → id of those put in."""
     rows = [
-        (
-            one.queue,
-            one.name,
-            one.target,
-            *filing(one.planned_at, now),
-            one.kind,
-            one.planned_at,
-            one.planned_at // DAY,
-            now,
-            one.body,
-            one.options,
-            one.idempotency_key,
-            one.parent,
-        )
-        for one in new
+        (queue, name, target, *filing(planned_at, now), kind, planned_at, planned_at // DAY, now, body, *rest)
+        for queue, name, target, planned_at, body, kind, *rest in new
     ]
-    put_in = tx.each(
-        f"""
-        INSERT INTO deliveries ({", ".join(column.split()[0] for column in _NEW.split(", "))})
-        SELECT * FROM {{rows}} WHERE true
-        ON CONFLICT DO NOTHING
-        RETURNING id, queue, name, target, state, due_at, idempotency_key
-        """,
-        _NEW,
-        rows,
-    )
-    tx.tell(DUE, [(due_at, id, target) for id, _, _, target, state, due_at, _ in put_in if state == State.SCHEDULED])
+    put_in = tx.put_in("deliveries", _NEW, rows, "id, queue, name, target, state, due_at, idempotency_key")
+    scheduled = State.SCHEDULED
+    tx.tell(DUE, [(due_at, id, target) for id, _, _, target, state, due_at, _ in put_in if state == scheduled])
     return {(queue, name, key): id for id, queue, name, _, _, _, key in put_in}
 
 

@@ -80,6 +80,26 @@ def target_ids(tx: Transaction, family: str, names: set[tuple[str, str]]) -> dic
     return {(namespace, name): id for namespace, name, id in rows}
 
 
+Line = tuple[str, str, str]
+"""(namespace, queue, target), by their names."""
+
+
+def find_lines(tx: Transaction, family: str, lines: set[Line]) -> dict[Line, tuple[int | None, int | None]]:
+    """The ids of each line's queue and target; None for what does not exist. One query, as each create asks it."""
+    rows = tx.each(
+        """
+        SELECT r.namespace, r.queue, r.target, queues.id, targets.id FROM {rows}
+        LEFT JOIN queues ON queues.family = :family AND queues.namespace = r.namespace AND queues.name = r.queue
+        LEFT JOIN targets ON targets.family = :family AND targets.namespace = r.namespace
+                          AND targets.name = r.target AND targets.removed_at IS NULL
+        """,
+        "namespace TEXT, queue TEXT, target TEXT",
+        list(lines),
+        family=family,
+    )
+    return {row[:3]: row[3:] for row in rows}
+
+
 def targets_by_id(tx: Transaction, ids: set[int]) -> dict[int, Target]:
     """Removed ones included."""
     rows = tx.each(
