@@ -1,4 +1,4 @@
-"""`python -m benchmarks timers [--only WORK …] [--quick] [--json FILE]`"""
+"""`python -m benchmarks FAMILY [--only WORK …] [--quick] [--json FILE]`"""
 
 import argparse
 import json
@@ -15,7 +15,7 @@ from benchmarks.bench import bench
 from benchmarks.measures import Report
 from benchmarks.processes import Unable
 from benchmarks.tables import as_json, show_figures, show_ratios
-from benchmarks.works import bulk, create, hanging, instant, nodes, pending, steady
+from benchmarks.works import bulk, create, enqueue, hanging, instant, nodes, pending, steady
 
 TIMERS: dict[str, ModuleType] = {
     "create": create,
@@ -26,24 +26,31 @@ TIMERS: dict[str, ModuleType] = {
     "hanging": hanging,
     "nodes": nodes,
 }
+MAIL: dict[str, ModuleType] = {"enqueue": enqueue}
+# Family → what is measured of it.
+WORKS: dict[str, dict[str, ModuleType]] = {
+    "timers": TIMERS,
+    "mail": MAIL,
+}
 
 
 def main() -> None:
     # Ended from outside, it still ends what it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = _arguments()
+    works = WORKS[options.family]
     console = Console(width=None if Console().is_terminal else 160)
     began = time.monotonic()
     reports, unable = [], False
     with bench(options.quick, options.patience) as run:
         run.say(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; ratios count, not absolute numbers")
-        for name in options.only or TIMERS:
-            run.say(f"{name}: {TIMERS[name].TITLE}")
+        for name in options.only or works:
+            run.say(f"{name}: {works[name].TITLE}")
             try:
-                reports.append(TIMERS[name].run(run))
+                reports.append(works[name].run(run))
             except Unable as reason:
                 unable = True
-                reports.append(Report(name, TIMERS[name].TITLE, notes=[f"Undercroft was unable: {reason}"]))
+                reports.append(Report(name, works[name].TITLE, notes=[f"Undercroft was unable: {reason}"]))
             run.tell_noise(reports[-1])
             show_figures(reports[-1], console)
         unable = unable or any(who.startswith("Undercroft") for who in run.left_out)
@@ -56,14 +63,17 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Undercroft beside its peers.")
-    parser.add_argument("family", choices=["timers"])
-    parser.add_argument("--only", action="append", choices=list(TIMERS), help="this work; may be repeated")
+    parser.add_argument("family", choices=list(WORKS))
+    parser.add_argument("--only", action="append", metavar="WORK", help="this work; may be repeated")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, shorter; a first look")
     parser.add_argument(
         "--patience", type=float, default=0, metavar="SECONDS", help="wait so long in all for a quiet machine"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if strange := set(options.only or ()) - WORKS[options.family].keys():
+        parser.error(f"no work {min(strange)!r} of {options.family}; there are: {', '.join(WORKS[options.family])}")
+    return options
 
 
 if __name__ == "__main__":
