@@ -106,7 +106,7 @@ def test_the_loops_are_those_of_the_assembly() -> None:
         f"{lanes.LONGEST_LANE:,} wait in its lane",
         f"up to {MOST_PER_SETTLE:,} at a time",
         f"due within {model.NEAR // HOUR} hours has its exact place",
-        "everybody sweeps what is overdue by five seconds",
+        "each sweeps what of its share is overdue by five seconds, and everybody what is by twenty",
         "stood still for ten seconds of *their* time",
         "works on other nodes for up to five seconds",
         f"of a body larger than {UNASKED_BODY // 1_024} KiB nothing is even read",

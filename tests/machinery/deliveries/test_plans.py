@@ -45,6 +45,10 @@ WORKS: dict[str, tuple[Work, set[str]]] = {
         lambda tx, _: claims.falling_due(tx, (NOW - HOUR, 5), NOW + 20 * HOUR, Share(1, 3), 500),
         {"deliveries_by_due"},
     ),
+    "overdue": (
+        lambda tx, _: claims.overdue(tx, (NOW - HOUR, 5), NOW + 20 * HOUR, NOW, Share(1, 3), 500),
+        {"deliveries_by_due"},
+    ),
     "claim": (lambda tx, some: claims.claim(tx, some.scheduled, "n", NOW + DAY, NOW + 2 * DAY), BY_ID),
     "settle": (
         lambda tx, some: claims.settle(tx, [(one, Verdict(State.DELIVERED, NOW, None)) for one in some.sending]),

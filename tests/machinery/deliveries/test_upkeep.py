@@ -17,7 +17,7 @@ from undercroft.machinery.deliveries.claims import Share
 from undercroft.machinery.deliveries.courier import AHEAD
 from undercroft.machinery.deliveries.model import FILED_EARLY, Outcome, Result, State
 from undercroft.machinery.deliveries.policy import Verdict
-from undercroft.machinery.deliveries.upkeep import BEAT, NODE_FORGOTTEN, NODE_GONE, OVERDUE, leave
+from undercroft.machinery.deliveries.upkeep import BEAT, NODE_FORGOTTEN, NODE_GONE, OVERDUE, OVERDUE_OF_ALL, leave
 
 pytestmark = pytest.mark.anyio
 
@@ -133,7 +133,7 @@ async def test_nodes_look_for_shares_that_together_are_everything(three: list[Ri
 # Sweeping
 
 
-async def test_what_is_overdue_is_found_whoevers_it_was(three: list[Rig]) -> None:
+async def test_what_is_overdue_is_found_by_its_own_node_and_later_by_all(three: list[Rig]) -> None:
     await beat_all(three, 2)
     rig = three[0]
     ids = await make_unheard(rig, 9, planned_at=NOW)
@@ -141,8 +141,26 @@ async def test_what_is_overdue_is_found_whoevers_it_was(three: list[Rig]) -> Non
     await rig.upkeep.sweep_overdue(NOW + OVERDUE - 1)
     assert await expected_by(rig) == set()
 
-    await rig.upkeep.sweep_overdue(NOW + OVERDUE)
+    for moment in (NOW + OVERDUE, NOW + OVERDUE_OF_ALL - 1):
+        await rig.upkeep.sweep_overdue(moment)
+        assert await expected_by(rig) == {id for id in ids if id % 3 == rig.courier.share.rank}
+
+    await rig.upkeep.sweep_overdue(NOW + OVERDUE_OF_ALL)
     assert await expected_by(rig) == set(ids)
+
+
+async def test_what_stands_in_a_lane_is_no_news_to_a_sweep(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a long backlog of a slow route would be read without a pause."""
+    monkeypatch.setattr(upkeep, "PAGE", 10)
+    rig.transport.hanging.add("hook")
+    await rig.make(25, concurrency=1, planned_at=NOW)
+    await rig.fire()
+    assert len(rig.courier.lanes) == 23
+
+    rounds = [await rig.upkeep.sweep_overdue(NOW + OVERDUE) for _ in range(3)]
+
+    assert rounds == [False, False, False]
+    assert await expected_by(rig) == set()
 
 
 async def test_a_sweep_comes_round_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,27 @@ def falling_due(tx: Transaction, after: tuple[int, int], until: int, share: Shar
     )
 
 
+def overdue(
+    tx: Transaction, after: tuple[int, int], until: int, of_all_until: int, share: Share, limit: int
+) -> list[Due]:
+    """What of the node's share was due by `until`, and of everybody's by `of_all_until`, past (due_at, id)."""
+    return tx.all(
+        """
+        SELECT due_at, id, target FROM deliveries
+        WHERE state = 1 AND due_at <= :until AND (due_at, id) > (:due_at, :id)
+          AND (due_at <= :of_all_until OR id % :nodes = :rank)
+        ORDER BY due_at, id LIMIT :limit
+        """,
+        until=until,
+        of_all_until=of_all_until,
+        due_at=after[0],
+        id=after[1],
+        nodes=share.nodes,
+        rank=share.rank,
+        limit=limit,
+    )
+
+
 def claim(tx: Transaction, ids: list[int], node: str, now: int, lease_until: int) -> list[Delivery]:
     """Take those of these that are still scheduled and due; `due_at` is then the end of the lease.
 

@@ -117,6 +117,9 @@ class Lanes:
     def __len__(self) -> int:
         return len(self._known)
 
+    def knows(self, id: int) -> bool:
+        return id in self._known
+
     def lane(self, target: int) -> Lane:
         lane = self._lanes.get(target)
         if lane is None:

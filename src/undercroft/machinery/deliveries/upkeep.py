@@ -15,8 +15,10 @@ PAGE = 5_000
 MOST_AHEAD = 100_000
 # Held lines that are looked at in one step; the next step goes on behind them.
 MOST_LINES = 2_000
-# Due for longer than this and still scheduled: the node whose share it is may be gone (ms).
+# Due for longer than this and still scheduled: its hint may be lost (ms).
 OVERDUE = 5 * SECOND
+# And for longer than this: the node whose share it is does not get to it. One that is gone has no share by then.
+OVERDUE_OF_ALL = 20 * SECOND
 # Between two heartbeats (ms).
 BEAT = 2 * SECOND
 # A node that has not beaten for this long is gone, and what it had in its hands is taken back (ms).
@@ -61,10 +63,13 @@ class Upkeep:
         courier = self._courier
         if len(courier.horizon) >= MOST_AHEAD:
             return False
-        page = await self._database.read(claims.falling_due, self._sweep, now - OVERDUE, Share(), PAGE)
-        courier.expect_read(page)
+        page = await self._database.read(
+            claims.overdue, self._sweep, now - OVERDUE, now - OVERDUE_OF_ALL, courier.share, PAGE
+        )
+        news = [hint for hint in page if not courier.lanes.knows(hint[1])]
+        courier.expect_read(news)
         self._sweep = (page[-1][0], page[-1][1]) if len(page) == PAGE else (0, 0)
-        return len(page) == PAGE
+        return len(page) == PAGE and bool(news)  # a long backlog is no reason to read all of it again and again
 
     async def file_precisely(self, now: int) -> bool:
         """Rows filed by a day that comes near get their exact place."""
