@@ -64,7 +64,7 @@ def mailing(settings: Settings, database: Database, clock: Clock) -> Mailing:
 def _transport(settings: Settings, clock: Clock, outgoing: Outgoing) -> SmtpTransport | CaptureTransport:
     if not settings.smtp_url:
         log.warning("mail_captured", reason="no smtp_url is set: mail is kept and shown, and goes nowhere")
-        return CaptureTransport(clock, outgoing.envelope)
+        return CaptureTransport(clock, outgoing.check)
     relay = read_relay(settings.smtp_url.reveal())
     log.info("mail_relay", relay=relay.shown(), sender=settings.mail_from, signed=bool(settings.dkim_key))
     return SmtpTransport(clock, relay, outgoing.envelope)

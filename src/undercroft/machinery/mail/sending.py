@@ -46,11 +46,16 @@ class Outgoing:
 
     async def envelope(self, delivery: Delivery) -> Envelope:
         """Raises NothingToSend where the mail is gone, or its recipient was suppressed since."""
+        addressed = await self.check(delivery)
+        sender, message = await self._message(addressed.mail)
+        return Envelope(sender, addressed.recipient, message)
+
+    async def check(self, delivery: Delivery) -> Addressed:
+        """Raises NothingToSend where its recipient was suppressed since it was ordered."""
         addressed = _addressed.decode(delivery.body)
         if await self._database.read(_is_suppressed, addressed.mail, addressed.recipient):
             raise NothingToSend(SUPPRESSED)
-        sender, message = await self._message(addressed.mail)
-        return Envelope(sender, addressed.recipient, message)
+        return addressed
 
     async def _message(self, id: str) -> tuple[str, bytes]:
         kept = self._kept.get(id)

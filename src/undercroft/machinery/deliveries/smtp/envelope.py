@@ -17,5 +17,8 @@ class NothingToSend(Exception):
     """The delivery has lost its sense since it was ordered; the message says why."""
 
 
+Check = Callable[[Delivery], Awaitable[object]]
+"""Whether it is still to be sent. May raise as EnvelopeOf."""
+
 EnvelopeOf = Callable[[Delivery], Awaitable[Envelope]]
 """Whoever owns the deliveries knows what is in them. May raise NothingToSend, or Refusal(UNAVAILABLE)."""
