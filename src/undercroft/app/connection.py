@@ -7,7 +7,7 @@ asks the application once and writes once. Limits on heads, bodies and slow clie
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple, Protocol
 
 import httptools
@@ -164,10 +164,11 @@ class Connection(asyncio.Protocol):
         length = self._headers.get(b"content-length")
         large = b"transfer-encoding" in self._headers
         if length is not None:
-            if int(length[:20]) > self._application.max_body:
+            size = int(length[:20])
+            if size > self._application.max_body:
                 self._refuse_large()
                 return
-            large = large or int(length) > UNASKED_BODY
+            large = large or size > UNASKED_BODY
         if large:
             self._ask_first()
         else:
@@ -210,7 +211,10 @@ class Connection(asyncio.Protocol):
                 if self._transport.is_closing():
                     return
                 keep_alive = keep_alive and not self._closing
-                await self._write(reply, keep_alive, head.method == "HEAD")
+                if reply.stream is None or head.method == "HEAD":
+                    self._write(reply, keep_alive, head.method == "HEAD")
+                else:
+                    await self._write_stream(reply, reply.stream)
                 if self.stalled_since is not None:
                     await self._may_write.wait()
                 if not keep_alive:
@@ -224,19 +228,15 @@ class Connection(asyncio.Protocol):
         if self._last is not None:
             self._say_last(self._last)
 
-    async def _write(self, reply: Reply, keep_alive: bool, head_only: bool) -> None:
-        if reply.stream is not None and not head_only:
-            await self._write_stream(reply)
-            return
+    def _write(self, reply: Reply, keep_alive: bool, head_only: bool) -> None:
         head = render_head(reply, self._shared.date(), len(reply.body), keep_alive)
         self._transport.write(head if head_only else head + reply.body)
 
-    async def _write_stream(self, reply: Reply) -> None:
+    async def _write_stream(self, reply: Reply, stream: AsyncIterator[bytes]) -> None:
         """In chunks, at the client's pace; the connection ends if the source fails midway."""
-        assert reply.stream is not None
         self._transport.write(render_head(reply, self._shared.date(), None, True))
         try:
-            async for chunk in reply.stream:
+            async for chunk in stream:
                 if self._transport.is_closing():
                     return
                 if chunk:

@@ -1,6 +1,6 @@
 """The head of a reply, as bytes."""
 
-from functools import cache
+from functools import lru_cache
 from http import HTTPStatus
 
 from undercroft.machinery.operations import Reply
@@ -8,10 +8,7 @@ from undercroft.machinery.operations import Reply
 
 def render_head(reply: Reply, date: bytes, length: int | None, keep_alive: bool) -> bytes:
     """The head of a reply; `length` None: in chunks."""
-    lines = [
-        b"HTTP/1.1 %d %b\r\ndate: %b\r\nx-content-type-options: nosniff\r\ncontent-type: %b\r\n"
-        % (reply.status, _reason(reply.status), date, reply.content_type)
-    ]
+    lines = [_beginning(reply.status, reply.content_type), date, b"\r\n"]
     lines += [b"%b: %b\r\n" % header for header in reply.headers]
     if length is None:
         lines.append(b"transfer-encoding: chunked\r\n")
@@ -21,7 +18,15 @@ def render_head(reply: Reply, date: bytes, length: int | None, keep_alive: bool)
     return b"".join(lines)
 
 
-@cache
+@lru_cache(200)
+def _beginning(status: int, content_type: bytes) -> bytes:
+    return b"HTTP/1.1 %d %b\r\nx-content-type-options: nosniff\r\ncontent-type: %b\r\ndate: " % (
+        status,
+        _reason(status),
+        content_type,
+    )
+
+
 def _reason(status: int) -> bytes:
     try:
         return HTTPStatus(status).phrase.encode()

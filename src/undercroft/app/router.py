@@ -18,6 +18,14 @@ class Served(NamedTuple):
     family: str
     """Empty for the house's own."""
     access: Access
+    name: str
+    """As metrics and logs have it: "POST /job/{db}/{collection}"."""
+
+
+# Paths that were found lately, and their length at the most: clients call a few over and over. When there are more,
+# all are forgotten.
+MOST_REMEMBERED = 1_000
+LONGEST_REMEMBERED = 200
 
 
 class _Branch:
@@ -32,6 +40,7 @@ class _Branch:
 class Router:
     def __init__(self, served: list[Served]) -> None:
         self._root = _Branch()
+        self._found: dict[tuple[str, bytes], tuple[Served, dict[str, str]]] = {}
         for one in served:
             self._add(one)
 
@@ -40,6 +49,10 @@ class Router:
 
         Raises Refusal: NOT_FOUND for an unknown path or method, INVALID for a parameter that is not UTF-8.
         """
+        found = self._found.get((method, raw_path)) or self._search(method, raw_path)
+        return found[0], found[1].copy()
+
+    def _search(self, method: str, raw_path: bytes) -> tuple[Served, dict[str, str]]:
         branch = self._root
         values: list[bytes] = []
         for segment in raw_path.removeprefix(b"/").removesuffix(b"/").split(b"/"):
@@ -54,7 +67,12 @@ class Router:
         if found is None:
             raise _no_such_method(branch)
         served, names = found
-        return served, dict(zip(names, map(_decode, values), strict=True))
+        path = dict(zip(names, map(_decode, values), strict=True))
+        if len(raw_path) <= LONGEST_REMEMBERED:
+            if len(self._found) >= MOST_REMEMBERED:
+                self._found.clear()
+            self._found[method, raw_path] = (served, path)
+        return served, path
 
     def _add(self, served: Served) -> None:
         branch = self._root

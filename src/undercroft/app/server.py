@@ -40,6 +40,7 @@ _DURATION = Histogram(
 
 # Requests slower than this (s) are logged even when they go well.
 SLOW = 1.0
+_CLASSES = ("", "1xx", "2xx", "3xx", "4xx", "5xx")
 _NOBODY = Identity("", (), "", ())
 _SCOPED = (Access.SCOPED, Access.SCOPED_PAGE)
 _WITH_SESSION = (Access.PAGE, Access.SCOPED_PAGE)
@@ -76,7 +77,7 @@ class Server:
         self._gate, self._basic, self._callers = doors
         self._clock = clock
         self._anonymous = frozenset(anonymous)
-        self._run = secrets.token_hex(5)
+        self._run = secrets.token_hex(5).encode()
         self._count = itertools.count(1)
         self._debugging = logging.getLogger().isEnabledFor(logging.DEBUG)
 
@@ -89,8 +90,7 @@ class Server:
         family: str | None = None
         try:
             served, path = self._router.find(_routed(head.method), raw_path)
-            operation, family, _ = served
-            name = f"{operation.method} {operation.path}"
+            operation, family, _, name = served
             now = self._clock()
             identity = await self._identify(served, path, head, now)
             _check_coding(head)
@@ -107,7 +107,9 @@ class Server:
             fault = f"the server has a fault; its log has the details under {request_id.decode()}"
             reply = self._render(Refusal(Kind.INTERNAL, "internal", fault), family)
         self._note(name, reply.status, time.perf_counter() - start, request_id)
-        return reply._replace(headers=((b"x-request-id", request_id), *self._headers.get(family, ()), *reply.headers))
+        status, answer, content_type, headers, stream = reply
+        headers = ((b"x-request-id", request_id), *self._headers.get(family, ()), *headers)
+        return Reply(status, answer, content_type, headers, stream)
 
     async def admit(self, head: Head) -> Reply | None:
         """The refusal for a caller who may not call this, asked before a large body is read."""
@@ -138,7 +140,7 @@ class Server:
 
         Raises Refusal(UNAUTHORIZED) or Refusal(FORBIDDEN).
         """
-        operation, family, access = served
+        operation, family, access, _ = served
         if access is Access.PUBLIC:
             return _NOBODY
         authorization = head.headers.get(b"authorization")
@@ -146,7 +148,7 @@ class Server:
         if text is None and access in _WITH_SESSION:
             text = session.token_of(head.headers, head.method)
         if text is not None:
-            identity = await self._identity_of(text, family, head, now)
+            identity = self._remembered(text, family, now) or await self._identity_of(text, family, head, now)
         elif self._is_open(operation, head):
             identity = ANONYMOUS
         else:
@@ -156,7 +158,9 @@ class Server:
             if namespace is None:
                 self._gate.check_scope(identity, family or HOUSE, None)
             else:
-                await self._gate.enter(identity, family, namespace, now, writing=operation.method != "GET")
+                self._gate.check_scope(identity, family, namespace)
+                if not self._gate.has_entered(identity, namespace, now):
+                    await self._gate.enter(identity, family, namespace, now, writing=operation.method != "GET")
         elif access is Access.SCOPED_WITHIN:
             self._gate.check_family(identity, family)
         elif access is Access.ADMIN and not identity.is_admin():
@@ -166,7 +170,11 @@ class Server:
     async def _identity_of(self, authorization: str, family: str, head: Head, now: int) -> Identity:
         if family in self._with_basic and is_basic(authorization):
             return await self._basic.identify(authorization, self._callers.address(head.client, head.headers), now)
-        return self._gate.remembered(authorization, now) or await self._gate.identify(authorization, now)
+        return await self._gate.identify(authorization, now)
+
+    def _remembered(self, authorization: str, family: str, now: int) -> Identity | None:
+        """Most calls: without a coroutine, one of which costs as much as looking the token up in memory."""
+        return None if family in self._with_basic else self._gate.remembered(authorization, now)
 
     def _is_open(self, operation: Operation, head: Head) -> bool:
         """Opened to loopback by settings: not through a proxy, whose clients we can't see, and not for another site's
@@ -206,10 +214,10 @@ class Server:
         given = headers.get(b"x-request-id")
         if given and len(given) <= 128 and given.isascii() and given.replace(b"-", b"").isalnum():
             return given
-        return f"{self._run}-{next(self._count):x}".encode()
+        return b"%b-%x" % (self._run, next(self._count))
 
     def _note(self, name: str, status: int, seconds: float, request_id: bytes) -> None:
-        _DURATION.note((name, f"{status // 100}xx"), seconds)
+        _DURATION.note((name, _CLASSES[status // 100]), seconds)
         if status >= 500 or seconds > SLOW:
             log.warning(
                 "request", operation=name, status=status, seconds=round(seconds, 3), request_id=request_id.decode()

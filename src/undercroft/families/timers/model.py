@@ -4,6 +4,7 @@ Source of the rules: the seed document and the decisions of the timers contract.
 """
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -110,6 +111,7 @@ def check_id(id: str) -> str:
     return id
 
 
+@lru_cache(1_000)
 def check_namespace(db: str, collection: str = "-") -> None:
     for what, name in (("db", db), ("collection", collection)):
         if not name or "\x00" in name or len(name.encode()) > LONGEST_NAMESPACE:
