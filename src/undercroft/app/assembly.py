@@ -107,6 +107,7 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
         *_shared_duties(upkeep, leases, Forgetting(database), post.upkeep, duties),
         Loop("lines", leases.keep_lines, 2),
         Loop("tokens", gate.write_down_use, 30),
+        Loop("requests", server.give_up_endless, 5),
         Loop("connections", transport.tidy, 5),
         Loop("relay", post.transport.tidy, 5),
     ]

@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ log = structlog.get_logger()
 
 OnReady = Callable[[list[str]], None]
 CANNOT_START = 1
+# Threads hand the interpreter to each other at this interval (s). The database's give it up at every statement; with
+# the default of 5 ms they would wait that long to get it back from a busy event loop.
+SWITCH_INTERVAL = 0.0005
 # A stopping node waits this long (s), after the grace, for the outcomes of its deliveries to be written down.
 LAST_WRITES = 5.0
 
@@ -38,6 +42,7 @@ LAST_WRITES = 5.0
 def serve(settings: Settings, on_ready: OnReady | None = None) -> int:
     """Run until SIGTERM or SIGINT; the exit code. `on_ready` is called with the addresses once they answer."""
     logs.configure(settings.log_format, settings.log_level)
+    sys.setswitchinterval(SWITCH_INTERVAL)
     os.umask(0o077)  # the database holds signing secrets and what apps send: it is this user's alone
     try:
         with _alone_in(settings.data_dir):

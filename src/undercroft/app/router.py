@@ -65,7 +65,7 @@ class Router:
             branch = following
         found = branch.methods.get(method)
         if found is None:
-            raise _no_such_method(branch)
+            raise _no_such_method(branch, method)
         served, names = found
         path = dict(zip(names, map(_decode, values), strict=True))
         if len(raw_path) <= LONGEST_REMEMBERED:
@@ -104,14 +104,15 @@ def _decode(segment: bytes) -> str:
 
 
 class MethodNotAllowed(Refusal):
-    """The path exists; `allowed` names its methods."""
+    """The path exists; `allowed` names its methods, `method` what was tried."""
 
-    def __init__(self, allowed: list[str]) -> None:
+    def __init__(self, allowed: list[str], method: str) -> None:
         super().__init__(Kind.NOT_FOUND, "path", f"this path takes {' and '.join(allowed)}")
         self.allowed = allowed
+        self.method = method
 
 
-def _no_such_method(branch: _Branch) -> Refusal:
+def _no_such_method(branch: _Branch, method: str) -> Refusal:
     if not branch.methods:
         return Refusal(Kind.NOT_FOUND, "path", "there is nothing at this path; /docs lists what there is")
-    return MethodNotAllowed(sorted(branch.methods))
+    return MethodNotAllowed(sorted(branch.methods), method)

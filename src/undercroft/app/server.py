@@ -3,13 +3,14 @@
 A thin layer of our own instead of a framework: see docs/architecture.md for the measurements.
 """
 
+import asyncio
 import itertools
 import logging
 import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -18,7 +19,7 @@ from undercroft.app.dashboard import session
 from undercroft.app.permissions import HOUSE
 from undercroft.app.router import MethodNotAllowed, Router, Served
 from undercroft.base.clock import Clock
-from undercroft.base.refusals import Kind, Refusal, invalid
+from undercroft.base.refusals import Kind, Refusal, invalid, unavailable
 from undercroft.machinery.callers import Callers
 from undercroft.machinery.family import Family
 from undercroft.machinery.figures import Histogram
@@ -41,6 +42,12 @@ _DURATION = Histogram(
 # Requests slower than this (s) are logged even when they go well.
 SLOW = 1.0
 _CLASSES = ("", "1xx", "2xx", "3xx", "4xx", "5xx")
+# No operation takes longer than this (s), the longest wait for a lock included.
+LONGEST_RUN = 90.0
+_GIVEN_UP = float("-inf")
+_TOOK_TOO_LONG = (
+    f"this took longer than {LONGEST_RUN:g} s and was given up; it may be done all the same: look before you try again"
+)
 _NOBODY = Identity("", (), "", ())
 _SCOPED = (Access.SCOPED, Access.SCOPED_PAGE)
 _WITH_SESSION = (Access.PAGE, Access.SCOPED_PAGE)
@@ -79,10 +86,25 @@ class Server:
         self._anonymous = frozenset(anonymous)
         self._run = secrets.token_hex(5).encode()
         self._count = itertools.count(1)
+        self._under_way: dict[asyncio.Task[Any] | None, float] = {}
+        """When each request began, by its task. A timer each would cost as much as routing."""
         self._debugging = logging.getLogger().isEnabledFor(logging.DEBUG)
 
     async def answer(self, head: Head, body: bytes) -> Reply:
         """The reply to a request, whatever becomes of it. A fault of ours is a 500 without details."""
+        task = asyncio.current_task()
+        self._under_way[task] = time.perf_counter()
+        try:
+            return await self._answer(head, body)
+        except asyncio.CancelledError:
+            if task is None or self._under_way[task] != _GIVEN_UP:
+                raise
+            task.uncancel()
+            return self._given_up(head)
+        finally:
+            del self._under_way[task]
+
+    async def _answer(self, head: Head, body: bytes) -> Reply:
         start = time.perf_counter()
         raw_path, _, query_string = head.url.partition(b"?")
         request_id = self._request_id(head.headers)
@@ -110,6 +132,15 @@ class Server:
         status, answer, content_type, headers, stream = reply
         headers = ((b"x-request-id", request_id), *self._headers.get(family, ()), *headers)
         return Reply(status, answer, content_type, headers, stream)
+
+    async def give_up_endless(self, _now: int) -> bool:
+        """A step: requests whose operation has run for longer than LONGEST_RUN are answered with a 503."""
+        before = time.perf_counter() - LONGEST_RUN
+        for task in [task for task, start in self._under_way.items() if _GIVEN_UP < start < before]:
+            if task is not None:
+                self._under_way[task] = _GIVEN_UP
+                task.cancel()
+        return False
 
     async def admit(self, head: Head) -> Reply | None:
         """The refusal for a caller who may not call this, asked before a large body is read."""
@@ -189,6 +220,16 @@ class Server:
         return not foreign and b"origin" not in head.headers and not _FORWARDED & head.headers.keys()
 
     # Replies
+
+    def _given_up(self, head: Head) -> Reply:
+        raw_path = head.url.partition(b"?")[0]
+        family, request_id = self._family_of(raw_path), self._request_id(head.headers)
+        operation = self._router.find(_routed(head.method), raw_path)[0].operation
+        name = f"{operation.method} {operation.path}"
+        log.error("request_given_up", operation=name, request_id=request_id.decode())
+        self._note(name, 503, LONGEST_RUN, request_id)
+        reply = self._render(unavailable(_TOOK_TOO_LONG), family)
+        return reply._replace(headers=((b"x-request-id", request_id), *self._headers.get(family, ()), *reply.headers))
 
     def _family_of(self, raw_path: bytes) -> str:
         """By the longest beginning of the path that is some family's own; "" for the house."""

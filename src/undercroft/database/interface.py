@@ -20,6 +20,12 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Item = TypeVar("Item")
 
+# Seconds; the engine gives a statement up that takes longer.
+LONGEST_STATEMENT = 30.0
+TOOK_TOO_LONG = (
+    f"the database gave this up after {LONGEST_STATEMENT:g} s; nothing was changed, ask for less at once or later"
+)
+
 Row = tuple[Any, ...]
 Listener = Callable[[list[Any]], None]
 
@@ -71,7 +77,13 @@ class Database(Protocol):
         """
 
     async def read(self, query: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a query that writes nothing."""
+        """Run a query that writes nothing.
+
+        Raises Refusal(UNAVAILABLE) when one of its statements takes longer than `LONGEST_STATEMENT`.
+        """
+
+    async def read_apart(self, query: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """As `read`, for what must go on whatever requests ask for: it never waits for a reader that they keep busy."""
 
     def listen(self, topic: str, listener: Listener) -> None:
         """Call the listener in the event loop with what committed transactions tell about the topic."""

@@ -1,15 +1,10 @@
 """From a database URL to an open database with every migration applied."""
 
-import sys
 from pathlib import Path
 
 from undercroft.base.clock import Clock
 from undercroft.database.interface import Database
 from undercroft.database.migrate import Migration
-
-# Threads hand the interpreter to each other at this interval (seconds). The writer thread gives it up at every
-# statement; with the default of 5 ms it would wait that long to get it back from a busy event loop.
-SWITCH_INTERVAL = 0.0005
 
 
 async def open_database(url: str, migrations: list[Migration], clock: Clock, *, pool: int = 8) -> Database:
@@ -17,7 +12,6 @@ async def open_database(url: str, migrations: list[Migration], clock: Clock, *, 
 
     Raises Refusal(UNAVAILABLE) when it can't be opened, ValueError for a URL of another kind.
     """
-    sys.setswitchinterval(SWITCH_INTERVAL)
     if url.startswith("sqlite:///"):
         from undercroft.database.sqlite import SqliteDatabase
 

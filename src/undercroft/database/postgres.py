@@ -19,7 +19,18 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from undercroft.base.clock import Clock
 from undercroft.base.refusals import Refusal, unavailable
 from undercroft.database.calls import Call, Listeners
-from undercroft.database.interface import Action, BatchAction, Item, Listener, P, R, Row, Transaction
+from undercroft.database.interface import (
+    LONGEST_STATEMENT,
+    TOOK_TOO_LONG,
+    Action,
+    BatchAction,
+    Item,
+    Listener,
+    P,
+    R,
+    Row,
+    Transaction,
+)
 from undercroft.database.migrate import Migration, migrate
 
 # How long an action is tried while the database is away (seconds), counted from its call: long enough for a restart.
@@ -31,6 +42,7 @@ PAUSE = 0.1
 # Batches of one action that are under way at once: two keep the disk busy while the next one gathers.
 BATCHES_AT_ONCE = 2
 MOST_CALLS_PER_BATCH = 500
+LEFT_TO_OTHERS = 2
 _MIGRATION_LOCK = 3862
 
 _AGAIN = (errors.SerializationFailure, errors.DeadlockDetected, errors.ReadOnlySqlTransaction)
@@ -38,7 +50,8 @@ _AGAIN = (errors.SerializationFailure, errors.DeadlockDetected, errors.ReadOnlyS
 _CONNECTION = {
     "autocommit": True,
     "application_name": "undercroft",
-    "options": "-c statement_timeout=30000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000",
+    "options": f"-c statement_timeout={round(LONGEST_STATEMENT * 1_000)} -c lock_timeout=5000"
+    " -c idle_in_transaction_session_timeout=60000",
     "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -88,6 +101,8 @@ class PostgresDatabase:
         self._loop = asyncio.get_running_loop()
         self._listeners = Listeners()
         self._threads = ThreadPoolExecutor(size, "postgres")
+        # Some threads are left to those who write, and to `read_apart`, however much is read.
+        self._may_read = asyncio.Semaphore(max(1, size - LEFT_TO_OTHERS))
         self._waiting: dict[Any, list[Call]] = {}
         self._under_way: dict[Any, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -130,6 +145,12 @@ class PostgresDatabase:
         return await call.future  # type: ignore[no-any-return]
 
     async def read(self, query: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        self._refuse_when_closing()
+        call = Call(query, args, kwargs)
+        async with self._may_read:
+            return await self._run(call)  # type: ignore[no-any-return]
+
+    async def read_apart(self, query: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         self._refuse_when_closing()
         return await self._run(Call(query, args, kwargs))  # type: ignore[no-any-return]
 
@@ -202,12 +223,9 @@ def _as_refusal(error: Exception) -> Refusal:
     match error:
         case errors.DiskFull():
             return unavailable("PostgreSQL has no space left; nothing was changed, make room and try again")
-        case (
-            errors.LockNotAvailable()
-            | errors.QueryCanceled()
-            | errors.DeadlockDetected()
-            | errors.SerializationFailure()
-        ):
+        case errors.QueryCanceled():
+            return unavailable(TOOK_TOO_LONG)
+        case errors.LockNotAvailable() | errors.DeadlockDetected() | errors.SerializationFailure():
             return unavailable("PostgreSQL is busy with this row or table; nothing was changed, try again")
         case _:
             return unavailable("PostgreSQL is not reachable; check that it runs and that --database is right")

@@ -1,10 +1,15 @@
 """Connections to the file, and SQLite's errors as refusals."""
 
+import time
 from pathlib import Path
 
 import apsw
 
 from undercroft.base.refusals import Refusal, unavailable
+from undercroft.database.interface import LONGEST_STATEMENT, TOOK_TOO_LONG
+
+# SQLite asks so seldom, in steps of its machine, whether to go on: a few ms, so that asking costs nothing.
+_STEPS = 100_000
 
 _SETTINGS = (
     "PRAGMA journal_mode = WAL",
@@ -22,6 +27,19 @@ def connect(path: Path) -> apsw.Connection:
     for setting in _SETTINGS:
         connection.execute(setting)
     return connection
+
+
+def limit_statements(connection: apsw.Connection) -> None:
+    """Each statement of this connection is given up when it takes longer than LONGEST_STATEMENT."""
+    deadline = float("inf")
+
+    def begin(_cursor: apsw.Cursor, _sql: str, _values: object) -> bool:
+        nonlocal deadline
+        deadline = time.monotonic() + LONGEST_STATEMENT
+        return True
+
+    connection.exec_trace = begin
+    connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
 
 
 def forget_statistics(path: Path) -> None:
@@ -60,6 +78,8 @@ def as_refusal(error: Exception, path: Path) -> Exception:
             why = f"no space is left for the database ({path}); nothing was changed, make room and try again"
         case apsw.BusyError() | apsw.LockedError():
             why = f"the database ({path}) is locked by another program; nothing was changed, try again"
+        case apsw.InterruptError():
+            why = TOOK_TOO_LONG
         case apsw.CorruptError() | apsw.NotADBError():
             why = f"the database ({path}) is damaged: {error}; restore it from a backup"
         case apsw.IOError() | apsw.CantOpenError() | apsw.ReadOnlyError() | apsw.PermissionsError() | OSError():

@@ -9,6 +9,7 @@ the number of statements; and each statement lets go of the interpreter, so few 
 
 import asyncio
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -19,9 +20,15 @@ import apsw
 from undercroft.base.clock import Clock
 from undercroft.base.refusals import unavailable
 from undercroft.database.calls import Call, Listeners
-from undercroft.database.interface import Action, BatchAction, Item, Listener, P, R
+from undercroft.database.interface import Action, BatchAction, Item, Listener, P, R, Transaction
 from undercroft.database.migrate import Migration, migrate
-from undercroft.database.sqlite.connection import as_refusal, connect, forget_statistics, translated_errors
+from undercroft.database.sqlite.connection import (
+    as_refusal,
+    connect,
+    forget_statistics,
+    limit_statements,
+    translated_errors,
+)
 from undercroft.database.sqlite.transaction import SqliteTransaction
 
 READERS = 4
@@ -41,6 +48,7 @@ class SqliteDatabase:
         self._gathered: list[Call] = []
         self._calls: SimpleQueue[list[Call] | None] = SimpleQueue()
         self._readers = ThreadPoolExecutor(READERS, "sqlite-reader")
+        self._reader_apart = ThreadPoolExecutor(1, "sqlite-reader-apart")
         self._reader = threading.local()
         self._reader_connections: list[apsw.Connection] = []
         self._log_frames = 0
@@ -79,13 +87,10 @@ class SqliteDatabase:
         return await self._enqueue(Call(action, (item,), {}, batched=True))  # type: ignore[no-any-return]
 
     async def read(self, query: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        self._refuse_when_closing()
+        return await self._read(self._readers, lambda tx: query(tx, *args, **kwargs))
 
-        def run() -> R:
-            with translated_errors(self._path):
-                return query(SqliteTransaction(self._own_reader()), *args, **kwargs)
-
-        return await self._loop.run_in_executor(self._readers, run)
+    async def read_apart(self, query: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        return await self._read(self._reader_apart, lambda tx: query(tx, *args, **kwargs))
 
     def listen(self, topic: str, listener: Listener) -> None:
         self._listeners.add(topic, listener)
@@ -100,6 +105,7 @@ class SqliteDatabase:
         self._log_is_long.set()
         await asyncio.to_thread(self._threads[1].join)
         await asyncio.to_thread(self._readers.shutdown)
+        await asyncio.to_thread(self._reader_apart.shutdown)
         for connection in self._reader_connections:
             connection.close()
         self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -245,12 +251,22 @@ class SqliteDatabase:
 
     # The reader threads
 
+    async def _read(self, readers: ThreadPoolExecutor, query: Callable[[Transaction], R]) -> R:
+        self._refuse_when_closing()
+
+        def run() -> R:
+            with translated_errors(self._path):
+                return query(SqliteTransaction(self._own_reader()))
+
+        return await self._loop.run_in_executor(readers, run)
+
     def _own_reader(self) -> apsw.Connection:
         connection: apsw.Connection | None = getattr(self._reader, "connection", None)
         if connection is None:
             connection = connect(self._path)
             connection.execute("PRAGMA query_only = ON")
             connection.execute("PRAGMA cache_size = -8192")
+            limit_statements(connection)
             self._reader.connection = connection
             self._reader_connections.append(connection)
         return connection

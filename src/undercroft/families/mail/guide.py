@@ -28,6 +28,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "variables": "what is filled in for the template's blanks",
         "idempotency_key": "as the header Idempotency-Key: a second POST with the same key sends nothing for a day",
         "namespace": "whose it is, where that is not clear",
+        "details": "true: the answer's body has the id too, as the header X-Email-Id",
     },
     "AttachmentIn": {
         "name": "the file's name",

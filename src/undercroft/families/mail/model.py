@@ -26,6 +26,7 @@ class EmailIn(Draft, frozen=True, kw_only=True, rename={"sender": "from"}, forbi
     variables: dict[str, str | int | float | bool] = msgspec.field(default_factory=dict)
     idempotency_key: str | None = None
     namespace: str | None = None
+    details: bool = False
 
 
 class TemplateIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

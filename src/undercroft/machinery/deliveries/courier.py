@@ -173,7 +173,7 @@ class Courier:
 
     async def _get_to_know(self, strangers: set[int]) -> None:
         """Their limits hold from the first delivery on, which the claim would only learn of when it is made."""
-        known = await self._database.read(targets.targets_by_id, strangers)
+        known = await self._database.read_apart(targets.targets_by_id, strangers)
         for target in strangers:
             self.lanes.lane(target).learn(known.get(target), self.share.nodes)
 

@@ -49,7 +49,7 @@ class Upkeep:
         if len(courier.horizon) >= MOST_AHEAD:
             return False
         until = now + AHEAD
-        page = await self._database.read(claims.falling_due, self._position, until, courier.share, PAGE)
+        page = await self._database.read_apart(claims.falling_due, self._position, until, courier.share, PAGE)
         courier.expect_read(page)
         if len(page) == PAGE:
             self._position = (page[-1][0], page[-1][1])
@@ -63,7 +63,7 @@ class Upkeep:
         courier = self._courier
         if len(courier.horizon) >= MOST_AHEAD:
             return False
-        page = await self._database.read(
+        page = await self._database.read_apart(
             claims.overdue, self._sweep, now - OVERDUE, now - OVERDUE_OF_ALL, courier.share, PAGE
         )
         news = [hint for hint in page if not courier.lanes.knows(hint[1])]
@@ -78,7 +78,7 @@ class Upkeep:
     async def reclaim_expired(self, now: int) -> bool:
         """Take back what couriers claimed and never settled: their lease is over, or they are gone."""
         courier = self._courier
-        expired = await self._database.read(claims.expired_of, courier.node, now, PAGE)
+        expired = await self._database.read_apart(claims.expired_of, courier.node, now, PAGE)
         lost = [id for id in expired if id not in courier.in_hands]
         if lost:
             await self._database.write(claims.reclaim_lost, lost, courier.node, now)
@@ -92,7 +92,7 @@ class Upkeep:
 
     async def release_held(self, _now: int) -> bool:
         """Let go on what was held for a reason that has passed, as far as its lane has room."""
-        lines = await self._database.read(claims.held_lines, self._line, MOST_LINES)
+        lines = await self._database.read_apart(claims.held_lines, self._line, MOST_LINES)
         self._line = lines[-1] if len(lines) == MOST_LINES else (-1, -1)
         rooms = [(*line, min(1_000, self._courier.lanes.room(line[0]))) for line in lines]
         open_lines = [line for line in rooms if line[2]]

@@ -113,7 +113,7 @@ def _name(field: str, written: str) -> str:
     name = re.sub(r"\\(.)", r"\1", written.strip()[1:-1]) if written.startswith('"') else written
     if len(name) > LONGEST_NAME:
         raise invalid("address", f"{field}: a name has {LONGEST_NAME} letters at the most")
-    return name.strip()
+    return " ".join(name.split())
 
 
 def _lowered(address: str) -> str:

@@ -3,7 +3,8 @@
 import hashlib
 import re
 from datetime import UTC, datetime
-from email.headerregistry import Address, BaseHeader, MessageIDHeader, UnstructuredHeader
+from email.header import Header
+from email.headerregistry import Address, AddressHeader, MessageIDHeader, UnstructuredHeader
 from email.message import EmailMessage, MIMEPart
 from email.policy import EmailPolicy
 from email.utils import format_datetime
@@ -16,14 +17,20 @@ LONGEST_LINE = 78
 
 
 class _Policy(EmailPolicy):
-    """The standard library encodes an ASCII word that does not fit into a line, and nobody can read a link or an id
-    then. It may as well stand on a long line of its own: 998 are allowed (RFC 5322, 2.1.1)."""
+    """Headers are folded by us, for the standard library's way loses mails.
+
+    It encodes an ASCII word that does not fit into a line, and nobody can read a link or an id then; that may as well
+    stand on a long line of its own, 998 are allowed (RFC 5322, 2.1.1). And of long names that are not ASCII it encodes
+    the comma behind the address too, and the next recipient is none any more.
+    """
 
     def fold(self, name: str, value: Any) -> str:
-        return _fold(name, str(value)) if _is_plain(value) else super().fold(name, value)
+        folded = _fold(name, value)
+        return super().fold(name, value) if folded is None else folded
 
     def fold_binary(self, name: str, value: Any) -> bytes:
-        return _fold(name, str(value)).encode() if _is_plain(value) else super().fold_binary(name, value)
+        folded = _fold(name, value)
+        return super().fold_binary(name, value) if folded is None else folded.encode("ascii")
 
 
 _POLICY = _Policy(linesep="\r\n", max_line_length=LONGEST_LINE, cte_type="7bit")
@@ -90,13 +97,27 @@ def _address(mailbox: Mailbox) -> Address:
     return Address(mailbox.name, addr_spec=mailbox.address)
 
 
-def _is_plain(value: Any) -> bool:
-    return (
-        isinstance(value, BaseHeader) and isinstance(value, (UnstructuredHeader, MessageIDHeader)) and value.isascii()
-    )
+def _fold(name: str, value: Any) -> str | None:
+    """None for what the standard library may fold itself: the headers of parts."""
+    if isinstance(value, AddressHeader):
+        return f"{name}: " + ",\r\n ".join(_mailbox(name, one) for one in value.addresses) + "\r\n"
+    if not isinstance(value, UnstructuredHeader | MessageIDHeader):
+        return None
+    text = str(value)
+    return _fold_plain(name, text) if text.isascii() else f"{name}: {_encoded(name, text)}\r\n"
 
 
-def _fold(name: str, text: str) -> str:
+def _mailbox(name: str, one: Address) -> str:
+    if not one.display_name.isascii():
+        return f"{_encoded(name, one.display_name)} <{one.addr_spec}>"
+    return str(one)
+
+
+def _encoded(name: str, text: str) -> str:
+    return Header(text, "utf-8", header_name=name).encode(linesep="\r\n")
+
+
+def _fold_plain(name: str, text: str) -> str:
     lines = [f"{name}:"]
     for word in re.findall(r"\s*\S+", " " + text):
         if len(lines[-1]) + len(word) > LONGEST_LINE and len(lines[-1]) > len(name) + 1:

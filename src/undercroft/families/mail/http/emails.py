@@ -52,16 +52,17 @@ class Emails:
             return await self._send_many(request, header)
         if len(request.body) > self._longest:
             raise Refusal(Kind.TOO_LARGE, "too_large", f"a single e-mail takes {self._longest} bytes at the most")
-        order = await self._order(request, decode(_email, request.body), header)
+        email = decode(_email, request.body)
+        order = await self._order(request, email, header)
         self._rate.take(order.namespace, 1, request.now)
         if self._sending.capturing or order.mail.send_at is not None:
             enqueued = await self._database.batch(enqueue_many, order)
             if enqueued.fresh:
-                return _said(enqueued.id, Answer(202, self._word(order), {}))
-            return await self._say(enqueued, None)
+                return _said(enqueued.id, Answer(202, self._word(order), {}), details=email.details)
+            return await self._say(enqueued, None, details=email.details)
         with self._outcomes.expected(order.id) as first:
             enqueued = await self._database.batch(enqueue_many, order)
-            return await self._say(enqueued, first)
+            return await self._say(enqueued, first, details=email.details)
 
     async def list_page(self, request: Request) -> Reply:
         query = request.query(shapes.ListQuery)
@@ -136,7 +137,7 @@ class Emails:
     def _word(self, order: Order) -> str:
         return CAPTURED if self._sending.capturing and order.mail.send_at is None else QUEUED
 
-    async def _say(self, enqueued: Enqueued, first: First | None) -> Reply:
+    async def _say(self, enqueued: Enqueued, first: First | None, *, details: bool) -> Reply:
         """The relay's word where it comes in time; else what is known."""
         if enqueued.fresh and first is not None:
             await first.of(enqueued.going, self._sending.wait)
@@ -145,7 +146,7 @@ class Emails:
             known = answer([(one.address, one.state, one.reply) for one in found])
         except Refusal as refusal:
             return refuse(refusal)._replace(headers=_id_header(enqueued.id))
-        return _said(enqueued.id, known)
+        return _said(enqueued.id, known, details=details)
 
     async def _namespace(self, request: Request, *, writing: bool) -> str:
         return await self._door.namespace(request, request.query(shapes.WhereQuery).namespace, writing=writing)
@@ -167,8 +168,8 @@ def _in_list(position: int, refusal: Refusal) -> Refusal:
     return invalid("list", f"e-mail {position}: {refusal.message}")
 
 
-def _said(id: str, known: Answer) -> Reply:
-    return json_reply(shapes.Said(known.message, known.refused), known.status, _id_header(id))
+def _said(id: str, known: Answer, *, details: bool) -> Reply:
+    return json_reply(shapes.Said(known.message, known.refused, id if details else None), known.status, _id_header(id))
 
 
 def _id_header(id: str) -> tuple[tuple[bytes, bytes], ...]:

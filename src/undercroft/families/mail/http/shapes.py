@@ -18,6 +18,8 @@ class Said(msgspec.Struct, omit_defaults=True):
     message: str
     refused: dict[str, str] = {}
     """Address → the relay's words, where it took others."""
+    id: str | None = None
+    """Where `details` asked for it."""
 
 
 class Queued(msgspec.Struct):

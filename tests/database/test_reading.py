@@ -1,0 +1,65 @@
+"""Reading has limits: no query lasts for ever, and those of requests never keep the house's own waiting."""
+
+import asyncio
+import threading
+
+import pytest
+
+from tests.database.conftest import Open
+from undercroft.base.refusals import Kind, Refusal
+from undercroft.database import Database, Transaction
+from undercroft.database.sqlite import connection
+
+pytestmark = pytest.mark.anyio
+
+ENDLESS = """
+WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 1000000000)
+SELECT count(*) FROM numbers
+"""
+
+
+async def test_a_query_that_takes_too_long_is_given_up(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "LONGEST_STATEMENT", 0.05)
+
+    def endless(tx: Transaction) -> object:
+        if database.engine == "postgres":
+            tx.run("SET LOCAL statement_timeout = 50")
+        return tx.one(ENDLESS)
+
+    for read in (database.read, database.read_apart):
+        with pytest.raises(Refusal, match="nothing was changed, ask for less at once") as refused:
+            await asyncio.wait_for(read(endless), 20)
+        assert refused.value.kind is Kind.UNAVAILABLE
+
+    assert await database.read(lambda tx: tx.one("SELECT 1")) == (1,)
+
+
+async def test_each_statement_has_its_own_time(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that was opened long ago is not given up for that."""
+    monkeypatch.setattr(connection, "LONGEST_STATEMENT", 0.5)
+    pause = threading.Event()
+
+    def slow(tx: Transaction) -> list[object]:
+        found = []
+        for _ in range(4):
+            found.append(tx.one(ENDLESS.replace("1000000000", "200000")))
+            pause.wait(0.2)
+        return found
+
+    assert await database.read(slow) == [(200_000,)] * 4
+
+
+@pytest.mark.parametrize("pool", [3, 8])
+async def test_however_much_is_read_the_house_reads_and_writes(open_again: Open, pool: int) -> None:
+    database = await open_again(pool=pool)
+    go_on = threading.Event()
+    reading = [asyncio.ensure_future(database.read(lambda _tx: go_on.wait(20))) for _ in range(30)]
+    await asyncio.sleep(0)
+    try:
+        async with asyncio.timeout(5):
+            assert await database.read_apart(lambda tx: tx.one("SELECT 1")) == (1,)
+            await database.write(lambda tx: tx.run("INSERT INTO things (name) VALUES ('one')"))
+            assert await database.read_apart(lambda tx: tx.one("SELECT name FROM things")) == ("one",)
+    finally:
+        go_on.set()
+    assert all(await asyncio.gather(*reading))
