@@ -15,7 +15,7 @@ from benchmarks.bench import bench
 from benchmarks.measures import Report
 from benchmarks.processes import Unable
 from benchmarks.tables import as_json, show_figures, show_ratios
-from benchmarks.works import bulk, create, enqueue, hanging, instant, nodes, pending, steady
+from benchmarks.works import bulk, contended, create, enqueue, hanging, instant, nodes, pairs, pending, steady
 
 TIMERS: dict[str, ModuleType] = {
     "create": create,
@@ -26,10 +26,12 @@ TIMERS: dict[str, ModuleType] = {
     "hanging": hanging,
     "nodes": nodes,
 }
+LOCKS: dict[str, ModuleType] = {"pairs": pairs, "contended": contended}
 MAIL: dict[str, ModuleType] = {"enqueue": enqueue}
 # Family → what is measured of it.
 WORKS: dict[str, dict[str, ModuleType]] = {
     "timers": TIMERS,
+    "locks": LOCKS,
     "mail": MAIL,
 }
 

@@ -25,6 +25,27 @@ class Rate:
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """Locks obtained and released: how long each pair took (ms), in so many seconds, and their CPU seconds."""
+
+    took: list[float]
+    seconds: float
+    cpu: float
+
+    @property
+    def per_second(self) -> float:
+        return len(self.took) / self.seconds
+
+    @property
+    def cpu_us(self) -> float:
+        return self.cpu / len(self.took) * 1e6
+
+    def percentile(self, percent: float) -> float:
+        """The ms that this percentage of pairs stays under."""
+        return sorted(self.took)[min(len(self.took) - 1, int(len(self.took) * percent / 100))]
+
+
+@dataclass(frozen=True)
 class Plan:
     """Jobs 0 … count-1: job n is due `spacing` ms after job n-1."""
 

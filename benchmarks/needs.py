@@ -45,16 +45,12 @@ def node_peers() -> str:
     return node
 
 
-@cache
 def redis_server() -> str:
-    found = shutil.which("redis-server")
-    if not found and os.geteuid() == 0 and shutil.which("apt-get"):
-        _install("redis-server", ["apt-get", "-qq", "update"])
-        _install("redis-server", ["apt-get", "-qq", "install", "--yes", "redis-server"])
-        found = shutil.which("redis-server")
-    if not found:
-        raise Missing("redis-server is not installed")
-    return found
+    return _debian_program("redis-server", "redis-server")
+
+
+def etcd() -> str:
+    return _debian_program("etcd", "etcd-server")
 
 
 @cache
@@ -66,6 +62,18 @@ def postgres_programs() -> Path:
     if not folders:
         raise Missing("the PostgreSQL server (initdb) is not installed")
     return max(folders, key=lambda folder: [int(p) for p in folder.parts if p.isdigit()])
+
+
+@cache
+def _debian_program(name: str, package: str) -> str:
+    found = shutil.which(name)
+    if not found and os.geteuid() == 0 and shutil.which("apt-get"):
+        _install(package, ["apt-get", "-qq", "update"])
+        _install(package, ["apt-get", "-qq", "install", "--yes", package])
+        found = shutil.which(name)
+    if not found:
+        raise Missing(f"{package} is not installed")
+    return found
 
 
 def _fresh(folder: Path, lock: Path) -> bool:

@@ -72,14 +72,19 @@ class Peer:
     def _too_late(self, lead: float) -> NoReturn:
         raise Unable(f"{self.name} did not take in its jobs within {2 * lead:g} s")
 
-    def _rate(self, work: str, seconds: float, clients: int) -> Rate:
-        service = cpu_seconds(self.service.pids)
-        running = self._start(work, ["--seconds", str(seconds), "--clients", str(clients)])
+    def answer_of(self, work: str, arguments: list[str]) -> Any:
+        """What a program says in the end that runs by itself."""
+        running = self._start(work, arguments)
         try:
             answer = self._answer(running)
             running.wait(30)
         finally:
             stop(running)
+        return answer
+
+    def _rate(self, work: str, seconds: float, clients: int) -> Rate:
+        service = cpu_seconds(self.service.pids)
+        answer = self.answer_of(work, ["--seconds", str(seconds), "--clients", str(clients)])
         cpu = answer["cpu"] + cpu_seconds(self.service.pids) - service
         return Rate(answer["done"], answer["seconds"], cpu)
 
@@ -119,7 +124,7 @@ def _node(program: str) -> Callable[[], list[str]]:
     return lambda: [needs.node_peers(), program]
 
 
-def _python(program: str) -> Callable[[], list[str]]:
+def python_program(program: str) -> Callable[[], list[str]]:
     return lambda: [str(needs.python_peers()), program]
 
 
@@ -132,13 +137,13 @@ def bullmq(appendfsync: str, one_connection: bool = False) -> Peer:
 
 
 def procrastinate() -> Peer:
-    return Peer("procrastinate", _python("with_procrastinate.py"), Postgres, intake=0.004)
+    return Peer("procrastinate", python_program("with_procrastinate.py"), Postgres, intake=0.004)
 
 
 def apscheduler() -> Peer:
-    return Peer("APScheduler", _python("with_apscheduler.py"), SqliteFile, intake=0.005)
+    return Peer("APScheduler", python_program("with_apscheduler.py"), SqliteFile, intake=0.005)
 
 
 def celery() -> Peer:
     serve = lambda folder: Redis(folder, "always")  # noqa: E731
-    return Peer("Celery (always)", _python("with_celery.py"), serve, intake=0.005)
+    return Peer("Celery (always)", python_program("with_celery.py"), serve, intake=0.005)

@@ -57,6 +57,32 @@ class Redis:
         stop(self.process)
 
 
+class Etcd:
+    """One member, as it comes: every change is synced."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port, peers = free_port(), free_port()
+        self.address, among = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{peers}"
+        options = {
+            "name": "bench",
+            "data-dir": folder / "data",
+            "listen-client-urls": self.address,
+            "advertise-client-urls": self.address,
+            "listen-peer-urls": among,
+            "initial-advertise-peer-urls": among,
+            "initial-cluster": f"bench={among}",
+        }
+        command = [needs.etcd(), *(f"--{name}={value}" for name, value in options.items())]
+        log = folder / "etcd.log"
+        with log.open("a") as file:
+            self.process = subprocess.Popen(command, stdout=file, stderr=file, text=True, start_new_session=True)
+        self.pids = [self.process.pid]
+        _until_it_listens(self.process, self.port, log)
+
+    def close(self) -> None:
+        stop(self.process)
+
+
 class Postgres:
     """A PostgreSQL as its packager tuned it: every commit is synced."""
 

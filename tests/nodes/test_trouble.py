@@ -50,6 +50,8 @@ def test_a_full_disk(tmp_path: Path, receiver: Receiver, kind: str) -> None:
             acknowledged |= fill_the_log(croft)
 
             assert croft.http.get(f"{PATH}/soon").status_code == 200, "what is there can be read"
+            health = croft.http.get("/health")
+            assert (health.status_code, health.json()["database"]) == (503, "can't be written")
             disk.make_room(croft)
 
             receiver.wait_for(3)
@@ -57,6 +59,7 @@ def test_a_full_disk(tmp_path: Path, receiver: Receiver, kind: str) -> None:
             assert ids(croft) == acknowledged | {"due-while-full", "after"}
             croft.kill()
             croft.start()
+            assert croft.http.get("/health").status_code == 200
             assert ids(croft) == acknowledged | {"due-while-full", "after"}
         finally:
             croft.close()
@@ -120,7 +123,8 @@ def test_a_postgres_that_goes_and_comes_back(
     assert {answer.json()["error"] for answer in answers} == {
         "PostgreSQL is not reachable; check that it runs and that --database is right"
     }
-    assert (health.status_code, health.json()) == (503, {"status": "unavailable", "database": "unreachable"})
+    assert health.status_code == 503
+    assert (health.json()["status"], health.json()["database"]) == ("unavailable", "unreachable")
     postgres.start()
     wait_until(croft.healthy, "croft to recover")
     receiver.wait_for(2)

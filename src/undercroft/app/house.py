@@ -102,6 +102,8 @@ class House:
             await self._database.read(_one)
         except Refusal:
             return json_reply(Health("unavailable", "unreachable", self._mail), 503)
+        if not await self._database.can_be_written():
+            return json_reply(Health("unavailable", "can't be written", self._mail), 503)
         return json_reply(Health("ok", self._database.engine, self._mail))
 
     async def metrics(self, _request: Request) -> Reply:

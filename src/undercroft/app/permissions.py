@@ -7,6 +7,17 @@ from undercroft.machinery.operations import Access
 
 HOUSE = "undercroft"
 
+WHO = {
+    Access.PUBLIC: "anybody",
+    Access.SIGNED_IN: "any good token",
+    Access.PAGE: "any good token, or a browser's session",
+    Access.SCOPED: "a user's token, or one of that scope; in a namespace its teams alone",
+    Access.SCOPED_WITHIN: "a user's token, or one of that scope; in a namespace its teams alone",
+    Access.SCOPED_PAGE: "a user's token, one of that scope, or a browser's session",
+    Access.ADMIN: "admins, by a token without scopes",
+}
+"""In words. Admins are the members of the team `admin`; they may enter every namespace."""
+
 PERMISSIONS: dict[str, dict[str, Access]] = {
     HOUSE: {
         "health": Access.PUBLIC,
@@ -39,7 +50,7 @@ PERMISSIONS: dict[str, dict[str, Access]] = {
         "write": Access.SCOPED_WITHIN,
     },
     "accounts": {
-        "sign up": Access.PUBLIC,  # where public_signup is off, the family itself asks for an admin's token
+        "sign up if open": Access.PUBLIC,  # where public_signup is off, the family itself asks for an admin
         "sign in": Access.PUBLIC,
         "reset password": Access.PUBLIC,
         "sign out": Access.SIGNED_IN,

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
@@ -57,6 +57,37 @@ class Call:
             self.future.set_exception(self.error)
         else:
             self.future.set_result(self.result)
+
+
+# Seconds: how often a little is written to learn whether one can, how long that is waited for, and how long a disk is
+# taken for full after a failure.
+TRIED_EVERY = 5.0
+LONGEST_TRY = 1.0
+TROUBLE_LASTS = 30.0
+
+
+class Trouble:
+    """Whether the engine can't write for a reason that does not pass by itself: a full disk, a broken one."""
+
+    def __init__(self) -> None:
+        self._seen_at = float("-inf")
+        self._try_again_at = float("-inf")
+
+    def note(self) -> None:
+        self._seen_at = time.monotonic()
+
+    def is_there(self) -> bool:
+        return time.monotonic() - self._seen_at < TROUBLE_LASTS
+
+    async def look_for(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Write a little, not each time that somebody asks. What holds the database up for long is not waited for."""
+        now = time.monotonic()
+        if now < self._try_again_at:
+            return
+        self._try_again_at = now + TRIED_EVERY
+        trying = asyncio.ensure_future(write())
+        trying.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.wait([trying], timeout=LONGEST_TRY)
 
 
 class Listeners:

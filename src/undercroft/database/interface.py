@@ -85,6 +85,9 @@ class Database(Protocol):
     async def read_apart(self, query: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """As `read`, for what must go on whatever requests ask for: it never waits for a reader that they keep busy."""
 
+    async def can_be_written(self) -> bool:
+        """False where the disk is full or broken, or was half a minute ago."""
+
     def listen(self, topic: str, listener: Listener) -> None:
         """Call the listener in the event loop with what committed transactions tell about the topic."""
 

@@ -18,7 +18,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from undercroft.base.clock import Clock
 from undercroft.base.refusals import Refusal, unavailable
-from undercroft.database.calls import Call, Listeners
+from undercroft.database.calls import Call, Listeners, Trouble
 from undercroft.database.interface import (
     LONGEST_STATEMENT,
     TOOK_TOO_LONG,
@@ -100,6 +100,7 @@ class PostgresDatabase:
     def __init__(self, url: str, size: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._listeners = Listeners()
+        self._trouble = Trouble()
         self._threads = ThreadPoolExecutor(size, "postgres")
         # Some threads are left to those who write, and to `read_apart`, however much is read.
         self._may_read = asyncio.Semaphore(max(1, size - LEFT_TO_OTHERS))
@@ -153,6 +154,10 @@ class PostgresDatabase:
     async def read_apart(self, query: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         self._refuse_when_closing()
         return await self._run(Call(query, args, kwargs))  # type: ignore[no-any-return]
+
+    async def can_be_written(self) -> bool:
+        """Every node writes its heartbeat anyway: what came of that is known."""
+        return not self._trouble.is_there()
 
     def listen(self, topic: str, listener: Listener) -> None:
         self._listeners.add(topic, listener)
@@ -210,6 +215,8 @@ class PostgresDatabase:
             except (*_AGAIN, psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
                 if not _worth_another_try(error) or time.monotonic() > deadline:
                     self._is_away = isinstance(error, PoolTimeout)
+                    if isinstance(error, errors.DiskFull | errors.IoError):
+                        self._trouble.note()
                     raise _as_refusal(error) from error
                 time.sleep(PAUSE)
 

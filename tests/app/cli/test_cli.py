@@ -19,6 +19,8 @@ from undercroft.app.cli import app
 
 def verbs(group: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     for name, command in group.commands.items():
+        if command.hidden:
+            continue  # another name of a group that is shown
         if hasattr(command, "commands"):
             yield from verbs(command, (*words, name))
         else:

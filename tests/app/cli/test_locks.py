@@ -213,6 +213,15 @@ def test_for_machines(lock: Croftly, name: str) -> None:
     assert machine(lock("release", name, "--force", "--json"), 76) == {"lock_removed": False}
 
 
+def test_a_run_for_machines(lock: Croftly, name: str) -> None:
+    ended = lock("run", name, "--json", "--", "sh", "-c", "echo said; exit 7")
+    told = machine(ended, 7)
+    assert told == {"obtained": True, "fence": told["fence"], "lost": False, "exit_code": 7}
+    assert ended.stderr == "said\n"
+    lock("acquire", name, "--ttl", "10m")
+    assert machine(lock("run", name, "--json", "--", "true"), 75)["obtained"] is False
+
+
 def test_namespaces(lock: Croftly, name: str) -> None:
     assert lock("acquire", name, "--ttl", "10m", "--namespace", "shop").returncode == 0
     assert lock("acquire", name, "--ttl", "10m").returncode == 0

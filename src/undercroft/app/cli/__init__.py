@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from undercroft import __version__
-from undercroft.app.cli import check, listen, locks, login, run, serve, timers, tokens
+from undercroft.app.cli import accounts, check, listen, locks, login, mail, permissions, run, serve, timers, tokens
 from undercroft.app.cli.client import Failure
 from undercroft.app.cli.profiles import Wanted
 from undercroft.app.cli.show import note
@@ -31,7 +31,16 @@ app.command("status")(login.status)
 app.command("listen")(listen.listen)
 app.add_typer(timers.app, name="timers")
 app.add_typer(locks.app, name="lock")
+app.add_typer(mail.app, name="mail")
 app.add_typer(tokens.app, name="token")
+app.add_typer(tokens.app, name="tokens", hidden=True)
+app.add_typer(accounts.users, name="user")
+app.add_typer(accounts.users, name="users", hidden=True)
+app.add_typer(accounts.teams, name="team")
+app.add_typer(accounts.teams, name="teams", hidden=True)
+app.add_typer(accounts.keys, name="key")
+app.add_typer(accounts.keys, name="keys", hidden=True)
+app.command("permissions")(permissions.show)
 app.add_typer(login.profiles_app, name="profile")
 
 

@@ -86,9 +86,11 @@ class Server:
         body: object = None,
         *,
         fine: Collection[int] = (),
+        lines: bool = False,
     ) -> Any:
         """`path` comes from `path_of`; of `query` what is None is left out; bytes go as they are.
 
+        `lines`: refusals come as a line of text, and success may be nothing at all (None), as accounts answer.
         Raises Refused for any answer but 2xx and `fine`, NotReachable for none.
         """
         from pyreqwest.exceptions import PyreqwestError
@@ -99,7 +101,7 @@ class Server:
             content = bytes(answer.bytes())
         except PyreqwestError as error:
             raise NotReachable(_why(error, self.url), _how_to_reach(self.url)) from None
-        return self._read(answer, content, fine)
+        return self._read_lines(answer, content) if lines else self._read(answer, content, fine)
 
     def pages(self, path: str, key: str, query: Mapping[str, object]) -> Iterator[list[Any]]:
         """Every page of a list: what stands under `key`, following the cursors."""
@@ -154,13 +156,28 @@ class Server:
             return reply
         raise self._refusal(answer.status, reply, answer.get_header("location"))
 
+    def _read_lines(self, answer: "SyncResponse", content: bytes) -> Any:
+        import msgspec
+
+        if answer.get_header("supported-tsuru") is None:
+            return self._read(answer, content, ())
+        if 200 <= answer.status < 300:
+            try:
+                return msgspec.json.decode(content) if content else None
+            except msgspec.DecodeError:
+                return None
+        text = content.decode(errors="replace").strip()
+        raise Refused(text, _hint(answer.status, self.url, self._token), status=answer.status)
+
     def _refusal(self, status: int, reply: object, location: str | None) -> Failure:
         if 300 <= status < 400 and location:
             return NotReachable(f"{self.url} redirects to {location}", "give that server's own URL")
-        if not isinstance(reply, dict) or not isinstance(reply.get("error"), str):
+        # The messaging document's word for it is `detail`.
+        error = reply.get("error", reply.get("detail")) if isinstance(reply, dict) else None
+        if not isinstance(reply, dict) or not isinstance(error, str):
             return NotReachable(f"{self.url} answered {status}, and not as Undercroft does", _NOT_OURS)
         code = str(reply.get("code", ""))
-        return Refused(reply["error"], _hint(status, self.url, self._token), status=status, code=code)
+        return Refused(error, _hint(status, self.url, self._token), status=status, code=code)
 
 
 _NOT_OURS = "is it the URL of an Undercroft server? `croft --url URL status` tries another"

@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from undercroft.app.cli.asking import asked_password
 from undercroft.app.cli.client import (
+    Failure,
     NotReachable,
     Refused,
     Server,
@@ -14,6 +16,7 @@ from undercroft.app.cli.client import (
     checked_url,
     connect,
     is_loopback,
+    path_of,
 )
 from undercroft.app.cli.options import Json, Profile
 from undercroft.app.cli.profiles import Profile as Kept
@@ -36,29 +39,46 @@ def log_in(
     token: Annotated[
         str, typer.Option(metavar="TOKEN", help="Better not on a command line: - reads it from stdin.")
     ] = "",
+    email: Annotated[
+        str, typer.Option(metavar="EMAIL", help="Sign in as this user: the password is asked for, or read from stdin.")
+    ] = "",
     profile: Profile = "",
     json: Json = False,
 ) -> None:
     """Keep a token for a server, and speak to that one.
 
-    It is kept once the server has accepted it. Without --token it is asked for; UNDERCROFT_TOKEN counts too.
+    It is kept once the server has accepted it. Without --token it is asked for; UNDERCROFT_TOKEN counts too. With
+    --email one is got for the password, and ends with `croft logout`, or by itself after some days.
 
     \b
     croft login http://127.0.0.1:3862
+    croft login https://undercroft.example.org --email ann@example.org
     croft login https://undercroft.example.org --profile work --token - < token-file
     """
     url = checked_url(url)
     if url.startswith("http://") and not is_loopback(url):
-        note(f"croft: the token goes to {url} unencrypted; https:// would hide it from the network")
-    text = _token(token)
+        note(f"croft: the {'password' if email else 'token'} goes to {url} unencrypted; https:// would hide it from"
+             " the network")  # fmt: skip
+    if email and token:
+        raise WrongUsage("--email and --token are two ways to sign in", "choose one")
+    text = _for_password(url, email) if email else _token(token)
     with Server(url, text) as server:
         me = server.get("/undercroft/me")
     name = profile or profile_name(url)
-    save_profile(name, Kept(url, text))
+    save_profile(name, Kept(url, text, by_password=bool(email)))
     if json:
         print_json({"profile": name, "url": url, **me})
     else:
         say(f"Logged in to {url} as {me['user']} (profile {name}).")
+
+
+def _for_password(url: str, email: str) -> str:
+    with Server(url) as server:
+        path = path_of("users", email, "tokens")
+        made = server.call("POST", path, None, {"password": asked_password()}, lines=True)
+    if not isinstance(made, dict) or not isinstance(made.get("token"), str):
+        raise NotReachable(f"{url} answered, but not as Undercroft does")
+    return str(made["token"])
 
 
 def _token(flag: str) -> str:
@@ -80,7 +100,7 @@ def _asked() -> str:
 def log_out(context: typer.Context, profile: Profile = "", json: Json = False) -> None:
     """Forget the token of a profile.
 
-    By default of the current one. The token itself stays valid.
+    By default of the current one. A token that was got for a password ends; any other stays valid.
 
     \b
     croft logout --profile work
@@ -90,12 +110,23 @@ def log_out(context: typer.Context, profile: Profile = "", json: Json = False) -
     name = profile or chosen(context).profile
     if not name:
         raise WrongUsage("you are not logged in", "`croft profile list` shows what is known")
-    known_profile(profiles, name)
+    _end(known_profile(profiles, name))
     _forget(profiles, name)
     if json:
         print_json({"status": "ok", "profile": name})
     else:
         say(f"Logged out: profile {name} is forgotten.")
+
+
+def _end(kept: Kept) -> None:
+    if not kept.by_password:
+        return
+    try:
+        with Server(kept.url, kept.token) as server:
+            server.call("DELETE", "/users/tokens", lines=True)
+    except Failure as failure:
+        if not isinstance(failure, Refused) or failure.status != 401:  # which has ended already
+            note(f"croft: the token could not be ended, it does so by itself: {failure}")
 
 
 def _forget(profiles: Profiles, name: str) -> None:

@@ -15,6 +15,8 @@ from undercroft.app.cli.client import DEFAULT_URL, WrongUsage, checked_url, is_l
 class Profile(NamedTuple):
     url: str
     token: str
+    by_password: bool = False
+    """The token was got for a password, and ends when the profile is forgotten."""
 
     def __repr__(self) -> str:
         return f"Profile(url={self.url!r}, token=…)"
@@ -57,7 +59,8 @@ def read_profiles(path: Path | None = None) -> Profiles:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         known = {
-            name: Profile(str(entry["url"]), str(entry["token"])) for name, entry in table.get("profiles", {}).items()
+            name: Profile(str(entry["url"]), str(entry["token"]), entry.get("by_password") is True)
+            for name, entry in table.get("profiles", {}).items()
         }
         return Profiles(str(table.get("current", "")), known)
     except FileNotFoundError:
@@ -144,4 +147,5 @@ def _toml(profiles: Profiles) -> str:
     for name, profile in profiles.known.items():
         lines += ["", f"[profiles.{text(name)}]"]
         lines += [f"url = {text(profile.url)}", f"token = {text(profile.token)}"]
+        lines += ["by_password = true"] if profile.by_password else []
     return "\n".join(lines) + "\n"

@@ -9,7 +9,7 @@ from undercroft.app.cli.options import Json
 from undercroft.app.cli.show import distance_text, moment_text, note, now_ms, print_json, print_table, say
 from undercroft.app.notation import duration
 
-app = typer.Typer(no_args_is_help=True, help="Tokens: create, list, revoke.")
+app = typer.Typer(no_args_is_help=True, help="Tokens: yours, those of apps, and for others.")
 
 
 @app.command("create")
@@ -107,3 +107,48 @@ def revoke(
         print_json(reply)
     else:
         say(f"Token {id} is revoked.")
+
+
+@app.command("app")
+def for_app(
+    context: typer.Context,
+    app_name: Annotated[str, typer.Argument(metavar="APP")],
+    json: Json = False,
+) -> None:
+    """Make a token for an app, good for a year and for nothing but that app.
+
+    Admins make them. It is shown this once, alone on stdout.
+
+    \b
+    croft token app cart
+    TOKEN=$(croft token app cart)
+    """
+    with connect(context) as server:
+        made = server.call("POST", "/tokens", None, {"client": app_name, "export": False}, lines=True)
+    _show_once(made, made["Token"], f"Token of the app {app_name}", json)
+
+
+@app.command("user")
+def for_user(
+    context: typer.Context,
+    email: Annotated[str, typer.Argument(metavar="EMAIL")],
+    json: Json = False,
+) -> None:
+    """Make a token for a user, who is made too where there is none.
+
+    Admins make them. It may do all that the user may, and stays good until it is revoked.
+
+    \b
+    croft token user ci@example.org
+    """
+    with connect(context) as server:
+        made = server.post("/api/v1/user/token", {"email": email})
+    _show_once(made, made["token"], f"Token of {email}", json)
+
+
+def _show_once(made: dict[str, Any], token: str, what: str, json: bool) -> None:
+    if json:
+        print_json(made)
+        return
+    print(token)
+    note(f"{what}: it is shown only now.")

@@ -54,6 +54,12 @@ def forget_statistics(path: Path) -> None:
     connection.close()
 
 
+def is_lasting(error: BaseException) -> bool:
+    """Nobody can write until somebody does something about it. One that is locked is not of this kind."""
+    lasting = apsw.FullError | apsw.IOError | apsw.ReadOnlyError | apsw.CorruptError | apsw.NotADBError
+    return isinstance(error, lasting) or isinstance(error.__cause__, lasting)
+
+
 class translated_errors:
     """SQLite's errors as refusals that say what to do."""
 

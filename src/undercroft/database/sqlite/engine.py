@@ -19,13 +19,14 @@ import apsw
 
 from undercroft.base.clock import Clock
 from undercroft.base.refusals import unavailable
-from undercroft.database.calls import Call, Listeners
+from undercroft.database.calls import Call, Listeners, Trouble
 from undercroft.database.interface import Action, BatchAction, Item, Listener, P, R, Transaction
 from undercroft.database.migrate import Migration, migrate
 from undercroft.database.sqlite.connection import (
     as_refusal,
     connect,
     forget_statistics,
+    is_lasting,
     limit_statements,
     translated_errors,
 )
@@ -45,6 +46,7 @@ class SqliteDatabase:
         self._path = path
         self._loop = asyncio.get_running_loop()
         self._listeners = Listeners()
+        self._trouble = Trouble()
         self._gathered: list[Call] = []
         self._calls: SimpleQueue[list[Call] | None] = SimpleQueue()
         self._readers = ThreadPoolExecutor(READERS, "sqlite-reader")
@@ -91,6 +93,10 @@ class SqliteDatabase:
 
     async def read_apart(self, query: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         return await self._read(self._reader_apart, lambda tx: query(tx, *args, **kwargs))
+
+    async def can_be_written(self) -> bool:
+        await self._trouble.look_for(lambda: self.write(_write_a_little))
+        return not self._trouble.is_there()
 
     def listen(self, topic: str, listener: Listener) -> None:
         self._listeners.add(topic, listener)
@@ -158,6 +164,8 @@ class SqliteDatabase:
                 self._writer.execute("COMMIT")
         except BaseException as error:
             self._roll_back()
+            if is_lasting(error):
+                self._trouble.note()
             for call in calls:
                 call.fail(error)
             tx.told.clear()
@@ -196,6 +204,8 @@ class SqliteDatabase:
             del tx.told[told:]
             if len(calls) > 1:
                 return False
+            if is_lasting(error):
+                self._trouble.note()
             calls[0].fail(as_refusal(error, self._path))
         else:
             if not alone:
@@ -270,3 +280,10 @@ class SqliteDatabase:
             self._reader.connection = connection
             self._reader_connections.append(connection)
         return connection
+
+
+def _write_a_little(tx: Transaction) -> None:
+    """One page. The number says nothing; what migrations there are stands in their table."""
+    row = tx.one("PRAGMA user_version")
+    assert row is not None, "every SQLite database has one"
+    tx.all(f"PRAGMA user_version = {(row[0] + 1) % 2**31}")

@@ -14,8 +14,9 @@ import typer
 from undercroft.app.cli.client import NotReachable, Refused, WrongUsage
 from undercroft.app.cli.locks import flags
 from undercroft.app.cli.locks.flags import Lost, Name, Namespace, NotObtained, Owner, Wait
+from undercroft.app.cli.options import Json
 from undercroft.app.cli.profiles import chosen
-from undercroft.app.cli.show import note
+from undercroft.app.cli.show import note, print_json
 
 if TYPE_CHECKING:
     from undercroft.client import Lock
@@ -38,6 +39,7 @@ def run(
     wait: Wait = "0s",
     owner: Owner = "",
     namespace: Namespace = "",
+    json: Json = False,
 ) -> None:
     """Run a command only while holding a lock.
 
@@ -45,7 +47,8 @@ def run(
     somebody removed it) the command gets SIGTERM shortly before the lock ends and SIGKILL as it ends, together with
     what it has started; also if croft itself is killed. The command finds the fencing number in CROFT_LOCK_FENCE.
 
-    Exits with the command's code; 75 when the lock was not obtained and nothing ran, 76 when it was lost.
+    Exits with the command's code; 75 when the lock was not obtained and nothing ran, 76 when it was lost. With --json
+    a line on stdout tells what became of it, and what the command prints goes to stderr.
 
     \b
     croft lock run products_sync -- ./sync.sh --all
@@ -55,11 +58,18 @@ def run(
     seconds = flags.seconds("--ttl", ttl)
     if seconds < SHORTEST_TTL:
         raise WrongUsage("--ttl: 1s at the least: it has to be renewed in time", "30s is usual")
-    lock = _lock(context, name, seconds, flags.seconds("--wait", wait), owner, namespace)
     try:
-        code = _run_holding(lock, command)
+        lock = _lock(context, name, seconds, flags.seconds("--wait", wait), owner, namespace)
+    except NotObtained:
+        if json:
+            print_json({"obtained": False, "fence": None, "lost": False, "exit_code": None})
+        raise
+    try:
+        code = _run_holding(lock, command, sys.stderr if json else None)
     finally:
         lock.release()
+    if json:
+        print_json({"obtained": True, "fence": lock.fence, "lost": lock.lost.is_set(), "exit_code": code})
     if lock.lost.is_set():
         raise Lost(f"the lock {name!r} was lost", "the command was ended; what it has done may have met another's work")
     sys.exit(code)
@@ -84,12 +94,12 @@ def _lock(context: typer.Context, name: str, ttl: float, wait: float, owner: str
     return lock
 
 
-def _run_holding(lock: "Lock", command: list[str]) -> int:
-    """The command's exit code. Its process group ends with the lock at the latest."""
+def _run_holding(lock: "Lock", command: list[str], output: IO[str] | None) -> int:
+    """The command's exit code. Its process group ends with the lock at the latest. `output`: instead of our stdout."""
     environment = {**os.environ, "CROFT_LOCK": lock.name, "CROFT_LOCK_FENCE": str(lock.fence)}
     with _guard() as tell:
         try:
-            process = subprocess.Popen(command, env=environment, process_group=0)
+            process = subprocess.Popen(command, env=environment, process_group=0, stdout=output)
         except OSError as error:
             note(f"croft: {command[0]} can't be run: {error.strerror}")
             return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE

@@ -30,6 +30,7 @@ def acquire(
     It ends after --ttl unless it is renewed: nothing renews it here. `croft lock run` does.
 
     \b
+    croft lock acquire products_sync --ttl 10m --wait 1m
     token=$(croft lock acquire products_sync --ttl 10m) || exit
     sync_products
     croft lock release products_sync --token "$token"

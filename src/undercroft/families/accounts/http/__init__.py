@@ -23,7 +23,7 @@ def operations(parts: Parts, rules: Rules) -> list[Operation]:
 
 def _on_users(users: Users) -> list[Operation]:
     return [
-        _operation("POST", "/users", users.create, "Create a user", "sign up", takes=shapes.UserIn),
+        _operation("POST", "/users", users.create, "Create a user", "sign up if open", takes=shapes.UserIn),
         _operation("GET", "/users", users.list_page, "List users", "read users", shapes.UserList,
                    query=shapes.PageQuery),
         _operation("DELETE", "/users", users.remove_self, "Remove yourself", "own account"),
