@@ -3,10 +3,10 @@
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from undercroft.app.dashboard import dashboard
+from undercroft.app.dashboard import Post, dashboard
 from undercroft.app.house import House
 from undercroft.app.house import refuse as refuse_in_house
-from undercroft.app.mailing import mailing
+from undercroft.app.mailing import Mailing, mailing
 from undercroft.app.openapi import Describing, describe
 from undercroft.app.permissions import HOUSE, access_of
 from undercroft.app.router import Served
@@ -101,7 +101,7 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
         keep_delivered=int(settings.keep_delivered * SECOND),
         keep_dead=int(settings.keep_dead * SECOND),
     )
-    server = _server(settings, database, doors, clock, families, node)
+    server = _server(settings, database, doors, clock, families, node, post)
     loops = [
         *_upkeep_loops(upkeep, database),
         *_shared_duties(upkeep, leases, Forgetting(database), post.upkeep, duties),
@@ -142,7 +142,7 @@ def _account_rules(settings: Settings) -> accounts.Rules:
 
 
 def _server(
-    settings: Settings, database: Database, doors: Doors, clock: Clock, families: list[Family], node: str
+    settings: Settings, database: Database, doors: Doors, clock: Clock, families: list[Family], node: str, post: Mailing
 ) -> Server:
     served = _served(
         "",
@@ -154,7 +154,10 @@ def _server(
     for family in families:
         served += _served(family.name, family.operations)
     served += _served("", Describing(served).operations())
-    pages = dashboard(database, doors.gate, families, _ABOUT_THE_HOUSE, lambda: describe(served), STATUS, node)
+    pages = dashboard(
+        database, doors.gate, families, _ABOUT_THE_HOUSE, lambda: describe(served), STATUS, node,
+        Post(post.outgoing, post.sending.capturing),
+    )  # fmt: skip
     return Server(
         served + _served(pages.name, pages.operations),
         refuse_in_house,

@@ -7,6 +7,7 @@ from typing import Any
 from undercroft.app.dashboard.assets import Assets
 from undercroft.app.dashboard.docs import Docs
 from undercroft.app.dashboard.documents import HOUSE
+from undercroft.app.dashboard.mails import Mails, Post
 from undercroft.app.dashboard.pages import Pages, ServedFamily, refuse
 from undercroft.app.dashboard.rendering import Rendering
 from undercroft.base.refusals import Kind
@@ -27,11 +28,12 @@ def dashboard(
     document: Callable[[], Mapping[str, Any]],
     statuses: Mapping[Kind, int],
     node: str,
+    post: Post,
 ) -> Family:
     """The pages, as a family of their own: they share the house's paths and word refusals as pages.
 
     `house`: what the docs say of the house itself; `document`: the OpenAPI document; `statuses`: what a refusal is in
-    HTTP.
+    HTTP; `post`: what sends e-mails.
     """
     assets = Assets()
     rendering = Rendering(assets)
@@ -40,7 +42,7 @@ def dashboard(
     docs = Docs(rendering, document, {HOUSE: house, **{one.name: one.guide for one in families}})
     return Family(
         NAME,
-        [*_pages(pages), *_docs(docs, assets)],
+        [*_pages(pages), *_mails(Mails(database, rendering, post)), *_docs(docs, assets)],
         partial(refuse, rendering, statuses),
         prefixes=("", "signin", "signout", "docs", "assets", "dashboard"),
     )
@@ -58,6 +60,17 @@ def _pages(pages: Pages) -> list[Operation]:
     ]
 
 
+def _mails(mails: Mails) -> list[Operation]:
+    one = "/dashboard/mails/{id}"
+    return [
+        Operation("GET", "/dashboard/mails", mails.list_page, "E-mails", "look"),
+        Operation("GET", one, mails.show, "One e-mail", "look"),
+        Operation("GET", one + "/html", mails.html, "Its HTML, shut in", "look"),
+        Operation("GET", one + "/source", mails.source, "Its source", "look"),
+        Operation("GET", one + "/attachments/{number}", mails.attachment, "One of its attachments", "look"),
+    ]
+
+
 def _docs(docs: Docs, assets: Assets) -> list[Operation]:
     return [
         Operation("GET", "/docs", docs.docs, "The docs", "read docs", also_anonymous="docs"),
@@ -65,4 +78,4 @@ def _docs(docs: Docs, assets: Assets) -> list[Operation]:
     ]
 
 
-__all__ = ["NAME", "dashboard"]
+__all__ = ["NAME", "Post", "dashboard"]

@@ -34,11 +34,17 @@ class Rendering:
         style = text_of("tones.css", "small.css")
         self._environment = _environment(assets, style)
         self._headers = _headers("'self'")
+        self._framing_headers = _headers("'self'", "; frame-src 'self'")
         self._small_headers = _headers(f"'{_hash(style)}'")
 
     async def page(self, template: str, **values: Any) -> Reply:
         """A page for somebody who is signed in. Made in a thread: for its milliseconds deliveries should not wait."""
         return Reply(200, await asyncio.to_thread(self._render, template, values), HTML, self._headers)
+
+    async def framing_page(self, template: str, **values: Any) -> Reply:
+        """As `page`, and it may show another of ours in a frame."""
+        reply = await self.page(template, **values)
+        return reply._replace(headers=self._framing_headers)
 
     def small_page(self, template: str, code: int, **values: Any) -> Reply:
         return Reply(code, self._render(template, values), HTML, self._small_headers)
@@ -69,8 +75,8 @@ def _environment(assets: Assets, style: str) -> Environment:
     return environment
 
 
-def _headers(styles: str) -> tuple[tuple[bytes, bytes], ...]:
-    return (*_HEADERS, (b"content-security-policy", _POLICY.format(styles=styles).encode()))
+def _headers(styles: str, more: str = "") -> tuple[tuple[bytes, bytes], ...]:
+    return (*_HEADERS, (b"content-security-policy", (_POLICY.format(styles=styles) + more).encode()))
 
 
 def _hash(style: str) -> str:
