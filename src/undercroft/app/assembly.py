@@ -170,10 +170,7 @@ def _server(
 
 
 def _served(family: str, operations: list[Operation]) -> list[Served]:
-    return [
-        Served(operation, family, access_of(family, operation.verb), f"{operation.method} {operation.path}")
-        for operation in operations
-    ]
+    return [Served(operation, family, access_of(family, operation.verb)) for operation in operations]
 
 
 def _upkeep_loops(upkeep: Upkeep, database: Database) -> list[Loop]:

@@ -18,8 +18,8 @@ class Served(NamedTuple):
     family: str
     """Empty for the house's own."""
     access: Access
-    name: str
-    """As metrics and logs have it: "POST /job/{db}/{collection}"."""
+    name: str = ""
+    """As metrics and logs have it, "POST /job/{db}/{collection}"; the router fills it in, once for all requests."""
 
 
 # Paths that were found lately, and their length at the most: clients call a few over and over. When there are more,
@@ -90,7 +90,8 @@ class Router:
                 f"{served.operation.method} {served.operation.path} of {served.family} is at a path"
                 f" that {taken[0].family} has already"
             )
-        branch.methods[served.operation.method] = (served, tuple(names))
+        name = f"{served.operation.method} {served.operation.path}"
+        branch.methods[served.operation.method] = (served._replace(name=name), tuple(names))
 
 
 def _decode(segment: bytes) -> str:
