@@ -88,6 +88,8 @@ def test_every_setting_can_come_from_a_variable_and_from_a_file(tmp_path: Path) 
         "lock_default_ttl": "1h", "lock_maximum_ttl": "1d", "lock_timezone": "Asia/Manila", "lock_require_token": "yes",
         "smtp_url": "smtp://u:p@h", "mail_from": "a@b.c", "mail_from_allowed": "@b.c", "mail_wait": "1s",
         "mail_retries": "5s,1m", "mail_rate": "5", "mail_max_attachments": "1MB", "mail_keep": "1d",
+        "messaging_channel": "mail", "messaging_url": "https://m.example.com", "messaging_sender_url": "http://s:1",
+        "messaging_sender_token": "t", "messaging_identity_url": "http://i:2/", "messaging_identity_token": "u",
         "dkim_selector": "s", "dkim_domain": "b.c", "dkim_key": "k",
     }  # fmt: skip
     assert set(written) == set(READERS) == {field.name for field in msgspec.structs.fields(Settings)}

@@ -19,7 +19,8 @@ from undercroft.machinery.identity.gate import REMEMBERED
 PAGE = PROJECT / "docs" / "architecture.md"
 TEXT = " ".join(PAGE.read_text().split())
 # Distributions whose module has another name, or none that is imported.
-MODULES = {"argon2-cffi": "argon2", "dkimpy": "dkim", "prometheus-client": "prometheus_client", "tzdata": None}
+MODULES = {"argon2-cffi": "argon2", "dkimpy": "dkim", "prometheus-client": "prometheus_client", "pyyaml": "yaml",
+           "tzdata": None}  # fmt: skip
 
 
 def shown_tree() -> list[str]:

@@ -7,6 +7,7 @@ from undercroft.app.dashboard import Post, dashboard
 from undercroft.app.house import House
 from undercroft.app.house import refuse as refuse_in_house
 from undercroft.app.mailing import Mailing, mailing
+from undercroft.app.messages import transports_of, ways_of
 from undercroft.app.openapi import Describing, describe
 from undercroft.app.permissions import HOUSE, access_of
 from undercroft.app.router import Served
@@ -16,7 +17,7 @@ from undercroft.app.sharing import Sharing
 from undercroft.base.clock import SECOND, Clock
 from undercroft.base.ids import new_secret
 from undercroft.database import Database, Migration, migrations_in
-from undercroft.families import accounts, locks, mail, timers
+from undercroft.families import accounts, locks, mail, messaging, timers
 from undercroft.machinery.callers import Callers
 from undercroft.machinery.deliveries.courier import Courier
 from undercroft.machinery.deliveries.smtp import CaptureTransport, SmtpTransport
@@ -39,7 +40,7 @@ from undercroft.machinery.operations import Operation
 from undercroft.machinery.wording import STATUS
 
 # The families, each behind its package's door. Adding one begins here.
-FAMILIES = (timers, locks, mail, accounts)
+FAMILIES = (timers, locks, mail, messaging, accounts)
 # The packages whose folder `migrations/` is applied at the start, in this order.
 ROOMS = (
     "undercroft.machinery.identity",
@@ -89,12 +90,14 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
         timers.family(database, settings.webhook_default_scheme),
         locks.family(database, leases, desk, gate.enter, _lock_rules(settings)),
         mail.family(database, gate.enter, post.outgoing, post.sending),
+        messaging.family(database, gate.enter, ways_of(settings), settings.data_dir / "media"),
         accounts.family(in_accounts, _account_rules(settings)),
         accounts.user_tokens(in_accounts, _account_rules(settings)),
     ]
     transport = WebhookTransport(clock, allow_private=settings.allow_private_targets)
     hooks = {family.name: family.hooks for family in families}
-    courier = Courier(database, {"webhook": transport, "smtp": post.transport}, hooks, clock, node, mark)
+    transports = {"webhook": transport, "smtp": post.transport, **transports_of(settings, clock, transport)}
+    courier = Courier(database, transports, hooks, clock, node, mark)
     upkeep = Upkeep(
         courier,
         database,

@@ -49,6 +49,12 @@ PERMISSIONS: dict[str, dict[str, Access]] = {
         "send": Access.SCOPED_WITHIN,
         "write": Access.SCOPED_WITHIN,
     },
+    "messaging": {
+        "read": Access.SCOPED_WITHIN,
+        "write": Access.SCOPED_WITHIN,
+        "download": Access.PUBLIC,  # whoever was given the URL; senders fetch files without a token
+        "opt out": Access.PUBLIC,  # the link is signed, and good for this alone
+    },
     "accounts": {
         "sign up if open": Access.PUBLIC,  # where public_signup is off, the family itself asks for an admin
         "sign in": Access.PUBLIC,

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from undercroft.app import notation
@@ -107,6 +108,23 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(name for part in parts if (name := _text(part).strip()))
 
 
+def _base_url(value: object) -> str:
+    """Of another service, or how this one is reached from elsewhere; nothing behind its path."""
+    text = _text(value).strip().rstrip("/")
+    parts = urlsplit(text)
+    good = parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment
+    if text and not (good and text.isascii() and text.isprintable() and " " not in text):
+        raise ValueError(f"{text!r} is no URL: write one such as https://messages.example.com")
+    return text
+
+
+def _channel(value: object) -> str:
+    text = _text(value).strip()
+    if text not in ("", "sender", "mail", "capture") and not re.fullmatch(r"webhook:.{1,56}", text):
+        raise ValueError(f"{text!r} is no channel: write webhook:ROUTE, sender, mail or capture")
+    return text
+
+
 def _listen(value: object) -> tuple[str, ...]:
     addresses = _names(value)
     for text in addresses:
@@ -197,6 +215,12 @@ READERS: dict[str, Callable[[object], Any]] = {
     "mail_retries": _durations(1, 30 * _DAY),
     "mail_rate": _whole(0, 10**9, _count, str),
     "mail_max_attachments": _whole(0, 50 * 2**20, notation.size, notation.size_text),
+    "messaging_channel": _channel,
+    "messaging_url": _base_url,
+    "messaging_sender_url": _base_url,
+    "messaging_sender_token": _secret,
+    "messaging_identity_url": _base_url,
+    "messaging_identity_token": _secret,
     "mail_keep": _duration(3_600, 3_650 * _DAY),
     "dkim_selector": _text,
     "dkim_domain": _text,

@@ -61,6 +61,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dkim_selector: str = ""
     dkim_domain: str = ""
     dkim_key: Secret = Secret()
+    messaging_channel: str = ""
+    messaging_url: str = ""
+    messaging_sender_url: str = ""
+    messaging_sender_token: Secret = Secret()
+    messaging_identity_url: str = ""
+    messaging_identity_token: Secret = Secret()
     public_signup: bool = False
     login_expires: float = 7 * 86_400.0
     max_sessions: int = 100

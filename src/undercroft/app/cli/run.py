@@ -92,6 +92,7 @@ def banner(settings: "Settings", addresses: list[str], url: str, login: str) -> 
         "",
         f"  Undercroft serves {where}",
         f"    timers      {url}/job/DB/COLLECTION and {url}/route/DB",
+        f"    locks       {url}/systems/locks",
         f"    dashboard   {url}/",
         f"    docs        {url}/docs and {url}/openapi.json",
         f"    metrics     {url}/metrics",

@@ -17,11 +17,12 @@ from undercroft.base.clock import MINUTE, SECOND, Clock
 from undercroft.base.ids import base32
 from undercroft.base.refusals import Refusal
 from undercroft.database import Database
-from undercroft.machinery.deliveries import actions, claims, metrics, targets
+from undercroft.machinery.deliveries import actions, claims, hosts, metrics, targets
 from undercroft.machinery.deliveries.actions import LONGEST_TIMEOUT
 from undercroft.machinery.deliveries.claims import Due, Share
 from undercroft.machinery.deliveries.hooks import Hooks
 from undercroft.machinery.deliveries.horizon import Horizon
+from undercroft.machinery.deliveries.hosts import Hosts
 from undercroft.machinery.deliveries.lanes import Lanes
 from undercroft.machinery.deliveries.model import LANE_FULL, Delivery, NotSent, Outcome, Queue, Result, State, Target
 from undercroft.machinery.deliveries.policy import lease
@@ -64,7 +65,11 @@ class Courier:
         clock: Clock,
         node: str,
         mark: str,
+        *,
+        host_of: Callable[[Target], str | None] = lambda _target: None,
+        host_concurrency: int = hosts.DEFAULT_CONCURRENCY,
     ) -> None:
+        """`host_of`: where a target is, so that no host has more than `host_concurrency` claimed; None for no limit."""
         self._database = database
         self._transports = transports
         self._hooks = hooks
@@ -73,7 +78,8 @@ class Courier:
         self.node = node
         self.share = Share()
         self.horizon = Horizon()
-        self.lanes = Lanes()
+        self.lanes = Lanes(Hosts(host_concurrency))
+        self._host_of = host_of
         self.seen_until = 0
         """Up to this moment everything of the node's share has been read into the horizon."""
         self._woken = asyncio.Event()
@@ -175,7 +181,10 @@ class Courier:
         """Their limits hold from the first delivery on, which the claim would only learn of when it is made."""
         known = await self._database.read_apart(targets.targets_by_id, strangers)
         for target in strangers:
-            self.lanes.lane(target).learn(known.get(target), self.share.nodes)
+            self._learn(target, known.get(target))
+
+    def _learn(self, id: int, target: Target | None) -> None:
+        self.lanes.learn(id, target, self.share.nodes, None if target is None else self._host_of(target))
 
     async def _claim(self, taken: list[Due], now: int) -> None:
         hints = {entry[1]: entry for entry in taken}
@@ -201,7 +210,7 @@ class Courier:
         self.horizon.add(entry for entry in taken if entry[0] > now)
         for delivery in sorted(claimed.deliveries, key=lambda one: hints[one.id]):  # the first due goes first
             target = claimed.targets[delivery.target]
-            self.lanes.lane(target.id).learn(target, self.share.nodes)
+            self._learn(target.id, target)
             parcel = Parcel(delivery, target, claimed.queues[delivery.queue], hints[delivery.id])
             self._parcels.setdefault(target.id, deque()).append(parcel)
         for target_id in {delivery.target for delivery in claimed.deliveries}:

@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from undercroft.machinery.deliveries.claims import Due
+from undercroft.machinery.deliveries.hosts import Hosts
 from undercroft.machinery.deliveries.model import NO_TARGET, Target
 
 DEFAULT_CONCURRENCY = 32
@@ -104,7 +105,8 @@ class Lane:
 
 
 class Lanes:
-    def __init__(self) -> None:
+    def __init__(self, hosts: Hosts | None = None) -> None:
+        self._hosts = hosts or Hosts()
         self._lanes: dict[int, Lane] = {}
         self._known: set[int] = set()
         self._ready: dict[int, None] = {}
@@ -129,6 +131,12 @@ class Lanes:
             else:
                 self._strangers.add(target)
         return lane
+
+    def learn(self, id: int, target: Target | None, nodes: int, host: str | None = None) -> None:
+        """Take over a target's limits, and those of the host where it is."""
+        lane = self.lane(id)
+        lane.learn(target, nodes)
+        self._ready.update(dict.fromkeys(self._hosts.learn(id, host, nodes, lane.claimed)))
 
     def add(self, entries: list[Due]) -> list[int]:
         """Put each into its target's lane; the ids for which there is no room."""
@@ -155,25 +163,41 @@ class Lanes:
             self._forget_those_at_rest(now)
         self._wake_those_who_rested(now)
         taken: list[Due] = []
-        for target in list(self._ready):
+        turns = list(self._ready)
+        for target in turns:
             if len(taken) >= most:
                 break
             del self._ready[target]
-            lane = self._lanes.get(target)
-            if lane is None:
-                continue
-            taken += lane.take(now, most - len(taken))
-            moment = lane.next_moment(now)
-            if moment is not None:
-                heapq.heappush(self._resting, (max(moment, now + 1), target))
-            elif lane.waiting and (lane.room() or not lane.known):
-                self._ready[target] = None
+            taken += self._take_of(target, now, most - len(taken))
+            other = self._hosts.next_of(target) if self._hosts.room(target, 0) > 0 else None
+            if other is not None and other not in self._ready:  # what this one left of their host
+                self._ready[other] = None
+                turns.append(other)
+        return taken
+
+    def _take_of(self, target: int, now: int, most: int) -> list[Due]:
+        lane = self._lanes.get(target)
+        if lane is None:
+            return []
+        self._hosts.goes_on(target)
+        room = self._hosts.room(target, most)
+        if lane.waiting and room <= 0:
+            self._hosts.wait(target)
+            return []
+        taken = lane.take(now, min(most, room))
+        self._hosts.add(target, len(taken))
+        moment = lane.next_moment(now)
+        if moment is not None:
+            heapq.heappush(self._resting, (max(moment, now + 1), target))
+        elif lane.waiting and (lane.room() or not lane.known):
+            self._ready[target] = None
         return taken
 
     def reserve(self, entry: Due) -> None:
         """Count it as claimed once more."""
         self._known.add(entry[1])
         self.lane(entry[2]).claimed += 1
+        self._hosts.add(entry[2], 1)
 
     def forget(self, entry: Due) -> None:
         """It is claimed, or no longer due: a later hint of the same row is news."""
@@ -183,6 +207,10 @@ class Lanes:
         """One of the target's calls has ended; `unmade`: it was a tick, or cancelled, and counts for no rate."""
         lane = self._lanes[target]
         lane.done(took_ms, unmade=unmade)
+        self._hosts.add(target, -1)
+        other = self._hosts.next_of(target)
+        if other is not None:
+            self._ready[other] = None
         if lane.waiting:
             self._ready[target] = None
 
@@ -209,4 +237,6 @@ class Lanes:
         return next((longest for many, longest in _CROWDED if len(self._known) >= many), LONGEST_LANE)
 
     def _forget_those_at_rest(self, now: int) -> None:
-        self._lanes = {target: lane for target, lane in self._lanes.items() if not lane.is_at_rest(now)}
+        for target in [target for target, lane in self._lanes.items() if lane.is_at_rest(now)]:
+            del self._lanes[target]
+            self._hosts.forget(target)

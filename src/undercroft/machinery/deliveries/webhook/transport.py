@@ -60,6 +60,12 @@ class WebhookTransport:
             retry_after=_seconds(answer.retry_after, started_at) if answer.status in _MAY_ASK_FOR_TIME else None,
         )
 
+    @staticmethod
+    def host(target: Target) -> str:
+        """Where it is, for the limit per host."""
+        origin = request.prepare(target).origin
+        return f"{origin.host}:{origin.port}"
+
     async def tidy(self, _now: int) -> bool:
         """A step: hang up on connections that nobody has used for a while."""
         self._pool.close_idle()

@@ -1,0 +1,37 @@
+"""From the settings to the ways on which messages leave."""
+
+from undercroft.app.mailing import NOBODY
+from undercroft.app.settings import Settings
+from undercroft.base.clock import Clock
+from undercroft.families import messaging
+from undercroft.machinery.deliveries.courier import Transport
+from undercroft.machinery.deliveries.smtp import read_relay
+from undercroft.machinery.deliveries.webhook import WebhookTransport
+
+
+def ways_of(settings: Settings) -> messaging.Ways:
+    sender = None
+    if settings.messaging_sender_url:
+        sender = messaging.Sender(settings.messaging_sender_url, settings.messaging_sender_token.reveal())
+    return messaging.Ways(
+        default=settings.messaging_channel or ("sender" if sender else "capture"),
+        sender=sender,
+        looks_up=bool(settings.messaging_identity_url),
+        base_url=settings.messaging_url or _own_url(settings),
+    )
+
+
+def transports_of(settings: Settings, clock: Clock, posting: WebhookTransport) -> dict[str, Transport]:
+    """Raises OSError for certificates of the relay that can't be read."""
+    lookup = None
+    if settings.messaging_identity_url:
+        token = settings.messaging_identity_token.reveal()
+        lookup = messaging.Lookup(settings.messaging_identity_url, token, clock)
+    relay = read_relay(settings.smtp_url.reveal()) if settings.smtp_url else None
+    return messaging.transports(clock, posting, relay, settings.mail_from or NOBODY, lookup)
+
+
+def _own_url(settings: Settings) -> str:
+    """Good on this machine; elsewhere the setting messaging_url says how this server is reached."""
+    port = next((address.port for address in settings.addresses if address.port), 3862)
+    return f"http://127.0.0.1:{port}"

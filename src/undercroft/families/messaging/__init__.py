@@ -1,0 +1,58 @@
+"""Staged messaging: message sets on schedules, step by step to each subscriber. The family's only door."""
+
+from pathlib import Path
+
+from undercroft.base.clock import Clock
+from undercroft.database import Database
+from undercroft.families.messaging.behind import Search
+from undercroft.families.messaging.channels import Sender, Ways, capture, mail, webhook
+from undercroft.families.messaging.channels.mail import MailTransport
+from undercroft.families.messaging.channels.targets import FAMILY
+from undercroft.families.messaging.guide import GUIDE
+from undercroft.families.messaging.http import operations
+from undercroft.families.messaging.http.entering import Enter
+from undercroft.families.messaging.lookup import Lookup
+from undercroft.families.messaging.refusing import refuse
+from undercroft.families.messaging.runs import Runs, tick
+from undercroft.families.messaging.settling import settled
+from undercroft.machinery.deliveries.courier import Transport
+from undercroft.machinery.deliveries.hooks import Hooks
+from undercroft.machinery.deliveries.smtp import Relay
+from undercroft.machinery.deliveries.webhook import WebhookTransport
+from undercroft.machinery.family import Family
+from undercroft.machinery.loops import Loop
+
+_NOUNS = (
+    "schedule", "messageset", "messageset_languages", "message", "binarycontent", "subscriptions", "failed-tasks",
+    "behind-subscriptions", "runsendestimate", "sync_audio_files", "identities", "routes", "runs", "optout",
+)  # fmt: skip
+
+
+def family(database: Database, enter: Enter, ways: Ways, folder: Path) -> Family:
+    """`enter`: the gate's; `folder`: where files are kept."""
+    runs, search = Runs(database, ways), Search(database)
+    return Family(
+        name=FAMILY,
+        operations=operations(database, enter, ways, folder),
+        refuse=refuse,
+        prefixes=(*(f"api/v1/{noun}" for noun in _NOUNS), "api/metrics", "api/health", "media"),
+        hooks=Hooks(due=tick, settled=settled),
+        loops=(Loop("message runs", runs.step, 0.25), Loop("who is behind", search.step, 1)),
+        guide=GUIDE,
+        basic=True,
+        headers=((b"vary", b"Accept"), (b"x-frame-options", b"SAMEORIGIN")),
+    )
+
+
+def transports(
+    clock: Clock, posting: WebhookTransport, relay: Relay | None, mail_from: str, lookup: Lookup | None
+) -> dict[str, Transport]:
+    """By the names that targets of this family have."""
+    return {
+        webhook.TRANSPORT: webhook.PostTransport(posting, lookup),
+        capture.TRANSPORT: capture.CaptureTransport(clock),
+        mail.TRANSPORT: MailTransport(clock, relay, mail_from, lookup),
+    }
+
+
+__all__ = ["FAMILY", "Lookup", "MailTransport", "Sender", "Ways", "family", "transports"]

@@ -1,0 +1,27 @@
+"""Targets that are the house's own, of no namespace: made when they are first needed, changed with the settings."""
+
+import msgspec
+
+from undercroft.database import Transaction
+from undercroft.machinery.deliveries import targets
+from undercroft.machinery.deliveries.model import TargetSettings
+
+FAMILY = "messaging"
+NO_SUCH_TARGET = -1
+"""What is sent there dies at once and stands among what failed, where people look for it."""
+
+# Seconds between attempts: what a day's message still makes sense for.
+RETRIES: tuple[float, ...] = (5, 30, 120, 600, 3_600, 10_800, 28_800)
+
+
+def own_target(
+    tx: Transaction, name: str, transport: str, address: msgspec.Raw, now: int, concurrency: int = 32
+) -> int:
+    key = (FAMILY, "", name)
+    found = targets.find_target(tx, *key)
+    if found is None or bytes(found.settings.address) != bytes(address) or found.transport != transport:
+        settings = TargetSettings(address, timeout=15.0, retries=RETRIES)
+        targets.put_target(tx, key, transport, settings, concurrency=concurrency, rate=None, paused_at=None, now=now)
+        found = targets.find_target(tx, *key)
+        assert found is not None, "put in above"
+    return found.id

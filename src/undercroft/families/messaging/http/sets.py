@@ -1,0 +1,73 @@
+"""What there is of message sets beyond the usual: their messages, their languages, clones, sets as files."""
+
+from undercroft.database import Database
+from undercroft.families.messaging import messages, messagesets, setfiles
+from undercroft.families.messaging.errors import Wrong
+from undercroft.families.messaging.http import fields, rendering
+from undercroft.families.messaging.http.entering import Doorway
+from undercroft.families.messaging.http.fields import Bad, Field, read_fields
+from undercroft.families.messaging.http.paging import base_url
+from undercroft.families.messaging.http.parsing import number_in_path, read_body
+from undercroft.machinery.operations import Reply, Request, json_reply
+
+_NAME = (Field("short_name", fields.text(100), required=True),)
+_TYPES = {"yaml": b"application/yaml", "csv": b"text/csv; charset=utf-8"}
+
+
+class MessageSets:
+    def __init__(self, database: Database, doorway: Doorway) -> None:
+        self._database = database
+        self._doorway = doorway
+
+    async def messages(self, request: Request) -> Reply:
+        place, _ = await self._doorway.into(request)
+        id = number_in_path(request)
+        row, messages = await self._database.read(setfiles.whole_set, place, id)
+        return json_reply(rendering.set_with_messages(row, messages, base_url(request)))
+
+    async def content(self, request: Request) -> Reply:
+        place, _ = await self._doorway.into(request)
+        row, binary = await self._database.read(messages.with_file, place, number_in_path(request))
+        return json_reply(rendering.content(row, binary, base_url(request)))
+
+    async def languages(self, request: Request) -> Reply:
+        place, _ = await self._doorway.into(request)
+        found = await self._database.read(messagesets.languages, place)
+        return json_reply({str(id): languages for id, languages in found.items()})
+
+    async def clone(self, request: Request) -> Reply:
+        place, _ = await self._doorway.into(request)
+        given = read_fields(_NAME, read_body(request).object, partial=False)
+        if given.errors:
+            raise Wrong(given.errors)
+        name = given.values["short_name"]
+        made = await self._database.write(messagesets.clone, place, number_in_path(request), name, request.now)
+        return json_reply(rendering.message_set(made), 201)
+
+    async def export(self, request: Request) -> Reply:
+        """As CSV with one message per row, or as YAML with everything that is said of the set."""
+        place, given = await self._doorway.into(request)
+        kind = _kind(given.get("to", "yaml"))
+        row, messages = await self._database.read(setfiles.whole_set, place, number_in_path(request))
+        written = setfiles.write_csv(messages) if kind == "csv" else setfiles.write_yaml(row, messages)
+        return Reply(200, written.encode(), _TYPES[kind])
+
+    async def import_set(self, request: Request) -> Reply:
+        """Puts the file's messages into the set; those whose number and language are there get new words."""
+        place, given = await self._doorway.into(request)
+        id, kind = number_in_path(request), _kind(given.get("to", "yaml"))
+        rows = [self._message(number, row) for number, row in enumerate(setfiles.read_file(request.body, kind), 1)]
+        created, changed = await self._database.write(setfiles.put_messages, place, id, rows, request.now)
+        return json_reply({"created": created, "changed": changed})
+
+    def _message(self, number: int, row: dict[str, object]) -> dict[str, object]:
+        given = read_fields(fields.MESSAGE[1:5], row, partial=False)
+        if given.errors:
+            raise Wrong({f"message {number}": [f"{name}: {words[0]}" for name, words in given.errors.items()]})
+        return {"metadata": "{}", "text_content": None, **given.values}
+
+
+def _kind(word: str) -> str:
+    if word not in _TYPES:
+        raise Wrong({"to": [str(Bad(f'"{word}" is not a valid choice. Write yaml or csv.'))]})
+    return word
