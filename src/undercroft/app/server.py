@@ -128,7 +128,7 @@ class Server:
             log.exception("request_failed", operation=name, request_id=request_id.decode())
             fault = f"the server has a fault; its log has the details under {request_id.decode()}"
             reply = self._render(Refusal(Kind.INTERNAL, "internal", fault), family)
-        self._note(name, reply.status, time.perf_counter() - start, request_id)
+        self._note(name, reply.status, time.perf_counter() - start - reply.waited, request_id)
         return reply._replace(headers=((b"x-request-id", request_id), *self._headers.get(family, ()), *reply.headers))
 
     async def give_up_endless(self, _now: int) -> bool:
