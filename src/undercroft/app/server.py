@@ -128,10 +128,9 @@ class Server:
             log.exception("request_failed", operation=name, request_id=request_id.decode())
             fault = f"the server has a fault; its log has the details under {request_id.decode()}"
             reply = self._render(Refusal(Kind.INTERNAL, "internal", fault), family)
-        self._note(name, reply.status, time.perf_counter() - start, request_id)
-        status, answer, content_type, headers, stream = reply
-        headers = ((b"x-request-id", request_id), *self._headers.get(family, ()), *headers)
-        return Reply(status, answer, content_type, headers, stream)
+        self._note(name, reply.status, time.perf_counter() - start - reply.waited, request_id)
+        headers = ((b"x-request-id", request_id), *self._headers.get(family, ()), *reply.headers)
+        return Reply(reply.status, reply.body, reply.content_type, headers, reply.stream)
 
     async def give_up_endless(self, _now: int) -> bool:
         """A step: requests whose operation has run for longer than LONGEST_RUN are answered with a 503."""

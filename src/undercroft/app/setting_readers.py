@@ -211,7 +211,7 @@ READERS: dict[str, Callable[[object], Any]] = {
     "smtp_url": _smtp,
     "mail_from": _mailbox,
     "mail_from_allowed": _senders,
-    "mail_wait": _duration(0, 300),
+    "mail_wait": _duration(0, 60),
     "mail_retries": _durations(1, 30 * _DAY),
     "mail_rate": _whole(0, 10**9, _count, str),
     "mail_max_attachments": _whole(0, 50 * 2**20, notation.size, notation.size_text),

@@ -112,6 +112,8 @@ class Reply(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...] = ()
     stream: AsyncIterator[bytes] | None = None
     """Sent in chunks instead of `body`."""
+    waited: float = 0.0
+    """Of the seconds that it took, those that its client had asked it to wait: they make no request a slow one."""
 
 
 Run = Callable[[Request], Awaitable[Reply]]

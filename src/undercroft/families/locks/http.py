@@ -1,6 +1,7 @@
 """The wire format of locks: parse, one action, render. What the document does not have travels in headers."""
 
 import hashlib
+import time
 from collections.abc import Awaitable
 from typing import Any, Protocol, TypeVar
 
@@ -54,10 +55,14 @@ class Locks:
         asked = _decode(_lock, request)
         order = self._order(asked, request)
         place = await self._place(request, _where(request, asked), model.check_name(asked.name), writing=True)
+        began = time.perf_counter() if order.wait else 0.0
         answer = await self._leases.acquire(order._replace(place=place), request.gone)
+        waited = time.perf_counter() - began if order.wait else 0.0
         if asked.details:
-            return json_reply(_obtained_details(place.name, answer), headers=_headers(answer, token=True))
-        return Reply(200, OBTAINED if answer.yes else NOT_OBTAINED, headers=_headers(answer, token=True))
+            details = _obtained_details(place.name, answer)
+            return json_reply(details, headers=_headers(answer, token=True))._replace(waited=waited)
+        body = OBTAINED if answer.yes else NOT_OBTAINED
+        return Reply(200, body, headers=_headers(answer, token=True), waited=waited)
 
     async def remove(self, request: Request) -> Reply:
         query = request.query(shapes.RemoveQuery) if request.query_string else _PLAIN_REMOVE
