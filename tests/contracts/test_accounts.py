@@ -121,9 +121,9 @@ def test_the_examples_of_quota_and_tokens(croft: Croft, ann: Person) -> None:
     ("method", "path"),
     [("GET", "/teams"), ("GET", "/quota/{}"), ("GET", "/users/{}/keys"), ("DELETE", "/users/tokens")],
 )
-def test_with_a_slash_and_without(someone: Person, method: str, path: str) -> None:
+def test_with_a_slash_and_without(ann: Person, method: str, path: str) -> None:
     for end in ("", "/") if method == "GET" else ("/",):
-        assert someone.call(method, path.format(someone.email) + end).status_code == 200
+        assert ann.call(method, path.format(ann.email) + end).status_code == 200
 
 
 # Users
