@@ -174,6 +174,20 @@ async def test_served_in_order_across_nodes(open_house: OpenHouse, monkeypatch: 
     assert await here.release(held.token)
 
 
+async def test_a_waiter_of_another_node_is_told_without_being_asked_for(open_house: OpenHouse) -> None:
+    """By a short poll while anyone waits there; SQLite has one node, and needs none."""
+    clocks = Clocks()
+    here, there = await open_house("here", clocks=clocks), await open_house("there", clocks=clocks)
+    held = await here.take(ttl=None)
+    waiting_there = there.stand(ttl=None, wait=60_000)
+    await here.wait_for_line(1)
+    assert await here.release(held.token)
+    if here.database.engine == "sqlite":
+        assert not (await asyncio.wait({waiting_there.answer}, timeout=4 * waiting.POLL))[0]
+        await there.leases.fetch()
+    assert (await waiting_there.told()).yes
+
+
 async def test_what_a_dead_node_does_not_fetch_goes_to_the_next(open_house: OpenHouse) -> None:
     clocks = Clocks()
     here, dead = await open_house("here", clocks=clocks), await open_house("dead", clocks=clocks)
