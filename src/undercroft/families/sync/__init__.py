@@ -1,0 +1,27 @@
+"""Sync: files kept the same in several places. The family's only door."""
+
+from undercroft.database import Database
+from undercroft.families.sync.engine import Engine
+from undercroft.families.sync.guide import GUIDE
+from undercroft.families.sync.http import operations
+from undercroft.families.sync.http.reading import VARY, Enter
+from undercroft.families.sync.model import FAMILY
+from undercroft.families.sync.refusing import refuse
+from undercroft.machinery.family import Family
+from undercroft.machinery.loops import Loop
+
+
+def family(database: Database, engine: Engine, enter: Enter) -> Family:
+    """`enter`: the gate's, for namespaces that stand in no path."""
+    return Family(
+        name=FAMILY,
+        operations=operations(database, engine, enter),
+        refuse=refuse,
+        prefixes=("api/v1.0",),
+        loops=(Loop("entries", engine.keep, 60),),
+        guide=GUIDE,
+        headers=VARY,
+    )
+
+
+__all__ = ["FAMILY", "Engine", "family"]

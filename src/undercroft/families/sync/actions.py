@@ -1,0 +1,211 @@
+"""What can be done with files, entries and rules: one transaction's worth of meaning each."""
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from undercroft.base.clock import DAY, MINUTE, SECOND
+from undercroft.base.ids import sortable_id
+from undercroft.base.refusals import conflict, invalid, not_found
+from undercroft.database import Transaction
+from undercroft.families.sync import reconcile, store, store_entries
+from undercroft.families.sync.model import Rule, check_entry, check_rules, holders, option
+from undercroft.families.sync.reconcile import Change, Operation, Seen
+from undercroft.families.sync.store_entries import Entry, KeptVersion, Rules
+
+# Fewer files than these vanish without a question.
+FEW = 10
+PAGE = 1_000
+
+
+class Noticed(NamedTuple):
+    """What came of a report."""
+
+    busy: set[str]
+    """Entries that have something to do now."""
+    paths: list[str]
+    """Files that have changed."""
+
+
+class Settled(NamedTuple):
+    """One operation that a worker has carried out. `gone`: for a move, what lies at the source no more."""
+
+    seen: Seen
+    version: int
+
+
+class Kept(NamedTuple):
+    """What an operation replaced, and where it lies now."""
+
+    path: str
+    place: str
+    hash: str
+    size: int
+    mtime: int
+
+
+def note_seen(tx: Transaction, entry: str, reports: list[Seen], now: int, *, hold: bool = False) -> Noticed:
+    """A worker saw these."""
+    rules = store_entries.rules(tx).applied
+    stamp = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%dT%H%M%S")
+    latest = {report.path: report for report in reports}
+    known = store.load(tx, list(latest))
+    changes: dict[str, Change] = {}
+    for path, report in latest.items():
+        file, copies = known[path]
+        owners = holders(rules, path)
+        change = reconcile.seen(file, copies, entry, report, owners, now, stamp, hold=hold)
+        if change.file is not None or file is not None:
+            changes[path] = change
+        if change.conflict is not None:
+            store_entries.note_conflict(tx, now, path, change.conflict.kept_as, entry)
+    return _write(tx, known, changes)
+
+
+def settle(tx: Transaction, entry: str, done: list[Settled], kept: list[Kept], now: int) -> Noticed:
+    """A worker has carried these out."""
+    latest = {one.seen.path: one for one in done}
+    known = store.load(tx, list(latest))
+    changes = {
+        path: reconcile.settle(known[path].file, known[path].copies, entry, one.seen, one.version)
+        for path, one in latest.items()
+        if known[path].file is not None
+    }
+    versions = [KeptVersion(sortable_id(), one.path, entry, *one[1:], now) for one in kept]
+    store_entries.keep_versions(tx, versions)
+    return _write(tx, known, changes)
+
+
+def to_do(tx: Transaction, entry: str, paths: list[str]) -> list[Operation]:
+    """What the entry has to do about these."""
+    known = store.load(tx, paths)
+    operations = []
+    for file, copies in known.values():
+        step = None if file is None else reconcile.operation(file, copies, entry)
+        if step is not None:
+            operations.append(step)
+    contents = {p: k.copies[entry].content for p, k in known.items() if entry in k.copies}
+    return reconcile.with_moves(operations, {p: content for p, content in contents.items() if content is not None})
+
+
+def confirm_deletions(tx: Transaction, entry: str, really: bool, now: int) -> Noticed:
+    """Those that were held, PAGE at a time: the deletion is meant, or the entry gets its files back."""
+    _require_entry(tx, entry)
+    paths = store.held_of(tx, entry, PAGE)
+    known = store.load(tx, paths)
+    changes = {}
+    for path, (file, copies) in known.items():
+        if file is not None:
+            given = reconcile.confirm(file, copies, entry, now) if really else reconcile.refuse(file, copies, entry)
+            changes[path] = given
+    return _write(tx, known, changes)
+
+
+def put_rules(tx: Transaction, rules: tuple[Rule, ...]) -> None:
+    check_rules(rules, {entry.name for entry in store_entries.entries(tx)})
+    store_entries.put_rules(tx, Rules(rules, store_entries.rules(tx).applied))
+
+
+def apply_rules(tx: Transaction) -> bool:
+    """From now on what appears is given out by the stored rules; whether they are others than before."""
+    rules = store_entries.rules(tx)
+    store_entries.put_rules(tx, Rules(rules.stored, rules.stored))
+    return rules.stored != rules.applied
+
+
+def reassign_page(tx: Transaction, after: str) -> tuple[Noticed, str | None]:
+    """Give out files past this path by the applied rules, PAGE at a time; where to go on."""
+    rules = store_entries.rules(tx).applied
+    paths = store.paths_after(tx, after, PAGE)
+    known = store.load(tx, paths)
+    changes = {}
+    for path, (file, copies) in known.items():
+        if file is not None:
+            change = reconcile.reassign(file, copies, holders(rules, path))
+            if change.file != file:
+                changes[path] = change
+    return _write(tx, known, changes), paths[-1] if len(paths) == PAGE else None
+
+
+def preview_page(
+    tx: Transaction, rules: tuple[Rule, ...], after: str
+) -> tuple[list[tuple[str, set[str], set[str]]], str | None]:
+    """What these rules would change: (path, new owners, ex-owners) of files past this path; where to go on."""
+    paths = store.paths_after(tx, after, PAGE)
+    found = []
+    for path, (file, copies) in store.load(tx, paths).items():
+        if file is not None and file.content is not None:
+            then = reconcile.reassign(file, copies, holders(rules, path)).file
+            now, later = set(file.owners), set(then.owners if then else ())
+            if now != later:
+                found.append((path, later - now, now - later))
+    return found, paths[-1] if len(paths) == PAGE else None
+
+
+def add_entry(tx: Transaction, name: str, driver: str, options: dict[str, Any], now: int) -> None:
+    check_entry(name, driver, options)
+    if not store_entries.add_entry(tx, name, driver, options, now):
+        raise conflict("exists", f"entry {name} exists already")
+
+
+def change_entry(tx: Transaction, name: str, options: dict[str, Any]) -> Entry:
+    entry = _require_entry(tx, name)
+    check_entry(name, entry.driver, options)
+    root = "root"
+    if options.get(root) != entry.options.get(root) and store.count_present(tx, name):
+        raise invalid("entry", f"entry {name} holds files: remove it and add another for another root")
+    store_entries.change_entry(tx, name, options)
+    return entry
+
+
+def remove_entry(tx: Transaction, name: str) -> None:
+    """What it holds stays where it is. Its files are the others' from now on."""
+    _require_entry(tx, name)
+    rules = store_entries.rules(tx)
+    if any(name in rule.sync for rule in (*rules.stored, *rules.applied)):
+        raise conflict("in_use", f"entry {name} is named by a rule; take it out and reload the rules first")
+    store.forget_entry(tx, name)
+    store_entries.remove_entry(tx, name)
+
+
+def disown_page(tx: Transaction, name: str, after: str) -> str | None:
+    """A removed entry owns nothing: PAGE files past this path; where to go on."""
+    paths = store.paths_after(tx, after, PAGE)
+    known = store.load(tx, paths)
+    changes: dict[str, Change] = {}
+    for path, (file, copies) in known.items():
+        if file is not None and name in (*file.owners, file.origin):
+            left = tuple(owner for owner in file.owners if owner != name)
+            holding = [copy.entry for copy in copies.values() if copy.content is not None]
+            kept = file._replace(owners=left, origin=left[0] if left else file.origin)
+            changes[path] = Change(kept if left or holding else None, {})
+    _write(tx, known, changes)
+    return paths[-1] if len(paths) == PAGE else None
+
+
+def is_wave(gone: int, present: int, share: float) -> bool:
+    """Whether so many vanishing files of so many are too many to believe it."""
+    return gone > FEW and gone > share * present
+
+
+def expired(tx: Transaction, entry: Entry, now: int) -> list[KeptVersion]:
+    before = now - int(option(entry.options, "keep_versions") * DAY)
+    return store_entries.expired_versions(tx, entry.name, before, PAGE)
+
+
+def require_entry(tx: Transaction, name: str) -> Entry:
+    return _require_entry(tx, name)
+
+
+def _require_entry(tx: Transaction, name: str) -> Entry:
+    entry = store_entries.find_entry(tx, name)
+    if entry is None:
+        raise not_found("unknown_entry", f"entry {name} not found")
+    return entry
+
+
+def _write(tx: Transaction, known: dict[str, store.Known], changes: dict[str, Change]) -> Noticed:
+    return Noticed(store.save(tx, known, changes), list(changes))
+
+
+WAVE_LASTS = MINUTE
+"""Vanishings within this long are one wave."""

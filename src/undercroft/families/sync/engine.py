@@ -1,0 +1,236 @@
+"""The entries of this node: their processes, the links to their workers, and what people ask of them."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from undercroft.base.clock import SECOND, Clock
+from undercroft.base.refusals import Kind, Refusal, conflict
+from undercroft.database import Database
+from undercroft.families.sync import actions, store, store_entries, wire
+from undercroft.families.sync.actions import Noticed
+from undercroft.families.sync.links import Link
+from undercroft.families.sync.model import FAMILY, Rule
+from undercroft.machinery.processes.plan import Spec
+from undercroft.machinery.processes.supervisor import Supervisor
+
+log = structlog.get_logger()
+
+GRACEFUL = SECOND
+SOCKET = "sync.sock"
+
+
+class Engine:
+    def __init__(self, database: Database, supervisor: Supervisor, folder: Path, clock: Clock) -> None:
+        """`folder`: for the socket to which workers connect; this user's alone."""
+        self._database = database
+        self._supervisor = supervisor
+        self._socket = folder.absolute() / SOCKET
+        self._clock = clock
+        self._links: dict[str, Link] = {}
+        self._server: asyncio.Server | None = None
+        self._listeners: set[asyncio.Queue[bytes]] = set()
+        self._changing = asyncio.Lock()
+
+    # The engine's own life
+
+    async def start(self) -> None:
+        """Listen for workers; then the entries that should run do."""
+        if self._server is not None:
+            return
+        self._socket.unlink(missing_ok=True)
+        folder = os.open(self._socket.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:  # by its folder's descriptor: the path of a socket may have 107 bytes only
+            self._server = await asyncio.start_unix_server(self._meet, f"/proc/self/fd/{folder}/{SOCKET}")
+        finally:
+            os.close(folder)
+        self._socket.chmod(0o600)
+        for entry in await self._database.read(store_entries.entries):
+            await self._supervisor.want(_process(entry.name), self._spec(entry.name), up=entry.up)
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for link in self._links.values():
+            link.hang_up()
+        self._socket.unlink(missing_ok=True)
+
+    async def keep(self, now: int) -> bool:
+        """A step: starts at first; then kept versions whose time is over are dropped."""
+        await self.start()
+        for link in list(self._links.values()):
+            old = await self._database.read(actions.expired, link.entry, now)
+            if old:
+                link.drop([version.place for version in old])
+                await self._database.write(store_entries.drop_versions, [version.id for version in old])
+        return False
+
+    # Entries
+
+    async def add(self, name: str, driver: str, options: dict[str, Any]) -> None:
+        async with self._changing:
+            await self._database.write(actions.add_entry, name, driver, options, self._clock())
+            await self._supervisor.want(_process(name), self._spec(name), up=True)
+            await self._all_anew(name)
+
+    async def change(self, name: str, options: dict[str, Any]) -> None:
+        async with self._changing:
+            await self._database.write(actions.change_entry, name, options)
+            await self._all_anew("")
+
+    async def remove(self, name: str) -> None:
+        async with self._changing:
+            await self._database.read(actions.require_entry, name)
+            await self._database.write(actions.remove_entry, name)
+            await self._supervisor.forget(_process(name))
+            await self._database.write(store.forget_entry, name)
+            after: str | None = ""
+            while after is not None:
+                after = await self._database.write(actions.disown_page, name, after)
+
+    async def begin(self, name: str) -> None:
+        """Raises Refusal: CONFLICT where it runs, INTERNAL where it can't be started."""
+        entry = await self._database.read(actions.require_entry, name)
+        if entry.up:
+            raise conflict("running", f"entry {name} is already running")
+        await self._turn(name, True)
+
+    async def end(self, name: str) -> None:
+        entry = await self._database.read(actions.require_entry, name)
+        if not entry.up:
+            raise conflict("stopped", f"entry {name} is already stopped")
+        await self._turn(name, False)
+
+    async def restart(self, name: str) -> None:
+        entry = await self._database.read(actions.require_entry, name)
+        if not entry.up:
+            raise conflict("not_running", f"entry {name} is not running")
+        await self._supervisor.restart(_process(name))
+        await self._supervisor.settled(_process(name))
+
+    async def status(self, name: str) -> str:
+        """`active`, `stopped`, `starting` or `stopping`."""
+        entry = await self._database.read(actions.require_entry, name)
+        runs = self._supervisor.running(_process(name)) is not None
+        return ("active" if runs else "starting") if entry.up else ("stopping" if runs else "stopped")
+
+    async def figures(self, name: str) -> tuple[tuple[float, float, float, int, int, float], int]:
+        """Of its process, and when that was started (ms). Raises Refusal(CONFLICT) where there is none."""
+        await self._database.read(actions.require_entry, name)
+        child = self._supervisor.running(_process(name))
+        try:
+            if child is None:
+                raise LookupError
+            return self._supervisor.figures(_process(name)), child.started_at
+        except LookupError:
+            raise conflict("not_running", f"entry {name} is not running") from None
+
+    def link(self, name: str) -> Link | None:
+        return self._links.get(name)
+
+    def links(self) -> list[Link]:
+        return list(self._links.values())
+
+    # Rules and deletions
+
+    async def apply_rules(self) -> None:
+        """Every known file is given out by the stored rules."""
+        if not await self._database.write(actions.apply_rules):
+            return
+        after: str | None = ""
+        while after is not None:
+            noticed, after = await self._database.write(actions.reassign_page, after)
+            self._noticed(noticed)
+
+    async def put_rules(self, rules: tuple[Rule, ...]) -> None:
+        await self._database.write(actions.put_rules, rules)
+
+    async def confirm(self, name: str, really: bool) -> int:
+        """Deletions that were held are carried out, or undone; how many."""
+        count = 0
+        while True:
+            noticed = await self._database.write(actions.confirm_deletions, name, really, self._clock())
+            self._noticed(noticed)
+            count += len(noticed.paths)
+            if not noticed.paths:
+                return count
+
+    # What happens, for who listens
+
+    async def happenings(self) -> AsyncIterator[bytes]:
+        """Server-sent events: which files have changed."""
+        queue: asyncio.Queue[bytes] = asyncio.Queue(1_000)
+        self._listeners.add(queue)
+        try:
+            yield b": listening\n\n"
+            while True:
+                yield await queue.get()
+        finally:
+            self._listeners.discard(queue)
+
+    def _tell(self, event: str, data: object) -> None:
+        line = b"event: %s\ndata: %s\n\n" % (event.encode(), msgspec.json.encode(data))
+        for queue in self._listeners:
+            with contextlib.suppress(asyncio.QueueFull):
+                queue.put_nowait(line)
+
+    # Parts
+
+    async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A worker has connected."""
+        hello = await wire.receive(reader, msgspec.msgpack.Decoder(wire.Hello))
+        entry = hello and await self._database.read(store_entries.find_entry, hello.entry)
+        if not entry or not entry.up:
+            writer.close()
+            return
+        link = Link(entry, reader, writer, self._database, self._clock, self._noticed)
+        self._links[entry.name] = link
+        reason = None
+        try:
+            reason = await link.serve(await self._database.read(store_entries.entries))
+        except Exception:
+            log.exception("link_failed", entry=entry.name)
+        finally:
+            if self._links.get(entry.name) is link:
+                del self._links[entry.name]
+            writer.close()
+        if reason is not None:
+            log.warning("entry_stopped", entry=entry.name, reason=reason)
+            await self._database.write(store_entries.set_up, entry.name, False, reason)
+            await self._supervisor.want(_process(entry.name), self._spec(entry.name), up=False)
+
+    def _noticed(self, noticed: Noticed) -> None:
+        for name in noticed.busy:
+            if name in self._links:
+                self._links[name].busy.set()
+        if noticed.paths and self._listeners:
+            self._tell("files", {"filenames": noticed.paths[:100], "count": len(noticed.paths)})
+
+    async def _turn(self, name: str, up: bool) -> None:
+        await self._database.write(store_entries.set_up, name, up, None)
+        await self._supervisor.want(_process(name), self._spec(name), up=up)
+        if not await self._supervisor.settled(_process(name)):
+            state = "start" if up else "stop"
+            raise Refusal(Kind.UNAVAILABLE, "unavailable", f"entry {name} did not {state} in time; try again")
+        self._tell("entries", {"name": name, "status": "active" if up else "stopped"})
+
+    async def _all_anew(self, but: str) -> None:
+        """Workers read each other's storages: those who connected before a change learn of it by connecting anew."""
+        for link in self.links():
+            if link.name != but:
+                link.hang_up()
+
+    def _spec(self, name: str) -> Spec:
+        program = (sys.executable, "-m", "undercroft.families.sync.worker", str(self._socket), name)
+        return Spec(program, {"PYTHONUNBUFFERED": "1"}, graceful=GRACEFUL)
+
+
+def _process(name: str) -> str:
+    return f"{FAMILY}:{name}"

@@ -1,0 +1,147 @@
+"""Operations on entries."""
+
+import msgspec
+
+from undercroft.base.clock import SECOND
+from undercroft.base.refusals import conflict
+from undercroft.database import Database
+from undercroft.families.sync import actions, store, store_entries
+from undercroft.families.sync.engine import Engine
+from undercroft.families.sync.http import shapes
+from undercroft.families.sync.http.reading import Door, decode, reply
+from undercroft.families.sync.model import visible
+from undercroft.families.sync.store_entries import Entry
+from undercroft.machinery.operations import Reply, Request
+
+MOST_SHOWN = 100
+_entry = msgspec.json.Decoder(shapes.EntryIn)
+_options = msgspec.json.Decoder(shapes.OptionsIn)
+_confirm = msgspec.json.Decoder(shapes.ConfirmIn)
+
+
+class Entries:
+    def __init__(self, database: Database, engine: Engine, door: Door) -> None:
+        self._database = database
+        self._engine = engine
+        self._door = door
+
+    async def list_all(self, request: Request) -> Reply:
+        await self._door.admit(request)
+        found = await self._database.read(store_entries.entries)
+        return reply(shapes.EntryList([_shape(entry) for entry in found]))
+
+    async def add(self, request: Request) -> Reply:
+        given = decode(_entry, request.body)
+        await self._engine.add(given.name, given.driver, given.options)
+        return reply(shapes.EntryOut(given.name, given.driver, visible(given.driver, given.options)), 201)
+
+    async def fetch(self, request: Request) -> Reply:
+        return reply(_shape(await self._find(request)))
+
+    async def change(self, request: Request) -> Reply:
+        await self._find(request)
+        await self._engine.change(request.path["name"], decode(_options, request.body).options)
+        return reply(_shape(await self._find(request)))
+
+    async def remove(self, request: Request) -> Reply:
+        await self._find(request)
+        await self._engine.remove(request.path["name"])
+        return reply(shapes.Done())
+
+    async def stats(self, request: Request) -> Reply:
+        await self._door.admit(request)
+        name = request.path["name"]
+        (percent, spent, memory, rss, vms, created), started = await self._engine.figures(name)
+        info: dict[str, float | str] = {
+            "age": (request.now - started) / SECOND,
+            "cpu": percent,
+            "create_time": created,
+            "ctime": f"{int(spent) // 60}:{spent % 60:05.2f}",
+            "mem": round(memory, 1),
+            "mem_info1": human_size(rss),
+            "mem_info2": human_size(vms),
+            "started": started / SECOND,
+        }
+        return reply(shapes.EntryStats(info, name, "ok", request.now / SECOND))
+
+    async def status(self, request: Request) -> Reply:
+        entry = await self._find(request)
+        status = await self._engine.status(entry.name)
+        return reply(shapes.EntryState(entry.name, status, request.now / SECOND, entry.reason))
+
+    async def start(self, request: Request) -> Reply:
+        await self._door.admit(request)
+        await self._engine.begin(request.path["name"])
+        return _done(request)
+
+    async def stop(self, request: Request) -> Reply:
+        await self._door.admit(request)
+        await self._engine.end(request.path["name"])
+        return _done(request)
+
+    async def restart(self, request: Request) -> Reply:
+        await self._door.admit(request)
+        await self._engine.restart(request.path["name"])
+        return _done(request)
+
+    async def rescan(self, request: Request) -> Reply:
+        entry = await self._find(request)
+        link = self._engine.link(entry.name)
+        if link is None:
+            raise conflict("not_running", f"entry {entry.name} is not running")
+        link.rescan()
+        return _done(request)
+
+    async def progress(self, request: Request) -> Reply:
+        entry = await self._find(request)
+        link = self._engine.link(entry.name)
+        behind = await self._database.read(store.count_behind, entry.name)
+        files = await self._database.read(store.count_present, entry.name)
+        held = await self._database.read(store.held_of, entry.name, actions.PAGE)
+        skipped = await self._database.read(store_entries.skipped, entry.name, MOST_SHOWN)
+        failed = dict(list(link.failed.items())[:MOST_SHOWN]) if link else {}
+        return reply(shapes.Progress(entry.name, files, behind, len(held), skipped, failed))
+
+    async def confirm(self, request: Request) -> Reply:
+        entry = await self._find(request)
+        given = decode(_confirm, request.body)
+        return reply(shapes.Confirmed("ok", await self._engine.confirm(entry.name, given.confirm)))
+
+    async def transfers(self, request: Request) -> Reply:
+        await self._door.admit(request)
+        return reply(shapes.TransferList([
+            shapes.Transfer(link.name, path, *how)
+            for link in self._engine.links()
+            for path, how in link.transfers.items()
+        ]))  # fmt: skip
+
+    async def conflicts(self, request: Request) -> Reply:
+        await self._door.admit(request)
+        limit = max(1, min(request.query(shapes.LimitQuery).limit, 1_000))
+        found = await self._database.read(store_entries.conflicts, limit)
+        return reply(shapes.ConflictList([shapes.ConflictOut(at / SECOND, *rest) for at, *rest in found]))
+
+    async def happenings(self, request: Request) -> Reply:
+        await self._door.admit(request)
+        return Reply(200, b"", b"text/event-stream", ((b"cache-control", b"no-store"),), self._engine.happenings())
+
+    async def _find(self, request: Request) -> Entry:
+        await self._door.admit(request)
+        return await self._database.read(actions.require_entry, request.path["name"])
+
+
+def human_size(size: int) -> str:
+    """`18M`: whole, 1024-based."""
+    for unit in ("B", "K", "M"):
+        if size < 1_024:
+            return f"{size}{unit}"
+        size //= 1_024
+    return f"{size}G"
+
+
+def _done(request: Request) -> Reply:
+    return reply(shapes.EntryState(request.path["name"], "ok", request.now / SECOND))
+
+
+def _shape(entry: Entry) -> shapes.EntryOut:
+    return shapes.EntryOut(entry.name, entry.driver, visible(entry.driver, entry.options))

@@ -1,0 +1,154 @@
+"""Operations on files."""
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from undercroft.base.clock import SECOND
+from undercroft.base.refusals import Refusal, conflict, invalid, not_found
+from undercroft.database import Database
+from undercroft.families.sync import names, store, store_entries
+from undercroft.families.sync.engine import Engine
+from undercroft.families.sync.http import shapes
+from undercroft.families.sync.http.reading import Door, check_page, decode, reply
+from undercroft.families.sync.model import mimetype
+from undercroft.families.sync.storages.local_storage import LocalStorage, SourceChanged, Vanished
+from undercroft.machinery.operations import Reply, Request
+
+UNKNOWN_TYPE = "application/octet-stream"
+_BLOCK = 256 * 1_024
+_STATES = ("synced", "behind")
+_RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
+_restore = msgspec.json.Decoder(shapes.RestoreIn)
+
+
+class Files:
+    def __init__(self, database: Database, engine: Engine, door: Door) -> None:
+        self._database = database
+        self._engine = engine
+        self._door = door
+
+    async def list_page(self, request: Request) -> Reply:
+        await self._door.admit(request)
+        query = request.query(shapes.FilesQuery)
+        check_page(query.offset, query.limit)
+        if query.state is not None and query.state not in _STATES:
+            raise invalid("query", f"state is one of {', '.join(_STATES)}")
+        found = await self._database.read(
+            store.listed, query.offset, query.limit, query.entry, query.q, query.state
+        )  # fmt: skip
+        return reply(shapes.FileList([_shape(file) for file in found]))
+
+    async def metadata(self, request: Request) -> Reply:
+        return reply(_shape(await self._find(request)))
+
+    async def id_of(self, request: Request) -> Reply:
+        await self._door.admit(request)
+        name = request.path["name"]
+        return reply({name: names.fid_of(name)})
+
+    async def content(self, request: Request) -> Reply:
+        """The newest version, from an entry of this machine that has it."""
+        listed = await self._find(request)
+        content = listed.file.content
+        assert content is not None, "lists show no deleted files"
+        descriptor = await self._open(listed)
+        start, end, status = _range_of(request, content.size)
+        headers = [(b"accept-ranges", b"bytes"), (b"content-disposition", b"attachment")]
+        if status == 206:
+            headers.append((b"content-range", b"bytes %d-%d/%d" % (start, end - 1, content.size)))
+        kind = (mimetype(listed.file.path) or UNKNOWN_TYPE).encode()
+        return Reply(status, b"", kind, tuple(headers), _blocks(descriptor, start, end))
+
+    async def versions(self, request: Request) -> Reply:
+        path = await self._path(request)
+        kept = await self._database.read(store_entries.versions_of, path)
+        return reply(shapes.VersionList([
+            shapes.VersionOut(one.id, one.entry, one.size, one.hash, one.mtime / 1e9, one.replaced_at / SECOND)
+            for one in kept
+        ]))  # fmt: skip
+
+    async def restore(self, request: Request) -> Reply:
+        path = await self._path(request)
+        wanted = decode(_restore, request.body).version
+        kept = await self._database.read(store_entries.versions_of, path)
+        version = next((one for one in kept if one.id == wanted), None)
+        if version is None:
+            raise not_found("version", f"version {wanted[:100]} not found")
+        link = self._engine.link(version.entry)
+        if link is None:
+            raise conflict("not_running", f"entry {version.entry} is not running")
+        link.restore(path, version.place)
+        return reply(shapes.Done())
+
+    async def _find(self, request: Request) -> store.Listed:
+        await self._door.admit(request)
+        fid = request.path["fid"]
+        found = await self._database.read(store.find, fid)
+        if found is None:
+            raise not_found("unknown_file", f"file {fid} not found")
+        return found
+
+    async def _path(self, request: Request) -> str:
+        """Of a file that is there, or of which only versions are left."""
+        await self._door.admit(request)
+        fid = request.path["fid"]
+        path = await self._database.read(store.path_of, fid)
+        after: str | None = ""
+        while path is None and after is not None:
+            page = await self._database.read(store_entries.version_paths, after, 1_000)
+            path = next((one for one in page if names.fid_of(one) == fid), None)
+            after = page[-1] if page else None
+        if path is None:
+            raise not_found("unknown_file", f"file {fid} not found")
+        return path
+
+    async def _open(self, listed: store.Listed) -> int:
+        entries = {entry.name: entry for entry in await self._database.read(store_entries.entries)}
+        for name in listed.uptodate:
+            try:
+                return await asyncio.to_thread(_open, entries[name].options["root"], listed.file.path)
+            except (KeyError, SourceChanged, Vanished):
+                continue
+        raise Refusal(conflict("", "").kind, "unreadable", "no entry has this file up to date at this moment")
+
+
+def _open(root: str, path: str) -> int:
+    storage = LocalStorage(root, reading=True)
+    try:
+        return storage.open_source(path)
+    finally:
+        storage.close()
+
+
+def _range_of(request: Request, size: int) -> tuple[int, int, int]:
+    """From, to, and the status. A range that can't be met is answered with everything."""
+    found = _RANGE.fullmatch(request.header(b"range") or "")
+    if found is None or not (found[1] or found[2]):
+        return 0, size, 200
+    if not found[1]:
+        return max(0, size - int(found[2])), size, 206
+    start, end = int(found[1]), min(size, int(found[2]) + 1) if found[2] else size
+    return (start, end, 206) if start < end else (0, size, 200)
+
+
+async def _blocks(descriptor: int, start: int, end: int) -> AsyncIterator[bytes]:
+    try:
+        while start < end:
+            block = await asyncio.to_thread(os.pread, descriptor, min(_BLOCK, end - start), start)
+            if not block:
+                return
+            start += len(block)
+            yield block
+    finally:
+        os.close(descriptor)
+
+
+def _shape(listed: store.Listed) -> shapes.FileOut:
+    file = listed.file
+    size = 0 if file.content is None else file.content.size
+    kind = mimetype(file.path) or UNKNOWN_TYPE
+    return shapes.FileOut(listed.fid, file.path, size, file.owners, listed.uptodate, kind)

@@ -1,0 +1,54 @@
+"""Operations on rules."""
+
+import msgspec
+
+from undercroft.database import Database, Transaction
+from undercroft.families.sync import actions, store_entries
+from undercroft.families.sync.engine import Engine
+from undercroft.families.sync.http import shapes
+from undercroft.families.sync.http.reading import Door, decode, reply
+from undercroft.families.sync.model import Rule, check_rules
+from undercroft.machinery.operations import Reply, Request
+
+MOST_PREVIEWED = 100
+_rules = msgspec.json.Decoder(shapes.RulesIn)
+
+
+class Rules:
+    def __init__(self, database: Database, engine: Engine, door: Door) -> None:
+        self._database = database
+        self._engine = engine
+        self._door = door
+
+    async def fetch(self, request: Request) -> Reply:
+        await self._door.admit(request)
+        rules = await self._database.read(store_entries.rules)
+        return reply(shapes.RulesOut(rules.stored))
+
+    async def put(self, request: Request) -> Reply:
+        await self._door.admit(request)
+        await self._engine.put_rules(decode(_rules, request.body).rules)
+        return reply(shapes.Done())
+
+    async def reload(self, request: Request) -> Reply:
+        await self._door.admit(request)
+        await self._engine.apply_rules()
+        return reply(shapes.Done())
+
+    async def preview(self, request: Request) -> Reply:
+        """What these rules would change; nothing is changed."""
+        await self._door.admit(request)
+        rules = decode(_rules, request.body).rules
+        await self._database.read(_check, rules)
+        count, files = 0, []
+        after: str | None = ""
+        while after is not None:
+            found, after = await self._database.read(actions.preview_page, rules, after)
+            count += len(found)
+            files += [shapes.PreviewedFile(path, sorted(gains), sorted(loses)) for path, gains, loses in found]
+            files = files[:MOST_PREVIEWED]
+        return reply(shapes.Preview(count, files))
+
+
+def _check(tx: Transaction, rules: tuple[Rule, ...]) -> None:
+    check_rules(rules, {entry.name for entry in store_entries.entries(tx)})

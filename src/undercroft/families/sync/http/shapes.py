@@ -1,0 +1,153 @@
+"""What sync takes and gives, as types."""
+
+from typing import Any
+
+import msgspec
+
+from undercroft.families.sync.model import Rule
+
+
+class Problem(msgspec.Struct):
+    status: str
+    reason: str
+
+
+class FileOut(msgspec.Struct):
+    fid: str
+    filename: str
+    size: int
+    owners: tuple[str, ...]
+    uptodate: tuple[str, ...]
+    mimetype: str
+
+
+class FileList(msgspec.Struct):
+    files: list[FileOut]
+
+
+class FilesQuery(msgspec.Struct):
+    offset: int = 0
+    limit: int = 20
+    entry: str | None = None
+    q: str | None = None
+    state: str | None = None
+
+
+class LimitQuery(msgspec.Struct):
+    limit: int = 100
+
+
+class VersionOut(msgspec.Struct):
+    id: str
+    entry: str
+    size: int
+    hash: str
+    mtime: float
+    replaced_at: float
+
+
+class VersionList(msgspec.Struct):
+    versions: list[VersionOut]
+
+
+class RestoreIn(msgspec.Struct, forbid_unknown_fields=True):
+    version: str
+
+
+class EntryIn(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    driver: str
+    options: dict[str, Any] = {}
+
+
+class OptionsIn(msgspec.Struct, forbid_unknown_fields=True):
+    options: dict[str, Any]
+
+
+class EntryOut(msgspec.Struct):
+    name: str
+    driver: str
+    options: dict[str, Any]
+
+
+class EntryList(msgspec.Struct):
+    entries: list[EntryOut]
+
+
+class EntryState(msgspec.Struct, omit_defaults=True):
+    name: str
+    status: str
+    time: float
+    reason: str | None = None
+
+
+class EntryStats(msgspec.Struct):
+    info: dict[str, float | str]
+    name: str
+    status: str
+    time: float
+
+
+class Progress(msgspec.Struct):
+    name: str
+    files: int
+    behind: int
+    held: int
+    skipped: list[tuple[str, str]]
+    failed: dict[str, str]
+
+
+class ConfirmIn(msgspec.Struct, forbid_unknown_fields=True):
+    confirm: bool
+
+
+class Confirmed(msgspec.Struct):
+    status: str
+    files: int
+
+
+class RulesIn(msgspec.Struct, forbid_unknown_fields=True):
+    rules: tuple[Rule, ...]
+
+
+class RulesOut(msgspec.Struct):
+    rules: tuple[Rule, ...]
+
+
+class Done(msgspec.Struct):
+    status: str = "ok"
+
+
+class PreviewedFile(msgspec.Struct):
+    filename: str
+    gains: list[str]
+    loses: list[str]
+
+
+class Preview(msgspec.Struct):
+    """`files` are the first hundred of `count`."""
+
+    count: int
+    files: list[PreviewedFile]
+
+
+class Transfer(msgspec.Struct):
+    entry: str
+    filename: str
+    done: int
+    size: int
+
+
+class TransferList(msgspec.Struct):
+    transfers: list[Transfer]
+
+
+class ConflictOut(msgspec.Struct):
+    time: float
+    filename: str
+    kept_as: str
+    entry: str
+
+
+class ConflictList(msgspec.Struct):
+    conflicts: list[ConflictOut]

@@ -1,0 +1,224 @@
+"""The server's end of one entry's worker: what it reports is written down, what it has to do is sent."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import structlog
+
+from undercroft.base.clock import Clock
+from undercroft.database import Database, Transaction
+from undercroft.families.sync import actions, store, store_entries, wire
+from undercroft.families.sync.actions import Noticed
+from undercroft.families.sync.model import option
+from undercroft.families.sync.reconcile import Delete, Move, Operation, Put, Seen
+from undercroft.families.sync.store_entries import Entry
+
+log = structlog.get_logger()
+
+# So many operations are in a worker's hands at once.
+UNDER_WAY = 2_000
+PAGE = 500
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 60.0
+_KNOWN_PAGE = 5_000
+
+OnNoticed = Callable[[Noticed], None]
+
+
+class Link:
+    def __init__(
+        self,
+        entry: Entry,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        database: Database,
+        clock: Clock,
+        on_noticed: OnNoticed,
+    ) -> None:
+        self.entry = entry
+        self.name = entry.name
+        self.transfers: dict[str, tuple[int, int]] = {}
+        """Of large files: path → (bytes so far, of how many)."""
+        self.scanned: wire.Scanned | None = None
+        self.failed: dict[str, str] = {}
+        self.busy = asyncio.Event()
+        self._reader = reader
+        self._writer = writer
+        self._database = database
+        self._clock = clock
+        self._on_noticed = on_noticed
+        self._under_way: dict[str, int] = {}
+        self._again: dict[str, tuple[float, int]] = {}
+        self._gone: list[tuple[int, int]] = []
+        self._present = 0
+
+    @property
+    def under_way(self) -> int:
+        return len(self._under_way)
+
+    async def serve(self, entries: list[Entry]) -> str | None:
+        """Until the worker hangs up; why, where it said so."""
+        await self._set_up(entries)
+        giving = asyncio.create_task(self._give_all())
+        decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(wire.ToServer)
+        try:
+            while (message := await wire.receive(self._reader, decoder)) is not None:
+                if isinstance(message, wire.Trouble):
+                    return message.reason
+                await self._take(message)
+        finally:
+            giving.cancel()
+            self._writer.close()
+        return None
+
+    def rescan(self) -> None:
+        self._writer.write(wire.packed(wire.Rescan()))
+
+    def restore(self, path: str, place: str) -> None:
+        self._writer.write(wire.packed(wire.Restore(path, place)))
+
+    def drop(self, places: list[str]) -> None:
+        self._writer.write(wire.packed(wire.Drop(places)))
+
+    def hang_up(self) -> None:
+        self._writer.close()
+
+    # What the worker says
+
+    async def _set_up(self, entries: list[Entry]) -> None:
+        self._present = await self._database.read(store.count_present, self.name)
+        storages = {entry.name: (entry.driver, entry.options) for entry in entries}
+        self._writer.write(wire.packed(wire.Setup(self.name, storages, self._present)))
+        after, last = "", False
+        while not last:
+            rows = await self._database.read(store.present_at, self.name, after, _KNOWN_PAGE)
+            last = len(rows) < _KNOWN_PAGE
+            after = rows[-1][0] if rows else ""
+            self._writer.write(wire.packed(wire.Known(rows, last)))
+            await self._writer.drain()
+
+    async def _take(self, message: Any) -> None:
+        match message:
+            case wire.Report(seen=seen):
+                await self._note(seen)
+            case wire.Scanned():
+                await self._note_scan(message)
+            case wire.Done():
+                await self._note_done(message)
+            case wire.Moving():
+                self.transfers[message.path] = (message.done, message.size)
+
+    async def _note(self, seen: list[Seen]) -> None:
+        gone = [report for report in seen if report.content is None]
+        here = [report for report in seen if report.content is not None]
+        hold = self._is_wave(len(gone) - len(here))
+        now = self._clock()
+        self._on_noticed(await self._database.write(_note_all, self.name, here, gone, now, hold))
+
+    async def _note_scan(self, scanned: wire.Scanned) -> None:
+        """All that is new has been reported before: what is gone now was not only renamed."""
+        self._present = max(self._present, scanned.files)
+        hold = self._is_wave(len(scanned.gone))
+        now = self._clock()
+        for at in range(0, len(scanned.gone), PAGE):
+            gone = [Seen(path, None, "") for path in scanned.gone[at : at + PAGE]]
+            self._on_noticed(await self._database.write(actions.note_seen, self.name, gone, now, hold=hold))
+        await self._database.write(store_entries.replace_skipped, self.name, scanned.skipped, True)
+        self._present = await self._database.read(store.count_present, self.name)
+        self.scanned = scanned
+        self.busy.set()
+
+    async def _note_done(self, done: wire.Done) -> None:
+        for failed in done.failed:
+            self._under_way.pop(failed.path, None)
+            _, times = self._again.get(failed.path, (0.0, 0))
+            pause = min(FIRST_PAUSE * 2 ** min(times, 20), LONGEST_PAUSE)
+            self._again[failed.path] = (time.monotonic() + pause, times + 1)
+            if not failed.expected:
+                self.failed[failed.path] = failed.reason
+        noticed = None
+        if done.settled or done.kept:
+            now = self._clock()
+            noticed = await self._database.write(actions.settle, self.name, done.settled, done.kept, now)
+        for one in done.settled:
+            for known in (self._under_way, self._again, self.failed, self.transfers):
+                known.pop(one.seen.path, None)
+        if noticed is not None:
+            self._present = max(self._present, 1)
+            self._on_noticed(noticed)
+        self.busy.set()
+
+    def _is_wave(self, gone: int) -> bool:
+        """Whether too many have vanished within the last minute, with these."""
+        now = self._clock()
+        self._gone = [(at, count) for at, count in self._gone if now - at < actions.WAVE_LASTS]
+        if gone > 0:
+            self._gone.append((now, gone))
+        total = sum(count for _, count in self._gone)
+        return actions.is_wave(total, self._present, option(self.entry.options, "delete_share"))
+
+    # What it is given
+
+    async def _give_all(self) -> None:
+        while True:
+            self.busy.clear()
+            try:
+                while await self._give_some():
+                    pass
+            except Exception:
+                log.exception("giving_failed", entry=self.name)
+            now = time.monotonic()
+            nearest = min((due for due, _ in self._again.values() if due > now), default=now + LONGEST_PAUSE)
+            wait = max(0.01, nearest - now)
+            try:
+                await asyncio.wait_for(self.busy.wait(), wait)
+            except TimeoutError:
+                continue
+
+    async def _give_some(self) -> bool:
+        """Send what is to do and not under way; whether there may be more."""
+        room = UNDER_WAY - len(self._under_way)
+        if room <= 0:
+            return False
+        now = time.monotonic()
+        waiting = {path for path, (due, _) in self._again.items() if due > now}
+        leave = frozenset(self._under_way.keys() | waiting)
+        operations = await self._database.read(_to_give, self.name, leave, min(room, PAGE))
+        do = wire.Do([], [], [])
+        for operation in operations:
+            if operation.path in self._under_way:
+                continue
+            self._under_way[operation.path] = operation.version
+            match operation:
+                case Put():
+                    do.puts.append(operation)
+                case Move():
+                    self._under_way[operation.source] = operation.source_version
+                    do.moves.append(operation)
+                case Delete():
+                    do.deletes.append(operation)
+        if not (do.puts or do.moves or do.deletes):
+            return False
+        self._writer.write(wire.packed(do))
+        await self._writer.drain()
+        return True
+
+
+def _note_all(tx: Transaction, entry: str, here: list[Seen], gone: list[Seen], now: int, hold: bool) -> Noticed:
+    came = actions.note_seen(tx, entry, here, now)
+    went = actions.note_seen(tx, entry, gone, now, hold=hold)
+    return Noticed(came.busy | went.busy, came.paths + went.paths)
+
+
+def _to_give(tx: Transaction, entry: str, leave: frozenset[str], limit: int) -> list[Operation]:
+    wanted: list[str] = []
+    after = ""
+    while len(wanted) < limit:
+        page = store.behind_of(tx, entry, after, PAGE + len(leave))
+        wanted += [path for path in page if path not in leave]
+        if len(page) < PAGE + len(leave):
+            break
+        after = page[-1]
+    return actions.to_do(tx, entry, wanted[: 2 * limit])

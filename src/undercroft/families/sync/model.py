@@ -1,0 +1,148 @@
+"""Entries and rules: what they may be, and which entries hold which file. Pure."""
+
+import mimetypes
+import re
+from collections.abc import Collection, Iterable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from undercroft.base.refusals import invalid
+
+FAMILY = "sync"
+# Rules of all in one list; more is a mistake of whoever generated them.
+MOST_RULES = 10_000
+LONGEST_ENTRY_NAME = 100
+
+_types = mimetypes.MimeTypes()  # ours alone: what this machine has installed must not change who holds what
+_MIME = re.compile(r"[\w.+-]+/([\w.+-]+|\*)")
+
+
+class Match(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    path: str | None = None
+    """A beginning of paths, on the border of a folder; with a slash in front. Absent: everything."""
+    mime: tuple[str, ...] | None = None
+    """`application/pdf` or `image/*`, guessed by the name. Absent or empty: any."""
+
+
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    match: Match
+    sync: tuple[str, ...]
+    """Names of entries."""
+
+
+class Option(NamedTuple):
+    kind: type
+    required: bool = False
+    default: Any = None
+    secret: bool = False
+    """Never shown."""
+
+
+COMMON = {
+    "ignore": Option(list, default=()),
+    "bandwidth": Option(int, default=0),
+    "chunk_size": Option(int, default=2**20),
+    "delete_share": Option(float, default=0.5),
+    "keep_versions": Option(float, default=30.0),
+}
+"""Of every driver: patterns of what is left alone; bytes per second (0: no limit); bytes at a time; the share of the
+files whose vanishing waits for a confirmation; days that replaced content is kept."""
+
+DRIVERS: dict[str, dict[str, Option]] = {
+    "local_storage": {"root": Option(str, required=True)},
+}
+
+
+def mimetype(filename: str) -> str | None:
+    return _types.guess_type(filename, strict=False)[0]
+
+
+def matches(match: Match, filename: str) -> bool:
+    if match.path is not None:
+        prefix = match.path.rstrip("/")
+        if prefix and not (f"/{filename}" == prefix or f"/{filename}".startswith(prefix + "/")):
+            return False
+    if match.mime:
+        kind = mimetype(filename)
+        if kind is None:
+            return False
+        return any(kind == wanted or (wanted.endswith("/*") and kind.startswith(wanted[:-1])) for wanted in match.mime)
+    return True
+
+
+def holders(rules: Iterable[Rule], filename: str) -> tuple[str, ...]:
+    """The entries that the rules give a file to: all rules that match, together, in order of first mention."""
+    found = [entry for rule in rules if matches(rule.match, filename) for entry in rule.sync]
+    return tuple(dict.fromkeys(found))
+
+
+def check_rules(rules: Collection[Rule], entries: Collection[str]) -> None:
+    """Raises Refusal(INVALID, "rules") for what can't be applied."""
+    if len(rules) > MOST_RULES:
+        raise invalid("rules", f"there are more than {MOST_RULES} rules")
+    for number, rule in enumerate(rules, 1):
+        strange = next((name for name in rule.sync if name not in entries), None)
+        if strange is not None:
+            raise invalid("rules", f"rule {number}: there is no entry {strange[:100]!r}")
+        path = rule.match.path
+        if path is not None and (not path.startswith("/") or "\x00" in path or not _is_text(path)):
+            raise invalid("rules", f"rule {number}: path begins with / and holds no NUL")
+        for mime in rule.match.mime or ():
+            if not _MIME.fullmatch(mime):
+                raise invalid("rules", f"rule {number}: mime is such as application/pdf or image/*")
+
+
+def check_entry(name: str, driver: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options as they are kept.
+
+    Raises Refusal(INVALID, "entry") for a name, a driver or options that can't be.
+    """
+    bad = not name or name in (".", "..") or any(c in name for c in ":/\x00") or not name.isprintable()
+    if bad or len(name) > LONGEST_ENTRY_NAME or not _is_text(name):
+        raise invalid("entry", f"an entry's name has 1 to {LONGEST_ENTRY_NAME} printable characters, no : and no /")
+    if driver not in DRIVERS:
+        raise invalid("entry", f"there is no driver {driver[:50]!r}; there are {', '.join(sorted(DRIVERS))}")
+    known = {**DRIVERS[driver], **COMMON}
+    for option, value in options.items():
+        if option not in known:
+            raise invalid("entry", f"{driver} has no option {option[:50]!r}; it has {', '.join(known)}")
+        _check_option(option, known[option], value)
+    missing = [option for option, about in known.items() if about.required and option not in options]
+    if missing:
+        raise invalid("entry", f"{driver} needs the option {missing[0]!r}")
+    return options
+
+
+def visible(driver: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Options without secrets."""
+    known = DRIVERS.get(driver, {})
+    return {name: "***" if name in known and known[name].secret else value for name, value in options.items()}
+
+
+def option(options: dict[str, Any], name: str) -> Any:
+    return options.get(name, COMMON[name].default)
+
+
+def _check_option(name: str, about: Option, value: Any) -> None:
+    good = isinstance(value, about.kind) and not (about.kind is not bool and isinstance(value, bool))
+    if about.kind is float and isinstance(value, int) and not isinstance(value, bool):
+        good = True
+    if about.kind is list:
+        good = isinstance(value, list) and all(isinstance(item, str) and _is_text(item) for item in value)
+    if isinstance(value, str) and ("\x00" in value or not _is_text(value) or len(value) > 4_096):
+        good = False
+    if isinstance(value, int | float) and not 0 <= value < 2**53:
+        good = False
+    if name == "chunk_size" and good and not 2**10 <= value <= 2**28:
+        good = False
+    if not good:
+        raise invalid("entry", f"the option {name!r} is a {about.kind.__name__}; this value can't be used")
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,84 @@
+"""Names of files as text, exactly. Pure.
+
+On disk a name is bytes; in the database and on the wire it is text. What is UTF-8 stays as it is. A byte that is not is
+written `\\xNN`, and a backslash that would read as such an escape `\\x5c`, so that every name has one text and back.
+"""
+
+import re
+import uuid
+
+FID_SPACE = uuid.UUID("bcd336f2-d023-4856-bc92-e79dd24b64d7")
+LONGEST_NAME = 255
+LONGEST_PATH = 4_096
+# What the server keeps inside of an entry's root; never synchronised.
+OWN_FOLDER = ".undercroft"
+
+_ESCAPED = re.compile(r"\\x([89a-f][0-9a-f]|5c)")
+_LOOKS_ESCAPED = re.compile(rb"\\(?=x(?:[89a-f][0-9a-f]|5c))")
+
+
+def shown(name: bytes) -> str:
+    """A path's text."""
+    if b"\\x" in name:
+        name = _LOOKS_ESCAPED.sub(rb"\\x5c", name)
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        text = name.decode(errors="surrogateescape")
+        return "".join(f"\\x{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else c for c in text)
+
+
+def raw(text: str) -> bytes:
+    """The path's bytes; undoes `shown`."""
+    if "\\x" not in text:
+        return text.encode()
+    parts = _ESCAPED.split(text)
+    return b"".join(bytes([int(part, 16)]) if n % 2 else part.encode() for n, part in enumerate(parts))
+
+
+def fid_of(filename: str) -> str:
+    """A file's id: a function of its name alone, the same on every instance."""
+    return str(uuid.uuid5(FID_SPACE, filename))
+
+
+def complaint(filename: str) -> str | None:
+    """Why this can't be the path of a file, relative to a root; None where it can."""
+    if not filename or filename.startswith("/") or "\x00" in filename:
+        return "a file's name is not empty, does not begin with / and holds no NUL"
+    try:
+        name = raw(filename)
+    except UnicodeEncodeError:
+        return "a file's name is text; bytes that are no UTF-8 are written \\xNN"
+    if shown(name) != filename:
+        return "this spelling of the name is not ours"
+    parts = name.split(b"/")
+    if any(part in (b"", b".", b"..") for part in parts):
+        return "a file's name has no empty parts, no . and no .."
+    if parts[0] == OWN_FOLDER.encode():
+        return f"what is in {OWN_FOLDER} is the server's"
+    if len(name) > LONGEST_PATH or max(map(len, parts)) > LONGEST_NAME:
+        return f"a name has up to {LONGEST_NAME} bytes, a path up to {LONGEST_PATH}"
+    return None
+
+
+def conflict_name(filename: str, entry: str, stamp: str) -> str:
+    """`photos/a.jpg` of entry A → `photos/a.conflict-A-20260102T030405.jpg`, cut to what a name may have."""
+    folder, slash, name = raw(filename).rpartition(b"/")
+    stem, dot, extension = name.rpartition(b".")
+    if not stem or len(extension) > 20:
+        stem, dot, extension = name, b"", b""
+    who = re.sub(r"[^\w.-]", "_", entry)[:60]
+    mark = f".conflict-{who}-{stamp}".encode()
+    room = LONGEST_NAME - len(mark) - len(dot + extension)
+    while len(stem) > room or (len(stem) < len(name) and stem and _is_cut(stem)):
+        stem = stem[:-1] if len(stem) <= room else stem[:room]
+    return shown(folder + slash + stem + mark + dot + extension)
+
+
+def _is_cut(stem: bytes) -> bool:
+    """Whether it ends within a UTF-8 character."""
+    for back in range(1, min(4, len(stem)) + 1):
+        byte = stem[-back]
+        if byte & 0xC0 != 0x80:
+            return byte >= 0xC0 and back < (2 if byte < 0xE0 else 3 if byte < 0xF0 else 4)
+    return False

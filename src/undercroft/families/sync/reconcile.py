@@ -1,0 +1,270 @@
+"""What each entry has, had and should have → what to do. Pure.
+
+A file has one newest version; every entry that holds or should hold it has a copy: what lies there as far as is known,
+and of which version it is. Three things happen to them:
+
+    seen       an entry's worker saw content appear, change or vanish that nobody had sent there
+    settle     an operation of ours was carried out
+    reassign   the rules give the file to others
+
+and `operation` says what an entry has to do next about a file. Whatever order things come in:
+
+- content that an entry changed while it was not in step is a conflict: the later change keeps the name, and whoever
+  holds the other keeps it beside, under the conflict's name;
+- a change beats a deletion that did not know of it;
+- equal content is no change, wherever it came from.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from undercroft.families.sync.names import conflict_name
+
+
+class Content(NamedTuple):
+    hash: str
+    size: int
+    mtime: int
+    """Nanoseconds since 1970."""
+    mode: int
+    """Permission bits."""
+
+
+class File(NamedTuple):
+    path: str
+    version: int
+    """Grows with every change; milliseconds since 1970 of the change, or one more than the last."""
+    content: Content | None
+    """None: it was deleted."""
+    owners: tuple[str, ...]
+    origin: str
+    """The entry where this version was made."""
+
+
+class Copy(NamedTuple):
+    entry: str
+    version: int = 0
+    """The file's version that this is, 0 for none: equal to the file's, it is up to date."""
+    content: Content | None = None
+    revision: str = ""
+    """How the storage tells this content from any other under the name; its own affair."""
+    keep_as: str = ""
+    """It lost a conflict: when it is replaced, it is kept under this name."""
+    held: bool = False
+    """It vanished with many others: nothing is done until somebody confirms that."""
+
+
+class Seen(NamedTuple):
+    """What an entry has under a path. `content` None: nothing."""
+
+    path: str
+    content: Content | None
+    revision: str
+
+
+class Conflict(NamedTuple):
+    path: str
+    kept_as: str
+
+
+class Change(NamedTuple):
+    """What is to be written down. `file` None: the file is forgotten, copies and all."""
+
+    file: File | None
+    copies: dict[str, Copy]
+    conflict: Conflict | None = None
+
+
+class Put(NamedTuple):
+    path: str
+    version: int
+    content: Content
+    base: str
+    """The revision that it replaces; "" for none: if there is another, somebody has changed it meanwhile."""
+    keep_as: str
+    sources: tuple[tuple[str, str], ...]
+    """(entry, path) where this content lies, best first."""
+
+
+class Move(NamedTuple):
+    """The content lies at the entry already, under a name that is to go."""
+
+    path: str
+    version: int
+    content: Content
+    source: str
+    source_version: int
+    source_base: str
+
+
+class Delete(NamedTuple):
+    path: str
+    version: int
+    base: str
+
+
+Operation = Put | Move | Delete
+
+
+def seen(
+    file: File | None,
+    copies: Mapping[str, Copy],
+    entry: str,
+    what: Seen,
+    owners: tuple[str, ...],
+    now: int,
+    stamp: str,
+    *,
+    hold: bool = False,
+) -> Change:
+    """`owners`: whom the rules give the path to; `stamp`: the moment as it stands in a conflict's name; `hold`: it is
+    one of too many that vanish."""
+    mine = copies.get(entry, Copy(entry))
+    if file is None:
+        return _new(what, entry, owners, 0, now) if what.content is not None else Change(None, {})
+    here = Copy(entry, mine.version, what.content, what.revision)
+    if _equal(what.content, file.content):
+        return _forgotten_if_gone(Change(file, {entry: here._replace(version=file.version)}), copies)
+    if what.content is not None:
+        if _equal(what.content, mine.content):
+            return Change(file, {entry: mine._replace(content=what.content, revision=what.revision)})
+        return _changed(file, copies, mine, what, owners, now, stamp)
+    return _vanished(file, copies, mine, here, now, hold=hold)
+
+
+def settle(file: File | None, copies: Mapping[str, Copy], entry: str, what: Seen, version: int) -> Change:
+    """An operation for this version was carried out; `what` lies there now."""
+    if file is None:
+        return Change(None, {})
+    mine = Copy(entry, version, what.content, what.revision)
+    return _forgotten_if_gone(Change(file, {entry: mine}), copies)
+
+
+def reassign(file: File, copies: Mapping[str, Copy], owners: tuple[str, ...]) -> Change:
+    """Rules have changed. What an entry holds that is no owner any more stays where it is, and is nobody's business."""
+    if file.content is None:
+        return Change(file, {})
+    return Change(file._replace(owners=owners or (file.origin,)), {})
+
+
+def confirm(file: File, copies: Mapping[str, Copy], entry: str, now: int) -> Change:
+    """The deletion that was held is meant."""
+    mine = copies[entry]._replace(held=False)
+    if file.content is None or mine.version != file.version:
+        return _forgotten_if_gone(Change(file, {entry: mine}), copies)
+    return _deleted(file, copies, mine, now)
+
+
+def refuse(file: File, copies: Mapping[str, Copy], entry: str) -> Change:
+    """The deletion that was held is not meant: it gets its file back."""
+    return Change(file, {entry: copies[entry]._replace(held=False, version=0, revision="")})
+
+
+def up_to_date(file: File, copy: Copy | None) -> bool:
+    return copy is not None and copy.version == file.version and not copy.held and copy.content is not None
+
+
+def behind(file: File, copy: Copy | None, entry: str) -> bool:
+    """Whether the entry has something to do about the file."""
+    if entry not in file.owners or (copy is not None and copy.held):
+        return False
+    if file.content is None:
+        return copy is not None and copy.content is not None
+    return copy is None or copy.version != file.version
+
+
+def operation(file: File, copies: Mapping[str, Copy], entry: str, own: Iterable[str] = ()) -> Operation | None:
+    """What the entry has to do about the file. `own`: other paths at the entry that hold the same content."""
+    copy = copies.get(entry, Copy(entry))
+    if not behind(file, copies.get(entry), entry):
+        return None
+    if file.content is None:
+        return Delete(file.path, file.version, copy.revision)
+    others = [c.entry for c in copies.values() if c.entry != entry and _equal(c.content, file.content)]
+    others.sort(key=lambda name: name != file.origin)
+    sources = (*((entry, path) for path in own), *((name, file.path) for name in others))
+    base = copy.revision if copy.content is not None else ""
+    return Put(file.path, file.version, file.content, base, copy.keep_as, sources)
+
+
+def with_moves(operations: Iterable[Operation], contents: Mapping[str, Content]) -> list[Operation]:
+    """A deletion and an arrival of one content at one entry are a move: nothing is sent. `contents`: what lies where.
+
+    In the order in which they have to begin: what goes makes room for what comes.
+    """
+    deletes = {operation.path: operation for operation in operations if isinstance(operation, Delete)}
+    by_hash: dict[str, list[str]] = {}
+    for path in deletes:
+        if path in contents:
+            by_hash.setdefault(contents[path].hash, []).append(path)
+    rest: list[Operation] = []
+    for operation in operations:
+        if isinstance(operation, Put):
+            going = by_hash.get(operation.content.hash)
+            if going and not operation.base:
+                gone = deletes.pop(going.pop())
+                rest.append(
+                    Move(operation.path, operation.version, operation.content, gone.path, gone.version, gone.base)
+                )
+            else:
+                rest.append(operation)
+    moves = [operation for operation in rest if isinstance(operation, Move)]
+    puts = [operation for operation in rest if isinstance(operation, Put)]
+    return [*sorted(deletes.values(), key=lambda gone: -gone.path.count("/")), *moves, *puts]
+
+
+def _new(what: Seen, entry: str, owners: tuple[str, ...], least: int, now: int) -> Change:
+    version = max(now, least + 1)
+    everyone = tuple(dict.fromkeys((*owners, entry)))
+    file = File(what.path, version, what.content, everyone, entry)
+    return Change(file, {entry: Copy(entry, version, what.content, what.revision)})
+
+
+def _changed(
+    file: File, copies: Mapping[str, Copy], mine: Copy, what: Seen, owners: tuple[str, ...], now: int, stamp: str
+) -> Change:
+    change = _new(what, mine.entry, owners, file.version, now)
+    if mine.version == file.version or file.content is None:
+        return change
+    losers = [c for c in copies.values() if c.entry != mine.entry and _equal(c.content, file.content)]
+    if not losers:
+        return change
+    name = conflict_name(file.path, file.origin, stamp)
+    kept = {copy.entry: copy._replace(keep_as=name) for copy in losers}
+    return Change(change.file, {**change.copies, **kept}, Conflict(file.path, name))
+
+
+def _vanished(file: File, copies: Mapping[str, Copy], mine: Copy, here: Copy, now: int, *, hold: bool) -> Change:
+    if mine.content is None:
+        return Change(file, {})
+    if mine.version != file.version or mine.entry not in file.owners:
+        return Change(file, {mine.entry: here._replace(version=0)})
+    if hold:
+        return Change(file, {mine.entry: here._replace(held=True)})
+    return _deleted(file, copies, here, now)
+
+
+def _deleted(file: File, copies: Mapping[str, Copy], mine: Copy, now: int) -> Change:
+    version = max(now, file.version + 1)
+    gone = File(file.path, version, None, file.owners, mine.entry)
+    return _forgotten_if_gone(Change(gone, {mine.entry: mine._replace(version=version)}), copies)
+
+
+def _forgotten_if_gone(change: Change, copies: Mapping[str, Copy]) -> Change:
+    """A deletion that everybody has carried out leaves nothing to remember.
+
+    Where an ex-owner still holds the file it is remembered: found at that entry's next start, it would else be new.
+    """
+    file = change.file
+    if file is None or file.content is not None:
+        return change
+    left = {**copies, **change.copies}
+    if any(copy.content is not None for copy in left.values()):
+        return change
+    return Change(None, {})
+
+
+def _equal(one: Content | None, other: Content | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.hash == other.hash and one.size == other.size

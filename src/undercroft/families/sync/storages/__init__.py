@@ -1,0 +1,1 @@
+"""Where files are kept: one file per kind of storage."""

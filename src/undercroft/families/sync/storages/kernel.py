@@ -1,0 +1,21 @@
+"""What Linux can do and Python does not call: exchanging two names at once, renaming onto nothing, one sync for all."""
+
+import ctypes
+import os
+
+NOREPLACE, EXCHANGE = 1, 2
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def rename(from_folder: int, source: bytes, to_folder: int, target: bytes, flags: int) -> None:
+    """renameat2(2) between open folders. Raises OSError: FileExistsError with NOREPLACE where there is something."""
+    if _libc.renameat2(from_folder, source, to_folder, target, flags) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), os.fsdecode(target))
+
+
+def sync(descriptor: int) -> None:
+    """All of the file system that the descriptor is in."""
+    if _libc.syncfs(descriptor) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

@@ -1,0 +1,213 @@
+"""The tables of files and of their copies."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from undercroft.database import Transaction
+from undercroft.database.interface import Row
+from undercroft.families.sync.names import fid_of
+from undercroft.families.sync.reconcile import Change, Content, Copy, File, behind, up_to_date
+
+_FILE = "path, version, hash, size, mtime, mode, owners, origin"
+_COPY = "entry, version, hash, size, mtime, mode, revision, keep_as, held"
+_names = msgspec.json.Decoder(tuple[str, ...])
+
+
+class Known(NamedTuple):
+    """A file with all its copies, by entry."""
+
+    file: File | None
+    copies: dict[str, Copy]
+
+
+class Listed(NamedTuple):
+    """A file as lists show it."""
+
+    fid: str
+    file: File
+    uptodate: tuple[str, ...]
+
+
+def load(tx: Transaction, paths: Collection[str]) -> dict[str, Known]:
+    """By path; one that nobody knows has no file."""
+    wanted = [(path,) for path in paths]
+    found = {path: Known(None, {}) for path in paths}
+    columns = ", ".join("f." + name for name in _FILE.split(", "))
+    for row in tx.each(f"SELECT {columns} FROM {{rows}} JOIN sync_files f ON f.path = r.path", "path TEXT", wanted):
+        found[row[0]] = Known(_file(row), {})
+    columns = ", ".join("c." + name for name in _COPY.split(", "))
+    sql = f"SELECT c.path, {columns} FROM {{rows}} JOIN sync_copies c ON c.path = r.path"
+    for path, *columns_of_copy in tx.each(sql, "path TEXT", wanted):
+        found[path].copies[columns_of_copy[0]] = _copy(tuple(columns_of_copy))
+    return found
+
+
+def save(tx: Transaction, known: Mapping[str, Known], changes: Mapping[str, Change]) -> set[str]:
+    """Write changes down; the entries that have something to do now."""
+    forgotten = [(path,) for path, change in changes.items() if change.file is None and known[path].file is not None]
+    if forgotten:
+        tx.each("DELETE FROM sync_copies WHERE path IN (SELECT path FROM {rows})", "path TEXT", forgotten)
+        tx.each("DELETE FROM sync_files WHERE path IN (SELECT path FROM {rows})", "path TEXT", forgotten)
+    files, copies, busy = [], [], set()
+    for path, change in changes.items():
+        file, before = change.file, known[path]
+        if file is None:
+            continue
+        if file != before.file:
+            files.append(_file_row(file))
+        after = {**before.copies, **change.copies}
+        for entry in {*after, *file.owners}:
+            late = behind(file, after.get(entry), entry)
+            busy |= {entry} if late else set()
+            was = before.file is not None and behind(before.file, before.copies.get(entry), entry)
+            if entry in change.copies or late != was or (late and entry not in before.copies):
+                copies.append(_copy_row(path, after.get(entry, Copy(entry)), late))
+    _put_files(tx, files)
+    _put_copies(tx, copies)
+    return busy
+
+
+def _put_files(tx: Transaction, rows: list[tuple[object, ...]]) -> None:
+    tx.each(
+        "INSERT INTO sync_files (path, fid, version, hash, size, mtime, mode, owners, origin)"
+        " SELECT r.path, r.fid, r.version, r.hash, r.size, r.mtime, r.mode, r.owners, r.origin FROM {rows} WHERE true"
+        " ON CONFLICT (path) DO UPDATE SET version = excluded.version, hash = excluded.hash, size = excluded.size,"
+        " mtime = excluded.mtime, mode = excluded.mode, owners = excluded.owners, origin = excluded.origin",
+        "path TEXT, fid TEXT, version BIGINT, hash TEXT, size BIGINT, mtime BIGINT, mode BIGINT, owners TEXT,"
+        " origin TEXT",
+        rows,
+    )
+
+
+def _put_copies(tx: Transaction, rows: list[tuple[object, ...]]) -> None:
+    tx.each(
+        "INSERT INTO sync_copies"
+        " (entry, path, version, hash, size, mtime, mode, revision, keep_as, held, behind)"
+        " SELECT r.entry, r.path, r.version, r.hash, r.size, r.mtime, r.mode, r.revision, r.keep_as, r.held, r.behind"
+        " FROM {rows} WHERE true ON CONFLICT (entry, path) DO UPDATE SET version = excluded.version,"
+        " hash = excluded.hash, size = excluded.size, mtime = excluded.mtime, mode = excluded.mode,"
+        " revision = excluded.revision, keep_as = excluded.keep_as, held = excluded.held, behind = excluded.behind",
+        "entry TEXT, path TEXT, version BIGINT, hash TEXT, size BIGINT, mtime BIGINT, mode BIGINT, revision TEXT,"
+        " keep_as TEXT, held BIGINT, behind BIGINT",
+        rows,
+    )
+
+
+def behind_of(tx: Transaction, entry: str, after: str, limit: int) -> list[str]:
+    """Paths past this one about which the entry has something to do."""
+    sql = "SELECT path FROM sync_copies WHERE entry = :entry AND behind = 1 AND path > :after ORDER BY path LIMIT :most"
+    return [path for (path,) in tx.all(sql, entry=entry, after=after, most=limit)]
+
+
+def count_behind(tx: Transaction, entry: str) -> int:
+    row = tx.one("SELECT count(*) FROM sync_copies WHERE entry = :entry AND behind = 1", entry=entry)
+    return int(row[0]) if row else 0
+
+
+def held_of(tx: Transaction, entry: str, limit: int) -> list[str]:
+    sql = "SELECT path FROM sync_copies WHERE entry = :entry AND held = 1 ORDER BY path LIMIT :most"
+    return [path for (path,) in tx.all(sql, entry=entry, most=limit)]
+
+
+def present_at(tx: Transaction, entry: str, after: str, limit: int) -> list[tuple[str, str, str, int]]:
+    """(path, revision, hash, size) of what lies at an entry as far as is known, past this path."""
+    return tx.all(
+        "SELECT path, revision, hash, size FROM sync_copies WHERE entry = :entry AND path > :after"
+        " AND hash IS NOT NULL ORDER BY path LIMIT :most",
+        entry=entry,
+        after=after,
+        most=limit,
+    )
+
+
+def count_present(tx: Transaction, entry: str) -> int:
+    row = tx.one("SELECT count(*) FROM sync_copies WHERE entry = :entry AND hash IS NOT NULL", entry=entry)
+    return int(row[0]) if row else 0
+
+
+def paths_after(tx: Transaction, after: str, limit: int) -> list[str]:
+    sql = "SELECT path FROM sync_files WHERE path > :after ORDER BY path LIMIT :most"
+    return [path for (path,) in tx.all(sql, after=after, most=limit)]
+
+
+def find(tx: Transaction, fid: str) -> Listed | None:
+    rows = tx.all(f"SELECT {_FILE}, fid FROM sync_files WHERE fid = :fid AND hash IS NOT NULL", fid=fid)
+    return next(iter(_listed(tx, rows)), None)
+
+
+def path_of(tx: Transaction, fid: str) -> str | None:
+    """Of a file that is there, or that was deleted and of which something is kept."""
+    row = tx.one("SELECT path FROM sync_files WHERE fid = :fid", fid=fid)
+    return None if row is None else row[0]
+
+
+def listed(
+    tx: Transaction, offset: int, limit: int, entry: str | None, text: str | None, state: str | None
+) -> list[Listed]:
+    """In the order of ids. `state`: "synced" or "behind"."""
+    late = "EXISTS (SELECT 1 FROM sync_copies b WHERE b.path = sync_files.path AND b.behind = 1)"
+    conditions = ["hash IS NOT NULL"]
+    if entry is not None:
+        conditions.append(
+            "EXISTS (SELECT 1 FROM sync_copies e WHERE e.path = sync_files.path AND e.entry = :entry"
+            " AND (e.hash IS NOT NULL OR e.behind = 1))"
+        )
+    if text is not None:
+        conditions.append("lower(path) LIKE :text ESCAPE '!'")
+    if state is not None:
+        conditions.append(late if state == "behind" else "NOT " + late)
+    pattern = None if text is None else "%" + "".join("!" + c if c in "!%_" else c for c in text.lower()) + "%"
+    given = {name: value for name, value in (("entry", entry), ("text", pattern)) if value is not None}
+    rows = tx.all(
+        f"SELECT {_FILE}, fid FROM sync_files WHERE {' AND '.join(conditions)} ORDER BY fid LIMIT :most OFFSET :skip",
+        most=limit,
+        skip=offset,
+        **given,
+    )
+    return _listed(tx, rows)
+
+
+def forget_entry(tx: Transaction, entry: str) -> None:
+    tx.run("DELETE FROM sync_copies WHERE entry = :entry", entry=entry)
+    tx.run("DELETE FROM sync_skipped WHERE entry = :entry", entry=entry)
+    tx.run("DELETE FROM sync_versions WHERE entry = :entry", entry=entry)
+
+
+def _listed(tx: Transaction, rows: list[Row]) -> list[Listed]:
+    known = load(tx, [row[0] for row in rows])
+    found = []
+    for *row, fid in rows:
+        file, copies = _file(tuple(row)), known[row[0]].copies
+        uptodate = tuple(name for name in file.owners if up_to_date(file, copies.get(name)))
+        found.append(Listed(fid, file, uptodate))
+    return found
+
+
+def _content(hash: str | None, size: int, mtime: int, mode: int) -> Content | None:
+    return None if hash is None else Content(hash, size, mtime, mode)
+
+
+def _file(row: Row) -> File:
+    path, version, hash, size, mtime, mode, owners, origin = row
+    return File(path, version, _content(hash, size, mtime, mode), _names.decode(owners), origin)
+
+
+def _copy(row: Row) -> Copy:
+    entry, version, hash, size, mtime, mode, revision, keep_as, held = row
+    return Copy(entry, version, _content(hash, size, mtime, mode), revision, keep_as, bool(held))
+
+
+def _file_row(file: File) -> tuple[object, ...]:
+    owners = msgspec.json.encode(file.owners).decode()
+    return (file.path, fid_of(file.path), file.version, *_columns(file.content), owners, file.origin)
+
+
+def _copy_row(path: str, copy: Copy, late: bool) -> tuple[object, ...]:
+    rest = (copy.revision, copy.keep_as, int(copy.held), int(late))
+    return (copy.entry, path, copy.version, *_columns(copy.content), *rest)
+
+
+def _columns(content: Content | None) -> Iterable[object]:
+    return (None, 0, 0, 0) if content is None else content

@@ -1,0 +1,166 @@
+"""The tables of entries, rules, kept versions, conflicts and what was skipped."""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from undercroft.database import Transaction
+from undercroft.families.sync.model import Rule
+
+_rules = msgspec.json.Decoder(tuple[Rule, ...])
+
+
+class Entry(NamedTuple):
+    name: str
+    driver: str
+    options: dict[str, Any]
+    up: bool
+    """Whether it should run."""
+    reason: str | None
+    """Why it stopped by itself."""
+
+
+class KeptVersion(NamedTuple):
+    id: str
+    path: str
+    entry: str
+    place: str
+    """Where the entry keeps it."""
+    hash: str
+    size: int
+    mtime: int
+    replaced_at: int
+
+
+class Rules(NamedTuple):
+    stored: tuple[Rule, ...]
+    applied: tuple[Rule, ...]
+
+
+def entries(tx: Transaction) -> list[Entry]:
+    rows = tx.all("SELECT name, driver, options, up, reason FROM sync_entries ORDER BY made_at, name")
+    return [_entry(*row) for row in rows]
+
+
+def find_entry(tx: Transaction, name: str) -> Entry | None:
+    row = tx.one("SELECT name, driver, options, up, reason FROM sync_entries WHERE name = :name", name=name)
+    return None if row is None else _entry(*row)
+
+
+def add_entry(tx: Transaction, name: str, driver: str, options: dict[str, Any], now: int) -> bool:
+    """False where there is one of that name."""
+    text = msgspec.json.encode(options).decode()
+    return tx.run(
+        "INSERT INTO sync_entries (name, driver, options, up, made_at) VALUES (:name, :driver, :options, 1, :now)"
+        " ON CONFLICT DO NOTHING",
+        name=name,
+        driver=driver,
+        options=text,
+        now=now,
+    ) > 0  # fmt: skip
+
+
+def change_entry(tx: Transaction, name: str, options: dict[str, Any]) -> None:
+    text = msgspec.json.encode(options).decode()
+    tx.run("UPDATE sync_entries SET options = :options, reason = NULL WHERE name = :name", name=name, options=text)
+
+
+def remove_entry(tx: Transaction, name: str) -> None:
+    tx.run("DELETE FROM sync_entries WHERE name = :name", name=name)
+
+
+def set_up(tx: Transaction, name: str, up: bool, reason: str | None) -> None:
+    tx.run(
+        "UPDATE sync_entries SET up = :up, reason = :reason WHERE name = :name", name=name, up=int(up), reason=reason
+    )
+
+
+def rules(tx: Transaction) -> Rules:
+    row = tx.one("SELECT stored, applied FROM sync_rules WHERE id = 1")
+    return Rules((), ()) if row is None else Rules(_rules.decode(row[0]), _rules.decode(row[1]))
+
+
+def put_rules(tx: Transaction, changed: Rules) -> None:
+    tx.run(
+        "INSERT INTO sync_rules (id, stored, applied) VALUES (1, :stored, :applied)"
+        " ON CONFLICT (id) DO UPDATE SET stored = excluded.stored, applied = excluded.applied",
+        stored=msgspec.json.encode(changed.stored).decode(),
+        applied=msgspec.json.encode(changed.applied).decode(),
+    )
+
+
+def keep_versions(tx: Transaction, versions: list[KeptVersion]) -> None:
+    tx.each(
+        "INSERT INTO sync_versions (id, path, entry, place, hash, size, mtime, replaced_at)"
+        " SELECT r.id, r.path, r.entry, r.place, r.hash, r.size, r.mtime, r.replaced_at FROM {rows} WHERE true"
+        " ON CONFLICT DO NOTHING",
+        "id TEXT, path TEXT, entry TEXT, place TEXT, hash TEXT, size BIGINT, mtime BIGINT, replaced_at BIGINT",
+        versions,
+    )
+
+
+def versions_of(tx: Transaction, path: str) -> list[KeptVersion]:
+    """The last ones first."""
+    rows = tx.all(
+        "SELECT id, path, entry, place, hash, size, mtime, replaced_at FROM sync_versions WHERE path = :path"
+        " ORDER BY replaced_at DESC, id LIMIT 1000",
+        path=path,
+    )
+    return [KeptVersion._make(row) for row in rows]
+
+
+def version_paths(tx: Transaction, after: str, limit: int) -> list[str]:
+    sql = "SELECT DISTINCT path FROM sync_versions WHERE path > :after ORDER BY path LIMIT :most"
+    return [path for (path,) in tx.all(sql, after=after, most=limit)]
+
+
+def expired_versions(tx: Transaction, entry: str, before: int, limit: int) -> list[KeptVersion]:
+    rows = tx.all(
+        "SELECT id, path, entry, place, hash, size, mtime, replaced_at FROM sync_versions"
+        " WHERE entry = :entry AND replaced_at < :before ORDER BY replaced_at LIMIT :most",
+        entry=entry,
+        before=before,
+        most=limit,
+    )
+    return [KeptVersion._make(row) for row in rows]
+
+
+def drop_versions(tx: Transaction, ids: list[str]) -> None:
+    tx.each("DELETE FROM sync_versions WHERE id IN (SELECT id FROM {rows})", "id TEXT", [(id,) for id in ids])
+
+
+def note_conflict(tx: Transaction, now: int, path: str, kept_as: str, entry: str) -> None:
+    tx.run(
+        "INSERT INTO sync_conflicts (at, path, kept_as, entry) VALUES (:now, :path, :kept_as, :entry)",
+        now=now,
+        path=path,
+        kept_as=kept_as,
+        entry=entry,
+    )
+
+
+def conflicts(tx: Transaction, limit: int) -> list[tuple[int, str, str, str]]:
+    """(at, path, kept_as, entry), the last ones first."""
+    return tx.all("SELECT at, path, kept_as, entry FROM sync_conflicts ORDER BY id DESC LIMIT :most", most=limit)
+
+
+def replace_skipped(tx: Transaction, entry: str, skipped: list[tuple[str, str]], whole: bool) -> None:
+    """`whole`: these are all, after a scan."""
+    if whole:
+        tx.run("DELETE FROM sync_skipped WHERE entry = :entry", entry=entry)
+    tx.each(
+        "INSERT INTO sync_skipped (entry, path, reason) SELECT :entry, r.path, r.reason FROM {rows} WHERE true"
+        " ON CONFLICT (entry, path) DO UPDATE SET reason = excluded.reason",
+        "path TEXT, reason TEXT",
+        skipped,
+        entry=entry,
+    )
+
+
+def skipped(tx: Transaction, entry: str, limit: int) -> list[tuple[str, str]]:
+    sql = "SELECT path, reason FROM sync_skipped WHERE entry = :entry ORDER BY path LIMIT :most"
+    return tx.all(sql, entry=entry, most=limit)
+
+
+def _entry(name: str, driver: str, options: str, up: int, reason: str | None) -> Entry:
+    return Entry(name, driver, msgspec.json.decode(options), bool(up), reason)

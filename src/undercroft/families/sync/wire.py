@@ -1,0 +1,134 @@
+"""What the server and an entry's worker say to each other: msgpack, each message after its length (4 bytes).
+
+They talk over a Unix socket in the data folder, to which a worker connects and, when the server was killed, connects
+again. The server owns the index and decides; a worker scans and watches one storage and carries out operations. Content
+never passes through the server: a worker that needs some opens the source's storage itself.
+
+    worker → server   Hello · Report · Scanned · Done · Moving · Trouble
+    server → worker   Setup · Known · Do · Rescan · Drop
+"""
+
+import asyncio
+import struct
+from typing import Any
+
+import msgspec
+
+from undercroft.families.sync.actions import Kept, Settled
+from undercroft.families.sync.reconcile import Delete, Move, Put, Seen
+
+LONGEST = 64 * 2**20
+_head = struct.Struct(">I")
+
+
+class Message(msgspec.Struct, array_like=True, tag=True):
+    pass
+
+
+class Hello(Message):
+    entry: str
+    pid: int
+
+
+class Report(Message):
+    """What has changed since it was last told."""
+
+    seen: list[Seen]
+
+
+class Scanned(Message):
+    """All has been looked at; these were known and are gone, those are no files that can be held."""
+
+    files: int
+    seconds: float
+    gone: list[str]
+    skipped: list[tuple[str, str]]
+
+
+class Failed(msgspec.Struct, array_like=True):
+    path: str
+    version: int
+    reason: str
+    expected: bool
+    """Things have moved on meanwhile; nobody need be told."""
+
+
+class Done(Message):
+    settled: list[Settled]
+    kept: list[Kept]
+    failed: list[Failed]
+
+
+class Moving(Message):
+    """So much of a large file has arrived."""
+
+    path: str
+    done: int
+    size: int
+
+
+class Trouble(Message):
+    """The storage can't be used; the worker ends."""
+
+    reason: str
+
+
+class Setup(Message):
+    """`storages`: entry → (driver, options), of all entries; its own among them."""
+
+    entry: str
+    storages: dict[str, tuple[str, dict[str, Any]]]
+    expected: int
+    """How many files it should find."""
+
+
+class Known(Message):
+    """What the entry held when it was last asked: (path, revision, hash, size)."""
+
+    rows: list[tuple[str, str, str, int]]
+    last: bool
+
+
+class Do(Message):
+    puts: list[Put]
+    moves: list[Move]
+    deletes: list[Delete]
+
+
+class Rescan(Message):
+    pass
+
+
+class Restore(Message):
+    """Put a kept version back under its name."""
+
+    path: str
+    place: str
+
+
+class Drop(Message):
+    """Kept versions whose time is over."""
+
+    places: list[str]
+
+
+ToServer = Hello | Report | Scanned | Done | Moving | Trouble
+ToWorker = Setup | Known | Do | Rescan | Restore | Drop
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def packed(message: Message) -> bytes:
+    body = _encoder.encode(message)
+    return _head.pack(len(body)) + body
+
+
+async def receive(reader: asyncio.StreamReader, decoder: "msgspec.msgpack.Decoder[Any]") -> Any:
+    """The next message; None at the end. Raises ValueError for what is none."""
+    try:
+        (length,) = _head.unpack(await reader.readexactly(_head.size))
+        if length > LONGEST:
+            raise ValueError("a message that long is none of ours")
+        return decoder.decode(await reader.readexactly(length))
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
