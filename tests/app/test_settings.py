@@ -82,7 +82,7 @@ def test_every_setting_can_come_from_a_variable_and_from_a_file(tmp_path: Path) 
         "admin_token": TOKEN, "allow_private_targets": "yes", "anonymous": "timers, metrics",
         "log_format": "JSON", "log_level": "debug",
         "max_body": "1MB", "request_timeout": "5s", "shutdown_grace": "1m", "webhook_default_scheme": "https",
-        "keep_delivered": "1d", "keep_dead": "2d", "database_pool": "3", "node_name": "n-1",
+        "keep_delivered": "1d", "keep_dead": "2d", "database_pool": "3", "host_concurrency": "7", "node_name": "n-1",
         "public_signup": "yes", "login_expires": "1d", "max_sessions": "3", "apps_per_user": "5",
         "trusted_proxies": "10.0.0.0/8",
         "lock_default_ttl": "1h", "lock_maximum_ttl": "1d", "lock_timezone": "Asia/Manila", "lock_require_token": "yes",

@@ -97,7 +97,16 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
     transport = WebhookTransport(clock, allow_private=settings.allow_private_targets)
     hooks = {family.name: family.hooks for family in families}
     transports = {"webhook": transport, "smtp": post.transport, **transports_of(settings, clock, transport)}
-    courier = Courier(database, transports, hooks, clock, node, mark)
+    courier = Courier(
+        database,
+        transports,
+        hooks,
+        clock,
+        node,
+        mark,
+        host_of=lambda target: transport.host(target) if target.transport == "webhook" else None,
+        host_concurrency=settings.host_concurrency,
+    )
     upkeep = Upkeep(
         courier,
         database,

@@ -230,6 +230,7 @@ READERS: dict[str, Callable[[object], Any]] = {
     "max_sessions": _whole(1, 10_000, _count, str),
     "apps_per_user": _whole(0, 1_000_000, _count, str),
     "trusted_proxies": _proxies,
+    "host_concurrency": _whole(1, 100_000, _count, str),
     "database_pool": _whole(1, 500, _count, str),
     "node_name": _text,
 }
