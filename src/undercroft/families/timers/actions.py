@@ -127,6 +127,8 @@ def _known_already(tx: Transaction, order: Order, new: NewDelivery) -> str | Ref
         put_in = store.insert(tx, [new], order.now)
         return new.name if put_in else unavailable("others change this job at the same moment; try again")
     if _same_content(known, new):
+        if new.idempotency_key is not None and known.idempotency_key is None:
+            store.give_key(tx, known.id, new.idempotency_key)
         return new.name
     if not order.upsert:
         return conflict("exists", f"a job {new.name!r} exists and has other content; ?upsert=1 replaces it")

@@ -81,10 +81,13 @@ def check_route(route: RouteIn, stored: Target | None, default_scheme: str) -> R
 def create_route(tx: Transaction, db: str, route: RouteIn, default_scheme: str, now: int) -> str | None:
     """Make the route, or make it anew with exactly what is given; a secret made just now, or None.
 
-    A secret that a route already has is kept when one is merely asked for, so that a set-up script may run twice.
+    A secret that a route already has is kept when one is merely asked for, and one that is paused stays so unless
+    `paused` is given, so that a set-up script may run twice.
     """
     known = targets.find_target(tx, FAMILY, db, check_route_id(route.id))
     checked = check_route(route, None, default_scheme)
+    if route.paused is UNSET and known is not None:
+        checked = checked._replace(paused=known.paused_at is not None)
     before = address_in(known.settings) if known else WebhookAddress()
     if route.secret is True and before.secret:
         kept = msgspec.structs.replace(checked.address, secret=before.secret, old_secret=before.old_secret)

@@ -61,6 +61,15 @@ def find_by_key(tx: Transaction, queue: int, idempotency_key: str) -> Delivery |
     return Delivery._make(row) if row else None
 
 
+def give_key(tx: Transaction, id: int, idempotency_key: str) -> None:
+    """To a row that has none."""
+    tx.run(
+        "UPDATE deliveries SET idempotency_key = :key WHERE id = :id AND idempotency_key IS NULL",
+        id=id,
+        key=idempotency_key,
+    )
+
+
 def replace(tx: Transaction, delivery: Delivery, new: NewDelivery, now: int) -> bool:
     """Give the row a new life with new content. False when a courier has it in its hands just now."""
     state, due_at = filing(new.planned_at, now)

@@ -31,14 +31,21 @@ def put_target(
     paused_at: int | None,
     now: int,
 ) -> None:
-    """Make the target (family, namespace, name) or give it new settings; one that was removed is there again."""
+    """Make the target (family, namespace, name) or give it new settings; one that was removed is there again.
+
+    One that is paused and stays so keeps the moment and the reason.
+    """
     row = tx.one(
         """
         INSERT INTO targets (family, namespace, name, transport, settings, concurrency, rate, paused_at, created_at)
         VALUES (:family, :namespace, :name, :transport, :settings, :concurrency, :rate, :paused_at, :now)
         ON CONFLICT (family, namespace, name) DO UPDATE
         SET transport = :transport, settings = :settings, concurrency = :concurrency, rate = :rate,
-            paused_at = :paused_at, pause_reason = NULL, removed_at = NULL, version = targets.version + 1
+            paused_at = CASE WHEN CAST(:paused_at AS BIGINT) IS NULL OR targets.removed_at IS NOT NULL THEN :paused_at
+                             ELSE COALESCE(targets.paused_at, :paused_at) END,
+            pause_reason = CASE WHEN CAST(:paused_at AS BIGINT) IS NULL OR targets.removed_at IS NOT NULL THEN NULL
+                                ELSE targets.pause_reason END,
+            removed_at = NULL, version = targets.version + 1
         RETURNING id
         """,
         family=key[0],
