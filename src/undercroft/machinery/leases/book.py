@@ -121,9 +121,7 @@ class Book:
             return _NO
         if order.token is None:
             if lease.guarded:
-                return conflict(
-                    "needs_token", "this lock is removed with its token only: send X-Lock-Token, or ?token="
-                )
+                return conflict("needs_token", "this lock is removed with its token only: send it as X-Lock-Token")
         elif not _same(order.token, lease.token):
             return _NO
         self._pass_on(order.place, lease)
