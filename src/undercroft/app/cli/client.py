@@ -1,7 +1,8 @@
 """The HTTP API as the command line calls it, and the three ways in which a call fails."""
 
 import ipaddress
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -181,6 +182,15 @@ class Server:
 
 
 _NOT_OURS = "is it the URL of an Undercroft server? `croft --url URL status` tries another"
+
+
+@contextmanager
+def as_ours(server: Server) -> Generator[None, None, None]:
+    """Around what reads an answer: one of another shape comes from something else than Undercroft."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError, OSError) as error:
+        raise NotReachable(f"{server.url} answered, but not as Undercroft does", _NOT_OURS) from error
 
 
 def path_of(*segments: str) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from undercroft.app.cli.client import connect, path_of
+from undercroft.app.cli.client import as_ours, connect, path_of
 from undercroft.app.cli.options import Collection, Db, Everything, Json, Limit
 from undercroft.app.cli.show import (
     distance_text,
@@ -94,15 +94,15 @@ def show(
         print_json(job)
         return
     told = {"id", "route", "trigger_time", "meta"}
-    print_facts(
-        [
+    with as_ours(server):
+        facts = [
             ("Job", str(job["id"])),
             ("Route", str(job["route"])),
             ("Due", moment_and_distance(job["trigger_time"])),
             *((name.replace("_", " ").capitalize(), _fact(value)) for name, value in job.items() if name not in told),
             ("Meta", pretty_json(job.get("meta"))),
         ]
-    )
+    print_facts(facts)
 
 
 def _fact(value: Any) -> str:
@@ -129,7 +129,7 @@ def list_jobs(  # noqa: PLR0913 - one argument per flag
     everything: Everything = False,
     json: Json = False,
 ) -> None:
-    """Show the jobs of a collection, the next due first.
+    """Show the jobs of a collection, by the day they are due; within a day as they were made.
 
     \b
     croft timers list --state scheduled --before +1h

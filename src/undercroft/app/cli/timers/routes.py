@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from undercroft.app.cli.client import WrongUsage, connect, path_of
+from undercroft.app.cli.client import WrongUsage, as_ours, connect, path_of
 from undercroft.app.cli.options import Db, Everything, Json, Limit
 from undercroft.app.cli.show import print_facts, print_json, say
 from undercroft.app.cli.timers import pages, written
@@ -135,8 +135,8 @@ def show(context: typer.Context, name: Name, db: Db = "default", json: Json = Fa
     if json:
         print_json(route)
         return
-    print_facts(
-        [
+    with as_ours(server):
+        facts = [
             ("Route", str(route["id"])),
             ("Calls", f"{route.get('method', 'POST')} {route['webhook_url']}"),
             ("Paused", _paused(route)),
@@ -150,7 +150,7 @@ def show(context: typer.Context, name: Name, db: Db = "default", json: Json = Fa
             ("Concurrency", str(route.get("concurrency") or "")),
             ("Rate", f"{route['rate']} per second" if route.get("rate") else ""),
         ]
-    )
+    print_facts(facts)
 
 
 def _seconds(value: Any) -> str:
