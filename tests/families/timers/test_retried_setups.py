@@ -1,4 +1,4 @@
-"""What is sent a second time, by a set-up script or after a broken connection, changes nothing that it does not name."""
+"""What is sent a second time, by a set-up script or over a new connection, changes nothing that it does not name."""
 
 import pytest
 
