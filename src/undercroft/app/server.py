@@ -76,6 +76,7 @@ class Server:
     ) -> None:
         """`refuse`: the house's wording; `families`: with their own, their prefixes and headers."""
         self.max_body = max_body
+        self.served = served
         self._router = Router(served)
         self._refusers = {"": refuse, **{family.name: family.refuse for family in families}}
         self._prefixes = {prefix.encode(): family.name for family in families for prefix in family.prefixes}
