@@ -1,5 +1,7 @@
 """Operations on e-mails: send one or many, list, look at one, cancel it."""
 
+import time
+
 import msgspec
 
 from undercroft.base.refusals import Kind, Refusal, invalid
@@ -139,14 +141,16 @@ class Emails:
 
     async def _say(self, enqueued: Enqueued, first: First | None, *, details: bool) -> Reply:
         """The relay's word where it comes in time; else what is known."""
+        began = time.perf_counter()
         if enqueued.fresh and first is not None:
             await first.of(enqueued.going, self._sending.wait)
+        waited = time.perf_counter() - began
         found = (await self._database.read(store.recipients_of, [enqueued.id]))[enqueued.id]
         try:
             known = answer([(one.address, one.state, one.reply) for one in found])
         except Refusal as refusal:
-            return refuse(refusal)._replace(headers=_id_header(enqueued.id))
-        return _said(enqueued.id, known, details=details)
+            return refuse(refusal)._replace(headers=_id_header(enqueued.id), waited=waited)
+        return _said(enqueued.id, known, details=details)._replace(waited=waited)
 
     async def _namespace(self, request: Request, *, writing: bool) -> str:
         return await self._door.namespace(request, request.query(shapes.WhereQuery).namespace, writing=writing)
