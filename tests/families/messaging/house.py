@@ -60,11 +60,15 @@ class Receiver:
 
 
 class House:
-    def __init__(self, parts: Parts, database: Database, clock: Clock) -> None:
+    """`really`: what is sent goes out as it would."""
+
+    def __init__(self, parts: Parts, database: Database, clock: Clock, *, really: bool = False) -> None:
         self.parts = parts
         self.database = database
         self.clock = clock
         self.receiver = Receiver(clock)
+        if really:
+            return
         parts.courier._transports = {**parts.courier._transports, webhook.TRANSPORT: self.receiver}
 
     async def call(self, method: str, path: str, body: Any = None, **headers: str | None) -> Answer:
@@ -130,13 +134,13 @@ class House:
 
 
 @asynccontextmanager
-async def opened(url: str, **settings: Any) -> AsyncIterator[House]:
-    clock = Clock()
+async def opened(url: str, *, now: int = NOW, really: bool = False, **settings: Any) -> AsyncIterator[House]:
+    clock = Clock(now)
     database = await open_database(url, all_migrations(), clock, pool=4)
     await database.write(set_up_admin, TOKEN, clock(), kind=PRESET)
     with TemporaryDirectory() as folder:
         given = {"data_dir": Path(folder), "allow_private_targets": True, **settings}
-        house = House(assemble(Settings(**given), database, clock, "one", "mark"), database, clock)
+        house = House(assemble(Settings(**given), database, clock, "one", "mark"), database, clock, really=really)
         settling = asyncio.ensure_future(house.parts.courier.settle_all())
         try:
             yield house
