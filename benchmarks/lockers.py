@@ -64,9 +64,14 @@ class UndercroftLocks:
 
 @dataclass
 class EtcdLocks:
-    """Its lock service by its HTTP gateway; each client has one lease for all its locks, as a session has."""
+    """Its lock service by its HTTP gateway. An etcd lock ends with its lease.
+
+    Each lock has a lease of its own, and so an expiry of its own, as ours have. Or, `in_session`: all locks of a client
+    have one, and end together.
+    """
 
     name: str = "etcd"
+    in_session: bool = False
 
     def open(self, folder: Path) -> None:
         self.etcd = Etcd(folder)
@@ -75,23 +80,36 @@ class EtcdLocks:
         self.etcd.close()
 
     def pairs(self, clients: int, seconds: float, *, contended: bool) -> Pairs:
-        leases = [self._lease() for _ in range(clients)]
-
         def script(number: int) -> Script:
-            return self._script("line" if contended else f"name-{number}", leases[number])
+            name = "line" if contended else f"name-{number}"
+            return self._on_one_lease(name, leases[number]) if self.in_session else self._on_leases(name)
 
-        return _with_cpu(self.etcd.pids, lambda: locking.pairs(self.etcd.port, script, clients, seconds))
+        leases = [self._lease() for _ in range(clients)]
+        requests = 2 if self.in_session else 3
+        measure = lambda: locking.pairs(self.etcd.port, script, clients, seconds, requests)  # noqa: E731
+        return _with_cpu(self.etcd.pids, measure)
 
-    def _script(self, name: str, lease: str) -> Script:
-        lock = self._request("lock", {"name": base64.b64encode(name.encode()).decode(), "lease": lease})
+    def _on_one_lease(self, name: str, lease: str) -> Script:
+        lock = self._lock(name, lease)
         while True:
             answer = yield lock
             key = locking.found(answer, b'"key":"', b'"')
-            yield self._request("unlock", {"key": key.decode()})
+            yield self._request("lock/unlock", {"key": key.decode()})
 
-    def _request(self, verb: str, body: dict[str, str]) -> bytes:
+    def _on_leases(self, name: str) -> Script:
+        grant = self._request("lease/grant", {"TTL": TTL})
+        while True:
+            answer = yield grant
+            lease = locking.found(answer, b'"ID":"', b'"').decode()
+            yield self._lock(name, lease)
+            yield self._request("lease/revoke", {"ID": lease})  # the lock goes with it
+
+    def _lock(self, name: str, lease: str) -> bytes:
+        return self._request("lock/lock", {"name": base64.b64encode(name.encode()).decode(), "lease": lease})
+
+    def _request(self, verb: str, body: dict[str, Any]) -> bytes:
         payload = json.dumps(body).encode()
-        head = f"POST /v3/lock/{verb} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {len(payload)}\r\n\r\n"
+        head = f"POST /v3/{verb} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {len(payload)}\r\n\r\n"
         return head.encode() + payload
 
     def _lease(self) -> str:
@@ -117,6 +135,10 @@ def redis_locks() -> LibraryLocks:
     """SET NX PX, and a script that deletes what is still its own."""
     serve: Callable[[Path], Service] = lambda folder: Redis(folder, "always")  # noqa: E731
     return LibraryLocks("Redis (always)", python_program("with_redis_locks.py"), serve)
+
+
+def etcd_session() -> EtcdLocks:
+    return EtcdLocks("etcd, in a session", in_session=True)
 
 
 def postgres_locks() -> LibraryLocks:

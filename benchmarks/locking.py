@@ -15,19 +15,22 @@ from benchmarks.measures import Pairs
 from benchmarks.processes import Unable
 
 Script = Generator[bytes, bytes, None]
-"""What one client says: it yields a request, is sent the answer, and so on; two requests are a pair."""
+"""What one client says: it yields a request, is sent the answer, and so on."""
 
 
-def pairs(port: int, script: Callable[[int], Script], clients: int, seconds: float) -> Pairs:
-    """Client n follows `script(n)` until the time is over; Unable at the first answer but 200."""
-    return uvloop.run(_pairs(port, script, clients, seconds))
+def pairs(port: int, script: Callable[[int], Script], clients: int, seconds: float, requests: int = 2) -> Pairs:
+    """Client n follows `script(n)`, in which so many `requests` are a pair, until the time is over.
+
+    Unable at the first answer but 200.
+    """
+    return uvloop.run(_pairs(port, script, clients, seconds, requests))
 
 
-async def _pairs(port: int, script: Callable[[int], Script], clients: int, seconds: float) -> Pairs:
+async def _pairs(port: int, script: Callable[[int], Script], clients: int, seconds: float, requests: int) -> Pairs:
     loop = asyncio.get_running_loop()
     took: list[float] = []
     began, cpu = time.perf_counter(), time.process_time()
-    crew = [Client(script(number), took, began + seconds) for number in range(clients)]
+    crew = [Client(script(number), requests, took, began + seconds) for number in range(clients)]
     await asyncio.gather(*(loop.create_connection(lambda c=c: c, "127.0.0.1", port) for c in crew))  # type: ignore[misc]
     await asyncio.gather(*(client.finished for client in crew))
     for client in crew:
@@ -38,12 +41,12 @@ async def _pairs(port: int, script: Callable[[int], Script], clients: int, secon
 class Client(asyncio.Protocol):
     """One keep-alive connection. A pair that was begun is ended, so that no lock is left behind."""
 
-    def __init__(self, script: Script, took: list[float], until: float) -> None:
+    def __init__(self, script: Script, requests: int, took: list[float], until: float) -> None:
         self.script = script
+        self.requests = self.left = requests
         self.took = took
         self.until = until
         self.began = 0.0
-        self.holds = False
         self.received = b""
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -65,9 +68,10 @@ class Client(asyncio.Protocol):
             self.answered(answer)
 
     def answered(self, answer: bytes) -> None:
-        now = time.perf_counter()
-        self.holds = not self.holds
-        if not self.holds:
+        self.left -= 1
+        if not self.left:
+            now = time.perf_counter()
+            self.left = self.requests
             self.took.append((now - self.began) * 1000)
             self.began = now
             if now >= self.until:
