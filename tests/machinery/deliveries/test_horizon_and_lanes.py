@@ -294,3 +294,37 @@ def test_of_many_lanes_those_at_rest_are_forgotten_and_no_others(monkeypatch: py
 
     lanes.take(NOW + 1_000, 500)
     assert [lanes.lane(lane).known for lane in (1, 2, 3)] == [False, False, True]
+
+
+def test_thousands_that_are_late_for_their_rate_stand_before_nobody() -> None:
+    lanes = Lanes()
+    many = range(2, 3_002)
+    lanes.add([(NOW, 10_000 * number + lane, lane) for number in range(2) for lane in many])
+    for lane in many:
+        lanes.learn(lane, target(lane, 32, 1), 1)
+    while lanes.take(NOW, 500):
+        pass
+    later = NOW + 5_000
+    lanes.learn(1, target(1, 32, None), 1)
+
+    lanes.add([(later, 999_999, 1)])
+    first = lanes.take(later, 500)
+
+    assert (later, 999_999, 1) in first
+    assert len(first) <= rooms.RESTED_PER_LOOK + 1, "and the look is short"
+    rest = sum(iter(lambda: len(lanes.take(later, 500)), 0))
+    assert len(first) + rest == 3_001
+
+
+def test_those_who_rested_have_their_turn_however_much_else_is_due() -> None:
+    lanes = Lanes()
+    lanes.add([(NOW, number, 1) for number in range(2)])
+    lanes.learn(1, target(1, 32, 1), 1)
+    assert len(lanes.take(NOW, 500)) == 1
+    lanes.learn(2, target(2, 10_000, None), 1)
+    lanes.add([(NOW, 100 + number, 2) for number in range(5_000)])
+
+    taken = lanes.take(NOW + 1_000, 500)
+
+    assert len(taken) == 500
+    assert [entry[2] for entry in taken].count(1) == 1

@@ -6,6 +6,7 @@ Pure but for its own memory: time is handed in, nothing is sent here.
 import heapq
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import islice
 
 from undercroft.machinery.deliveries.claims import Due
 from undercroft.machinery.deliveries.hosts import Hosts
@@ -16,6 +17,8 @@ DEFAULT_CONCURRENCY = 32
 _TICKS = 10_000
 # Lanes that are remembered with what their rate still allows; beyond, those that rest are forgotten.
 MOST_LANES = 10_000
+# Lanes whose rate allows one more that are looked at at once: thousands of them must not stand before what is due now.
+RESTED_PER_LOOK = 100
 # Receivers that answer within this time (ms) get so many claimed ahead.
 QUICK = 50
 AHEAD_OF_QUICK = 64
@@ -113,6 +116,8 @@ class Lanes:
         """Targets that something happened to since they were last looked at, in that order."""
         self._resting: list[tuple[int, int]] = []
         """(moment, target) of lanes that wait for nothing but their rate, soonest first."""
+        self._rested: dict[int, None] = {}
+        """Lanes whose rate allows one more by now, in that order. They are late anyway: who has news goes first."""
         self._strangers: set[int] = set()
         self._looked_at = 0
 
@@ -162,11 +167,21 @@ class Lanes:
         if len(self._lanes) > MOST_LANES:
             self._forget_those_at_rest(now)
         self._wake_those_who_rested(now)
+        rested = list(islice(self._rested, RESTED_PER_LOOK))
+        taken = self._take_in_turn(now, most - min(len(rested), most // 2))
+        for target in rested:
+            del self._rested[target]
+            self._ready[target] = None
+        return taken + self._take_in_turn(now, most - len(taken), rested)
+
+    def _take_in_turn(self, now: int, most: int, of: list[int] | None = None) -> list[Due]:
         taken: list[Due] = []
-        turns = list(self._ready)
+        turns = list(self._ready) if of is None else of
         for target in turns:
             if len(taken) >= most:
                 break
+            if target not in self._ready:
+                continue
             del self._ready[target]
             taken += self._take_of(target, now, most - len(taken))
             other = self._hosts.next_of(target) if self._hosts.room(target, 0) > 0 else None
@@ -216,6 +231,8 @@ class Lanes:
 
     def next_moment(self) -> int | None:
         """When the first rate-limited lane may go on."""
+        if self._rested:
+            return self._looked_at
         return self._resting[0][0] if self._resting else None
 
     def room(self, target: int) -> int:
@@ -230,7 +247,7 @@ class Lanes:
     def _wake_those_who_rested(self, now: int) -> None:
         """All of them when the clock was set back: their moments are of a time that may not come for long."""
         while self._resting and (self._resting[0][0] <= now or now < self._looked_at):
-            self._ready[heapq.heappop(self._resting)[1]] = None
+            self._rested[heapq.heappop(self._resting)[1]] = None
         self._looked_at = now
 
     def _longest(self) -> int:
