@@ -30,7 +30,7 @@ format: ## put the code into its form and mend what ruff can mend
 
 bench: ## measure beside the peers, prints ratios; ARGS choose the works
 	@scripts/setup dev
-	@exec .venv/bin/python -m benchmarks timers $(ARGS)
+	@exec .venv/bin/python -m benchmarks $(ARGS)
 
 lock: setup ## pin every package anew from pyproject.toml; ARGS=--upgrade takes the newest
 	scripts/lock $(ARGS)

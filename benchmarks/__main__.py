@@ -1,4 +1,4 @@
-"""`python -m benchmarks FAMILY [--only WORK …] [--quick] [--json FILE]`"""
+"""`python -m benchmarks [FAMILY …] [--only WORK …] [--quick] [--json FILE]`"""
 
 import argparse
 import json
@@ -40,7 +40,7 @@ def main() -> None:
     # Ended from outside, it still ends what it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = _arguments()
-    works = WORKS[options.family]
+    works = {name: work for family in options.families for name, work in WORKS[family].items()}
     console = Console(width=None if Console().is_terminal else 160)
     began = time.monotonic()
     reports, unable = [], False
@@ -65,7 +65,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Undercroft beside its peers.")
-    parser.add_argument("family", choices=list(WORKS))
+    parser.add_argument("families", nargs="*", metavar="FAMILY", help=f"all, or some of: {', '.join(WORKS)}")
     parser.add_argument("--only", action="append", metavar="WORK", help="this work; may be repeated")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, shorter; a first look")
     parser.add_argument(
@@ -73,8 +73,12 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
     options = parser.parse_args()
-    if strange := set(options.only or ()) - WORKS[options.family].keys():
-        parser.error(f"no work {min(strange)!r} of {options.family}; there are: {', '.join(WORKS[options.family])}")
+    if strange := set(options.families) - WORKS.keys():
+        parser.error(f"no family {min(strange)!r}; there are: {', '.join(WORKS)}")
+    options.families = options.families or list(WORKS)
+    works = [name for family in options.families for name in WORKS[family]]
+    if strange := set(options.only or ()) - set(works):
+        parser.error(f"no work {min(strange)!r}; there are: {', '.join(works)}")
     return options
 
 

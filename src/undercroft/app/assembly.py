@@ -17,7 +17,7 @@ from undercroft.app.sharing import Sharing
 from undercroft.base.clock import SECOND, Clock
 from undercroft.base.ids import new_secret
 from undercroft.database import Database, Migration, migrations_in
-from undercroft.families import accounts, locks, mail, messaging, timers
+from undercroft.families import accounts, locks, mail, messaging, sync, timers
 from undercroft.machinery.callers import Callers
 from undercroft.machinery.deliveries.courier import Courier
 from undercroft.machinery.deliveries.smtp import CaptureTransport, SmtpTransport
@@ -37,10 +37,11 @@ from undercroft.machinery.leases.waiting import Leases
 from undercroft.machinery.loops import Loop
 from undercroft.machinery.mail.upkeep import MailUpkeep
 from undercroft.machinery.operations import Operation
+from undercroft.machinery.processes.supervisor import Supervisor
 from undercroft.machinery.wording import STATUS
 
 # The families, each behind its package's door. Adding one begins here.
-FAMILIES = (timers, locks, mail, messaging, accounts)
+FAMILIES = (timers, locks, mail, messaging, sync, accounts)
 # The packages whose folder `migrations/` is applied at the start, in this order.
 ROOMS = (
     "undercroft.machinery.identity",
@@ -67,6 +68,8 @@ class Parts(NamedTuple):
     upkeep: Upkeep
     leases: Leases
     duties: Duties
+    supervisor: Supervisor
+    entries: sync.Engine
     loops: list[Loop]
 
 
@@ -85,12 +88,17 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
     leases = Leases(database, desk)
     duties = Duties(leases, node)
     post = mailing(settings, database, clock)
+    supervisor = Supervisor(database, node, settings.data_dir / "logs", clock)
+    entries = sync.Engine(database, supervisor, settings.data_dir, clock)
+    # On one node alone; where there can be no other, it does not wait for a lease of its own that it left when killed.
+    keep_entries = duties.alone("entries", entries.keep) if database.engine == "postgres" else entries.keep
     in_accounts = accounts.Parts(database, gate, passwords, logins, callers, post.send)
     families: list[Family] = [
         timers.family(database, settings.webhook_default_scheme),
         locks.family(database, leases, desk, gate.enter, _lock_rules(settings)),
         mail.family(database, gate.enter, post.outgoing, post.sending),
         messaging.family(database, gate.enter, ways_of(settings), settings.data_dir / "media"),
+        sync.family(database, entries, gate.enter, keep_entries),
         accounts.family(in_accounts, _account_rules(settings)),
         accounts.user_tokens(in_accounts, _account_rules(settings)),
     ]
@@ -131,6 +139,8 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
         upkeep,
         leases,
         duties,
+        supervisor,
+        entries,
         loops + [loop for family in families for loop in family.loops],
     )
 

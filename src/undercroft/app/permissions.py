@@ -55,6 +55,11 @@ PERMISSIONS: dict[str, dict[str, Access]] = {
         "download": Access.PUBLIC,  # whoever was given the URL; senders fetch files without a token
         "opt out": Access.PUBLIC,  # the link is signed, and good for this alone
     },
+    "sync": {
+        "read": Access.SCOPED_WITHIN,
+        "write": Access.SCOPED_WITHIN,
+        "manage": Access.ADMIN,  # an entry's root is any folder that the server may write
+    },
     "accounts": {
         "sign up if open": Access.PUBLIC,  # where public_signup is off, the family itself asks for an admin
         "sign in": Access.PUBLIC,

@@ -136,10 +136,10 @@ def tree_of(root: Path) -> Tree:
         if above == base and OWN_FOLDER.encode() in folders:
             folders.remove(OWN_FOLDER.encode())
         for name in files:
-            path = above + b"/" + name
+            path = Path(os.fsdecode(above + b"/" + name))
             with contextlib.suppress(FileNotFoundError):
-                if not os.path.islink(path) and os.path.isfile(path):
-                    found[os.path.relpath(path, base)] = Path(os.fsdecode(path)).read_bytes()
+                if not path.is_symlink() and path.is_file():
+                    found[os.path.relpath(os.fsencode(path), base)] = path.read_bytes()
     return found
 
 

@@ -8,17 +8,17 @@ from undercroft.families.sync.http.reading import VARY, Enter
 from undercroft.families.sync.model import FAMILY
 from undercroft.families.sync.refusing import refuse
 from undercroft.machinery.family import Family
-from undercroft.machinery.loops import Loop
+from undercroft.machinery.loops import Loop, Step
 
 
-def family(database: Database, engine: Engine, enter: Enter) -> Family:
-    """`enter`: the gate's, for namespaces that stand in no path."""
+def family(database: Database, engine: Engine, enter: Enter, keep: Step) -> Family:
+    """`enter`: the gate's, for namespaces that stand in no path; `keep`: the engine's step, where it is this node's."""
     return Family(
         name=FAMILY,
         operations=operations(database, engine, enter),
         refuse=refuse,
         prefixes=("api/v1.0",),
-        loops=(Loop("entries", engine.keep, 60),),
+        loops=(Loop("entries", keep, 60),),
         guide=GUIDE,
         headers=VARY,
     )

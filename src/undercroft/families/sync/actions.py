@@ -150,8 +150,7 @@ def add_entry(tx: Transaction, name: str, driver: str, options: dict[str, Any], 
 def change_entry(tx: Transaction, name: str, options: dict[str, Any]) -> Entry:
     entry = _require_entry(tx, name)
     check_entry(name, entry.driver, options)
-    root = "root"
-    if options.get(root) != entry.options.get(root) and store.count_present(tx, name):
+    if options.get("root") != entry.options.get("root") and store.count_present(tx, name):
         raise invalid("entry", f"entry {name} holds files: remove it and add another for another root")
     store_entries.change_entry(tx, name, options)
     return entry

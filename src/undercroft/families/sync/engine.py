@@ -12,12 +12,12 @@ import msgspec
 import structlog
 
 from undercroft.base.clock import SECOND, Clock
-from undercroft.base.refusals import Kind, Refusal, conflict
+from undercroft.base.refusals import Kind, Refusal, conflict, invalid, unavailable
 from undercroft.database import Database
 from undercroft.families.sync import actions, store, store_entries, wire
 from undercroft.families.sync.actions import Noticed
 from undercroft.families.sync.links import Link
-from undercroft.families.sync.model import FAMILY, Rule
+from undercroft.families.sync.model import FAMILY, Rule, check_entry
 from undercroft.machinery.processes.plan import Spec
 from undercroft.machinery.processes.supervisor import Supervisor
 
@@ -25,6 +25,8 @@ log = structlog.get_logger()
 
 GRACEFUL = SECOND
 SOCKET = "sync.sock"
+# A node that has just started runs its entries after a moment (s).
+LONGEST_START = 5.0
 
 
 class Engine:
@@ -38,6 +40,7 @@ class Engine:
         self._server: asyncio.Server | None = None
         self._listeners: set[asyncio.Queue[bytes]] = set()
         self._changing = asyncio.Lock()
+        self._here = asyncio.Event()
 
     # The engine's own life
 
@@ -54,6 +57,7 @@ class Engine:
         self._socket.chmod(0o600)
         for entry in await self._database.read(store_entries.entries):
             await self._supervisor.want(_process(entry.name), self._spec(entry.name), up=entry.up)
+        self._here.set()
 
     async def close(self) -> None:
         if self._server is not None:
@@ -72,20 +76,33 @@ class Engine:
                 await self._database.write(store_entries.drop_versions, [version.id for version in old])
         return False
 
+    async def _be_here(self) -> None:
+        """Raises Refusal(UNAVAILABLE) where another node runs the entries."""
+        try:
+            await asyncio.wait_for(self._here.wait(), LONGEST_START)
+        except TimeoutError:
+            raise unavailable("the entries run on another node; ask that one") from None
+
     # Entries
 
     async def add(self, name: str, driver: str, options: dict[str, Any]) -> None:
+        await self._be_here()
+        check_entry(name, driver, options)
         async with self._changing:
+            await self._check_place(name, options)
             await self._database.write(actions.add_entry, name, driver, options, self._clock())
             await self._supervisor.want(_process(name), self._spec(name), up=True)
             await self._all_anew(name)
 
     async def change(self, name: str, options: dict[str, Any]) -> None:
+        await self._be_here()
         async with self._changing:
+            await self._check_place(name, options)
             await self._database.write(actions.change_entry, name, options)
             await self._all_anew("")
 
     async def remove(self, name: str) -> None:
+        await self._be_here()
         async with self._changing:
             await self._database.read(actions.require_entry, name)
             await self._database.write(actions.remove_entry, name)
@@ -109,6 +126,7 @@ class Engine:
         await self._turn(name, False)
 
     async def restart(self, name: str) -> None:
+        await self._be_here()
         entry = await self._database.read(actions.require_entry, name)
         if not entry.up:
             raise conflict("not_running", f"entry {name} is not running")
@@ -183,6 +201,16 @@ class Engine:
 
     # Parts
 
+    async def _check_place(self, name: str, options: dict[str, Any]) -> None:
+        """Roots stand apart: a file that arrives in one within another would arrive there again, for ever."""
+        mine = _place(options)
+        others = await self._database.read(store_entries.entries)
+        places = {f"the root of {other.name}": _place(other.options) for other in others if other.name != name}
+        places["the server's own folder"] = str(self._socket.parent)
+        for what, place in places.items():
+            if mine and place and (_within(mine, place) or _within(place, mine)):
+                raise invalid("entry", f"this root and {what} are one, or one is in the other; choose a folder apart")
+
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """A worker has connected."""
         hello = await wire.receive(reader, msgspec.msgpack.Decoder(wire.Hello))
@@ -214,6 +242,7 @@ class Engine:
             self._tell("files", {"filenames": noticed.paths[:100], "count": len(noticed.paths)})
 
     async def _turn(self, name: str, up: bool) -> None:
+        await self._be_here()
         await self._database.write(store_entries.set_up, name, up, None)
         await self._supervisor.want(_process(name), self._spec(name), up=up)
         if not await self._supervisor.settled(_process(name)):
@@ -234,3 +263,13 @@ class Engine:
 
 def _process(name: str) -> str:
     return f"{FAMILY}:{name}"
+
+
+def _place(options: dict[str, Any]) -> str:
+    """The folder of an entry on this machine, with links followed; "" for none."""
+    root = options.get("root")
+    return os.path.realpath(root) if isinstance(root, str) and root else ""
+
+
+def _within(inner: str, outer: str) -> bool:
+    return (inner + "/").startswith(outer.rstrip("/") + "/")

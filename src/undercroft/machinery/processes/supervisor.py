@@ -39,6 +39,7 @@ class Supervisor:
         self._changed = asyncio.Condition()
         self._measured: dict[int, psutil.Process] = {}
         self._tending = asyncio.Lock()
+        self._closing = False
 
     async def want(self, name: str, spec: Spec, *, up: bool) -> None:
         await self._database.write(store.want, name, self._node, spec, up)
@@ -86,8 +87,8 @@ class Supervisor:
         return children.log_path(self._folder, name)
 
     async def run(self) -> None:
-        """Tend until cancelled."""
-        while True:
+        """Tend until closed."""
+        while not self._closing:
             self._wake.clear()
             wait = LOOK_AGAIN
             try:
@@ -111,6 +112,8 @@ class Supervisor:
 
     async def close(self) -> None:
         """The server stops: end those that don't outlive it. They stay wanted, and run again with the next server."""
+        self._closing = True
+        self._wake.set()
         async with self._tending:
             ending = [p for p in self._known.values() if p.child is not None and not p.wanted.spec.outlives]
             await asyncio.gather(*(self._end(process) for process in ending))
