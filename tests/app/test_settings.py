@@ -266,3 +266,40 @@ def test_every_setting_is_documented_with_its_default() -> None:
             continue  # said in words: the machine's name, or nothing
         read = read_settings({variable: default.strip("`")})
         assert getattr(read, name) == getattr(Settings(), name), f"the default of {name} is another"
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("mail.example.com:587", "smtp://user:password@host:587"),
+        ("smtp://shop:hunter2/x@mail.example.com", "percent-encoded"),
+        ("smtp://shop:hunter2@mail.example.com?starttls=perhaps", "required, auto or never"),
+    ],
+)
+def test_a_wrong_relay_is_explained_without_its_password(url: str, hint: str) -> None:
+    (problem,) = problems_of({"UNDERCROFT_SMTP_URL": url})
+    assert problem.setting == "UNDERCROFT_SMTP_URL"
+    assert hint in problem.message
+    assert "hunter2" not in str(problem)
+
+
+def test_a_relay_is_shown_without_its_password_and_wants_a_sender() -> None:
+    settings = read_settings({"UNDERCROFT_SMTP_URL": "smtp://shop:hunter2@mail.example.com"})
+    assert str(settings.smtp_url) == "smtp://shop:***@mail.example.com"
+    assert "hunter2" not in repr(settings)
+    (problem,) = check(settings)
+    assert (problem.setting, "no-reply@example.com" in problem.hint) == ("mail_from", True)
+
+
+def test_what_is_wrong_with_signing_is_explained() -> None:
+    (problem,) = check(Settings(dkim_selector="mail", dkim_domain="example.com", dkim_key=Secret("no key")))
+    assert (problem.setting, "openssl genrsa" in problem.hint) == ("dkim_key", True)
+    assert "no key" not in str(problem)
+    found = check(Settings(dkim_key=Secret("no key")))
+    assert [problem.setting for problem in found] == ["dkim_selector", "dkim_domain"]
+
+
+@pytest.mark.parametrize("sender", ["nobody", "a@b.c, d@e.f", "a@b.c\r\nBcc: d@e.f"])
+def test_a_sender_that_is_none_is_explained(sender: str) -> None:
+    (problem,) = problems_of({"UNDERCROFT_MAIL_FROM": sender})
+    assert "write no-reply@example.com" in problem.message

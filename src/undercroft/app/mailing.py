@@ -40,7 +40,7 @@ class Mailing(NamedTuple):
         """
         now = self.clock()
         mail = check_draft(Draft(to=to, subject=subject, text=text), self.sending.rules, now)
-        enqueue(tx, UNNAMED, HOUSE, mail, now)
+        enqueue(tx, UNNAMED, HOUSE, mail, now, self.sending.retries)
 
 
 def mailing(settings: Settings, database: Database, clock: Clock) -> Mailing:

@@ -4,7 +4,9 @@ import base64
 import json
 from pathlib import Path
 
-from tests.app.dashboard.asking import ADMIN, House, header, in_house
+from tests.app.dashboard.asking import ADMIN, NOW, House, header, in_house
+from undercroft.machinery.mail.actions import enqueue
+from undercroft.machinery.mail.model import Draft, Rules, check_draft
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -60,6 +62,28 @@ def test_pages_of_the_list_and_states(tmp_path: Path) -> None:
             url = text.partition('<p class="rest"><a href="')[2].partition('"')[0].replace("&amp;", "&")
         assert seen == ids
         assert "There are none" in (await house.ask("/dashboard/mails?state=sent", cookie=cookie)).body.decode()
+
+    in_house(tmp_path, test)
+
+
+def test_the_houses_own_mail_is_for_whoever_sees_everything(tmp_path: Path) -> None:
+    async def test(house: House) -> None:
+        mail = check_draft(
+            Draft(to="ann@example.com", subject="A new password", text="token"), Rules("h@localhost"), NOW
+        )
+        id = await house.database.write(enqueue, "", "undercroft", mail, NOW)
+        for cookie, sees in (
+            (await house.sign_in(), True),
+            (await house.sign_in(await house.make_token("mail")), False),
+            (await house.sign_in(await house.make_token("mail:@admin")), False),
+        ):
+            listed = (await house.ask("/dashboard/mails", cookie=cookie)).body.decode()
+            assert ("A new password" in listed) is sees
+            for what in ("", "/html", "/source", "/attachments/0"):
+                reply = await house.ask(f"/dashboard/mails/{id}{what}", cookie=cookie)
+                assert (reply.status == 200) is (sees and what != "/attachments/0"), what
+        over_http = await house.ask(f"/systems/emails/{id}?namespace=", token=await house.make_token("mail"))
+        assert over_http.status == 400
 
     in_house(tmp_path, test)
 

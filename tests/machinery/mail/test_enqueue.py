@@ -19,6 +19,7 @@ from undercroft.machinery.mail import keys, store, suppressions
 from undercroft.machinery.mail.actions import (
     FAMILY,
     QUEUE,
+    RELAY,
     RETRIES,
     Enqueued,
     Order,
@@ -225,3 +226,17 @@ def test_mails_that_had_their_end_are_forgotten_and_those_that_wait_are_not(engi
 
 def test_ids_are_in_the_order_of_their_moments() -> None:
     assert oldest_id(wall_clock() - 1_000) < sortable_id() < oldest_id(wall_clock() + 1_000)
+
+
+def test_the_schedule_of_retries_follows_the_settings(engine: Engine) -> None:
+    def schedule() -> tuple[float, ...] | None:
+        with engine.transaction() as tx:
+            found = targets.find_target(tx, *RELAY)
+            assert found is not None
+            return found.settings.retries
+
+    enqueue(engine, order())
+    assert schedule() == RETRIES
+    enqueue(engine, order(), order()._replace(retries=(5.0,)))
+    enqueue(engine, order())
+    assert schedule() == (5.0,), "who says nothing leaves it as it is"

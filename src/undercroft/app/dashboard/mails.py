@@ -63,10 +63,11 @@ class Mails:
         state = STATES.get(query.state or "")
         mails = await self._database.read(_listed, request.identity, state, query.before)
         following = mails[SHOWN - 1].kept.id if len(mails) > SHOWN else None
+        visible = await self._database.read(_visible, request.identity, mails[:SHOWN])
         return await self._rendering.page(
             "mails.html",
             identity=request.identity,
-            mails=mails[:SHOWN],
+            mails=visible,
             following=following,
             state=query.state if state is not None else None,
             states=list(STATES),
@@ -129,11 +130,19 @@ def _find(tx: Transaction, identity: Identity, id: str) -> tuple[Kept, Mail] | N
     if found is None:
         return None
     places = places_of(tx, identity)
-    return found if places is None or _covers(places, found[0].namespace) else None
+    return found if _covers(places, found[0].namespace) else None
 
 
-def _covers(places: Places, namespace: str) -> bool:
-    return any(family in (None, FAMILY) and name in (None, namespace) for family, name in places)
+def _visible(tx: Transaction, identity: Identity, mails: list[Listed]) -> list[Listed]:
+    places = places_of(tx, identity)
+    return [one for one in mails if _covers(places, one.kept.namespace)]
+
+
+def _covers(places: Places | None, namespace: str) -> bool:
+    """The house's own mail, in the namespace without a name, is for whoever sees everything: it makes passwords."""
+    if places is None:
+        return True
+    return namespace != "" and any(family in (None, FAMILY) and name in (None, namespace) for family, name in places)
 
 
 def _recipients(tx: Transaction, id: str) -> list[KeptRecipient]:

@@ -48,7 +48,8 @@ class Order(NamedTuple):
     mail: Mail
     now: int
     key: str | None = None
-    retries: tuple[float, ...] = RETRIES
+    retries: tuple[float, ...] | None = None
+    """What all mail is tried again after from now on; None: as it is."""
 
 
 class Enqueued(NamedTuple):
@@ -65,9 +66,11 @@ _encode = msgspec.json.encode
 _addressed = msgspec.json.Decoder(Addressed)
 
 
-def enqueue(tx: Transaction, namespace: str, owner: str, mail: Mail, now: int) -> str:
+def enqueue(
+    tx: Transaction, namespace: str, owner: str, mail: Mail, now: int, retries: tuple[float, ...] | None = None
+) -> str:
     """Send this mail when the transaction is durable; its id. Raises Refusal where all recipients are suppressed."""
-    [answer] = enqueue_many(tx, [Order(new_id(), namespace, owner, mail, now)])
+    [answer] = enqueue_many(tx, [Order(new_id(), namespace, owner, mail, now, retries=retries)])
     if isinstance(answer, Refusal):
         raise answer
     return answer.id
@@ -195,7 +198,7 @@ def _take_keys(tx: Transaction, fresh: list[tuple[int, Order]], answers: dict[in
 def _put_in(tx: Transaction, orders: list[Order], suppressed: set[tuple[str, str]]) -> dict[str, int]:
     """Mail → to how many it goes."""
     now = orders[0].now
-    target = _relay(tx, orders[0].retries, now)
+    target = _relay(tx, next((order.retries for order in orders if order.retries is not None), None), now)
     queues = {namespace: targets.queue_id(tx, FAMILY, namespace, QUEUE, now) for namespace in
               {order.namespace for order in orders}}  # fmt: skip
     new, sent, going = [], [], {}
@@ -229,11 +232,11 @@ def _body(mail: str, recipient: Recipient) -> str:
     return _encode(Addressed(mail, recipient.address)).decode()
 
 
-def _relay(tx: Transaction, retries: tuple[float, ...], now: int) -> int:
+def _relay(tx: Transaction, retries: tuple[float, ...] | None, now: int) -> int:
     """The id of the one target of all mail; made, or brought in line with the settings, where it has to be."""
     found = targets.find_target(tx, *RELAY)
-    if found is None or found.settings.retries != retries:
-        settings = TargetSettings(timeout=TIMEOUT, retries=retries)
+    if found is None or (retries is not None and found.settings.retries != retries):
+        settings = TargetSettings(timeout=TIMEOUT, retries=RETRIES if retries is None else retries)
         targets.put_target(
             tx, RELAY, TRANSPORT, settings, concurrency=CONCURRENCY, rate=None,
             paused_at=found.paused_at if found else None, now=now,
