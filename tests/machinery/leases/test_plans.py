@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tests.database.engines import Engine
-from undercroft.machinery.leases import store
+from undercroft.machinery.leases import line_store, store
 from undercroft.machinery.leases.model import Lease, Noted, Place, Span, Ticket
 
 ROWS = 20_000
@@ -21,18 +21,18 @@ WORKS: dict[str, Callable[[Any], object]] = {
     "leases": lambda tx: store.leases_at(tx, _PLACES),
     "put": lambda tx: store.put_leases(tx, dict.fromkeys(_PLACES, _LEASE)),
     "drop": lambda tx: store.drop_leases(tx, _PLACES),
-    "line": lambda tx: store.line(tx, _PLACES[0], 5, 3),
-    "length of a line": lambda tx: store.in_line(tx, _PLACES[0], 5),
-    "tickets": lambda tx: store.tickets_of(tx, [f"waiter {number}" for number in SOME]),
-    "drop tickets": lambda tx: store.drop_tickets(tx, list(SOME)),
-    "put down": lambda tx: store.put_down_for(tx, "other node"),
-    "keep alive": lambda tx: store.keep_alive(tx, "other node", 5, 10),
-    "keys": lambda tx: store.noted(tx, [("locks", "shop", f"key {number}") for number in SOME]),
-    "note": lambda tx: store.note(tx, {("locks", "shop", f"key {n}"): Noted("c", "w", 1, 1) for n in SOME}, 9),
-    "forget keys noted": lambda tx: store.note(tx, {("locks", "shop", f"key {n}"): None for n in SOME}, 9),
+    "line": lambda tx: line_store.line(tx, _PLACES[0], 5, 3),
+    "length of a line": lambda tx: line_store.in_line(tx, _PLACES[0], 5),
+    "tickets": lambda tx: line_store.tickets_of(tx, [f"waiter {number}" for number in SOME]),
+    "drop tickets": lambda tx: line_store.drop_tickets(tx, list(SOME)),
+    "put down": lambda tx: line_store.put_down_for(tx, "other node"),
+    "keep alive": lambda tx: line_store.keep_alive(tx, "other node", 5, 10),
+    "keys": lambda tx: line_store.noted(tx, [("locks", "shop", f"key {number}") for number in SOME]),
+    "note": lambda tx: line_store.note(tx, {("locks", "shop", f"key {n}"): Noted("c", "w", 1, 1) for n in SOME}, 9),
+    "forget keys noted": lambda tx: line_store.note(tx, {("locks", "shop", f"key {n}"): None for n in SOME}, 9),
     "over and awaited": lambda tx: store.over_and_awaited(tx, 5, 500),
     "forget over": lambda tx: store.forget_over(tx, 5, 500),
-    "forget keys": lambda tx: store.forget_keys(tx, 5, 500),
+    "forget keys": lambda tx: line_store.forget_keys(tx, 5, 500),
     "list": lambda tx: store.held_in(tx, "locks", "shop", "", "name 5", 5, 101),
 }
 
@@ -50,14 +50,14 @@ def full(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     ends = {number: None if number % 2 else 10**13 + number for number in range(ROWS)}
     with engine.transaction() as tx:
         store.put_leases(tx, {place: _LEASE._replace(expires_at=ends[n]) for n, place in enumerate(places)})
-        store.put_tickets(
+        line_store.put_tickets(
             tx,
             [
                 Ticket(n, place, f"waiter {n}", "a node", "t", None, Span(), 0, 0, 10**13, 10**13, None, None)
                 for n, place in enumerate(places)
             ],
         )
-        store.note(tx, {("locks", "shop", f"key {n}"): Noted("c", "w", 1, 1) for n in range(ROWS)}, 10**13)
+        line_store.note(tx, {("locks", "shop", f"key {n}"): Noted("c", "w", 1, 1) for n in range(ROWS)}, 10**13)
     if request.param == "postgres":
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("ANALYZE")

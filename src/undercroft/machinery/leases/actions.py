@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from undercroft.base.refusals import Refusal
 from undercroft.database import Transaction
-from undercroft.machinery.leases import store
-from undercroft.machinery.leases.book import Book, KeyPlace, Page
+from undercroft.machinery.leases import line_store, store
+from undercroft.machinery.leases.book import Book, Page
 from undercroft.machinery.leases.lease_clock import LeaseClock
 from undercroft.machinery.leases.model import (
     ALIVE,
@@ -15,6 +15,7 @@ from undercroft.machinery.leases.model import (
     Answer,
     Fetch,
     GiveBack,
+    KeyPlace,
     Lease,
     LeaveLine,
     Noted,
@@ -68,7 +69,7 @@ class Desk:
 
     def look(self, tx: Transaction, place: Place) -> Seat:
         time = self._clock.read(tx)
-        return Seat(place, store.leases_at(tx, [place]).get(place), store.in_line(tx, place, time.now), time)
+        return Seat(place, store.leases_at(tx, [place]).get(place), line_store.in_line(tx, place, time.now), time)
 
     def held(self, tx: Transaction, family: str, namespace: str, prefix: str, after: str, most: int) -> list[Seat]:
         """What is held, by name: names behind `after` that begin with `prefix`."""
@@ -79,7 +80,7 @@ class Desk:
     def keep_alive(self, tx: Transaction) -> None:
         """Everybody who stands in line here still does."""
         now = self._clock.reserve(tx, 0).now
-        store.keep_alive(tx, self.node, now, now + ALIVE)
+        line_store.keep_alive(tx, self.node, now, now + ALIVE)
 
     def over_and_awaited(self, tx: Transaction, most: int) -> list[Place]:
         return store.over_and_awaited(tx, self._clock.read(tx).now, most)
@@ -87,24 +88,30 @@ class Desk:
     def forget_old(self, tx: Transaction, most: int) -> int:
         """Leases that are over, tickets of the dead, keys after their time; how many rows."""
         now = self._clock.reserve(tx, 0).now
-        return store.forget_over(tx, now, most) + store.forget_tickets(tx, now, most) + store.forget_keys(tx, now, most)
+        return (
+            store.forget_over(tx, now, most)
+            + line_store.forget_tickets(tx, now, most)
+            + line_store.forget_keys(tx, now, most)
+        )
 
 
 def _page(tx: Transaction, orders: list[Order], now: int) -> Page:
     about = Counter(order.place for order in orders)
     leases = store.leases_at(tx, about)
-    lines = {place: store.line(tx, place, now, about[place] + 1) for place, lease in leases.items() if lease.awaited}
+    lines = {
+        place: line_store.line(tx, place, now, about[place] + 1) for place, lease in leases.items() if lease.awaited
+    }
     asked = {_key_of(order) for order in orders if isinstance(order, Acquire | LeaveLine | GiveBack) and order.key}
     asked |= {(*ticket.place[:2], ticket.key) for line in lines.values() for ticket in line if ticket.key}
     waiters = {order.waiter for order in orders if isinstance(order, LeaveLine | Fetch)}
     keys: dict[KeyPlace, Noted] = {}
     if asked:
-        keys = store.noted(tx, asked)
+        keys = line_store.noted(tx, asked)
         waiters |= {noted.waiter for noted in keys.values() if noted.obtained is None}
-    tickets = store.tickets_of(tx, waiters) if waiters else {}
+    tickets = line_store.tickets_of(tx, waiters) if waiters else {}
     unknown = {(*ticket.place[:2], ticket.key) for ticket in tickets.values() if ticket.key} - keys.keys()
     if unknown:
-        keys |= store.noted(tx, unknown)
+        keys |= line_store.noted(tx, unknown)
     return Page(leases, lines, tickets, keys)
 
 
@@ -114,11 +121,11 @@ def _write(tx: Transaction, book: Book, now: int) -> None:
     if book.put:
         store.put_leases(tx, book.put)
     if book.left:
-        store.drop_tickets(tx, book.left)
+        line_store.drop_tickets(tx, book.left)
     if book.joined or book.changed:
-        store.put_tickets(tx, [*book.joined.values(), *book.changed.values()])
+        line_store.put_tickets(tx, [*book.joined.values(), *book.changed.values()])
     if book.noted:
-        store.note(tx, book.noted, now + KEYS_KEPT)
+        line_store.note(tx, book.noted, now + KEYS_KEPT)
     tx.tell(GRANTED, list(book.granted.values()))
     tx.tell(SUPERSEDED, book.superseded)
 

@@ -17,6 +17,7 @@ from undercroft.machinery.leases.model import (
     Answer,
     Fetch,
     GiveBack,
+    KeyPlace,
     Lease,
     LeaveLine,
     Noted,
@@ -29,9 +30,6 @@ from undercroft.machinery.leases.model import (
     Span,
     Ticket,
 )
-
-KeyPlace = tuple[str, str, str]
-"""Family, namespace, idempotency key."""
 
 _NO = Answer(False)
 

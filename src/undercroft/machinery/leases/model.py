@@ -26,6 +26,10 @@ class Place(NamedTuple):
     name: str
 
 
+KeyPlace = tuple[str, str, str]
+"""Family, namespace, idempotency key."""
+
+
 class Span(NamedTuple):
     """How long: `ttl` from the grant on (ms), or up to the moment `ends_at` of the wall clock (ms). Neither: no end."""
 

@@ -12,7 +12,7 @@ import structlog
 
 from undercroft.base.refusals import Refusal, unavailable
 from undercroft.database import Database
-from undercroft.machinery.leases import store
+from undercroft.machinery.leases import line_store
 from undercroft.machinery.leases.actions import GRANTED, SUPERSEDED, Desk, Seat
 from undercroft.machinery.leases.book import Granted
 from undercroft.machinery.leases.model import (
@@ -96,7 +96,7 @@ class Leases:
         """Vouch for those who wait here, and pass on what has come free unnoticed."""
         if not self._began:
             self._began = True
-            await self._database.write(store.forget_run, self._desk.node.rpartition("/")[0] + "/", self._desk.node)
+            await self._database.write(line_store.forget_run, self._desk.node.rpartition("/")[0] + "/", self._desk.node)
         if self._waiting:
             await self._database.write(self._desk.keep_alive)
         over = await self._database.read(self._desk.over_and_awaited, MOST_PER_STEP)
@@ -109,7 +109,7 @@ class Leases:
 
     async def fetch(self) -> None:
         """Take what other nodes have put down for waiters of this one."""
-        for place, waiter in await self._database.read(store.put_down_for, self._desk.node):
+        for place, waiter in await self._database.read(line_store.put_down_for, self._desk.node):
             told = self._waiting.get(waiter)
             if told is not None and not told.done():
                 answer = await self._ask(Fetch(place, waiter))
