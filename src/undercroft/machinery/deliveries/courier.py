@@ -36,6 +36,9 @@ MOST_PER_LOOK = 20_000
 # Settled in one write at the most; and outcomes that may wait for the database before claiming stops.
 MOST_PER_SETTLE = 1_000
 MOST_UNSETTLED = 5_000
+# What ends within this time (s) is written down together, while more is under way: nobody waits for it, and a write
+# costs as much for one as for fifty.
+SETTLED_TOGETHER = 0.003
 # The wall clock may step: never sleep longer than this without a look at it (s).
 LONGEST_SLEEP = 0.5
 # How far ahead hints are kept (ms); farther ones are read when their time comes near.
@@ -151,6 +154,8 @@ class Courier:
                 self._to_settle.clear()
                 await self._to_settle.wait()
                 continue
+            if self._tasks and len(self._tried) < MOST_PER_SETTLE:
+                await asyncio.sleep(SETTLED_TOGETHER)
             try:
                 await self._settle(self._tried[:MOST_PER_SETTLE])
             except Refusal as refusal:
