@@ -12,8 +12,8 @@ from tests.nodes.lock_storm import Keeper, LockStorm
 from tests.services.croft import Croft
 
 StartCroft = Callable[..., Croft]
-# In each of the three storms, so that all have 10,500 answers.
-ANSWERS = 3_500
+# In each of the three storms, so that all have 10,200 answers.
+ANSWERS = 3_400
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])

@@ -35,7 +35,8 @@ class House:
 
     async def start(self) -> None:
         self.supervisor = Supervisor(self.database, "node", self.folder / "logs", wall_clock)
-        self.engine = Engine(self.database, self.supervisor, self.folder, wall_clock)
+        (self.folder / "server").mkdir(exist_ok=True)
+        self.engine = Engine(self.database, self.supervisor, self.folder / "server", wall_clock)
         self._tending = asyncio.create_task(self.supervisor.run())
         await self.engine.start()
 
@@ -103,6 +104,7 @@ class House:
     async def settle(self) -> None:
         """Everything that was written so far has been looked at, everywhere: each entry's worker is asked to rescan."""
         for name in self.folders:
+            await until(lambda name=name: self.is_scanned(name), f"{name} to be there")
             link = self.engine.link(name)
             assert link is not None
             link.scanned = None

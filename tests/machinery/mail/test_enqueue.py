@@ -240,3 +240,12 @@ def test_the_schedule_of_retries_follows_the_settings(engine: Engine) -> None:
     enqueue(engine, order(), order()._replace(retries=(5.0,)))
     enqueue(engine, order())
     assert schedule() == (5.0,), "who says nothing leaves it as it is"
+
+
+def test_of_two_who_take_a_key_at_once_the_second_finds_it_taken(engine: Engine) -> None:
+    key, other = (keys.Key("@admin", "k", digest, mail) for digest, mail in (("d1", "m1"), ("d2", "m2")))
+    with engine.transaction() as tx:
+        assert keys.take(tx, [key], NOW) == {("@admin", "k")}
+        assert keys.take(tx, [other], NOW + HOUR) == set()
+        assert keys.find(tx, {("@admin", "k")}, NOW + HOUR) == {("@admin", "k"): ("d1", "m1")}
+        assert keys.take(tx, [other], NOW + DAY) == {("@admin", "k")}

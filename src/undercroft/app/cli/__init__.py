@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 
 from undercroft import __version__
-from undercroft.app.cli import accounts, check, listen, locks, login, mail, permissions, run, serve, timers, tokens
+from undercroft.app.cli import (
+    accounts,
+    check,
+    listen,
+    locks,
+    login,
+    mail,
+    messaging,
+    permissions,
+    run,
+    serve,
+    timers,
+    tokens,
+)
 from undercroft.app.cli.client import Failure
 from undercroft.app.cli.profiles import Wanted
 from undercroft.app.cli.show import note
@@ -32,6 +45,7 @@ app.command("listen")(listen.listen)
 app.add_typer(timers.app, name="timers")
 app.add_typer(locks.app, name="lock")
 app.add_typer(mail.app, name="mail")
+app.add_typer(messaging.app, name="messaging")
 app.add_typer(tokens.app, name="token")
 app.add_typer(tokens.app, name="tokens", hidden=True)
 app.add_typer(accounts.users, name="user")

@@ -76,8 +76,28 @@ class Server:
     def get(self, path: str, query: Mapping[str, object] | None = None) -> Any:
         return self.call("GET", path, query)
 
-    def post(self, path: str, body: object = None, query: Mapping[str, object] | None = None) -> Any:
-        return self.call("POST", path, query, body)
+    def post(
+        self,
+        path: str,
+        body: object = None,
+        query: Mapping[str, object] | None = None,
+        *,
+        content_type: str = "application/json",
+    ) -> Any:
+        return self.call("POST", path, query, body, content_type=content_type)
+
+    def text(self, path: str, query: Mapping[str, object] | None = None) -> str:
+        """As `get`, for what is answered as plain text."""
+        from pyreqwest.exceptions import PyreqwestError
+
+        try:
+            answer = self._request("GET", path, query, None, "").build().send()
+            content = bytes(answer.bytes())
+        except PyreqwestError as error:
+            raise NotReachable(_why(error, self.url), _how_to_reach(self.url)) from None
+        if not 200 <= answer.status < 300:
+            self._read(answer, content, ())
+        return content.decode(errors="replace")
 
     def call(
         self,
@@ -88,6 +108,7 @@ class Server:
         *,
         fine: Collection[int] = (),
         lines: bool = False,
+        content_type: str = "application/json",
     ) -> Any:
         """`path` comes from `path_of`; of `query` what is None is left out; bytes go as they are.
 
@@ -97,7 +118,7 @@ class Server:
         from pyreqwest.exceptions import PyreqwestError
 
         try:
-            request = self._request(method, path, query, body)
+            request = self._request(method, path, query, body, content_type)
             answer = request.build().send()
             content = bytes(answer.bytes())
         except PyreqwestError as error:
@@ -115,7 +136,7 @@ class Server:
                 return
 
     def _request(
-        self, method: str, path: str, query: Mapping[str, object] | None, body: object
+        self, method: str, path: str, query: Mapping[str, object] | None, body: object, content_type: str
     ) -> "SyncRequestBuilder":
         import msgspec
 
@@ -127,7 +148,7 @@ class Server:
             request = request.header("Authorization", f"Bearer {self._token}", is_sensitive=True)
         if body is not None:
             content = body if isinstance(body, bytes) else msgspec.json.encode(body)
-            request = request.header("Content-Type", "application/json").body_bytes(content)
+            request = request.header("Content-Type", content_type).body_bytes(content)
         return request
 
     def _http(self) -> "SyncClient":
@@ -147,6 +168,8 @@ class Server:
 
         import msgspec
 
+        if answer.status == 204:
+            return None
         try:
             reply = msgspec.json.Decoder(float_hook=Decimal).decode(content)  # 1.50 stays 1.50
         except (msgspec.DecodeError, ValueError):
@@ -173,12 +196,28 @@ class Server:
     def _refusal(self, status: int, reply: object, location: str | None) -> Failure:
         if 300 <= status < 400 and location:
             return NotReachable(f"{self.url} redirects to {location}", "give that server's own URL")
-        # The messaging document's word for it is `detail`.
-        error = reply.get("error", reply.get("detail")) if isinstance(reply, dict) else None
-        if not isinstance(reply, dict) or not isinstance(error, str):
+        error = _told(status, reply)
+        if error is None:
             return NotReachable(f"{self.url} answered {status}, and not as Undercroft does", _NOT_OURS)
-        code = str(reply.get("code", ""))
+        code = str(reply.get("code", "")) if isinstance(reply, dict) else ""
         return Refused(error, _hint(status, self.url, self._token), status=status, code=code)
+
+
+def _told(status: int, reply: object) -> str | None:
+    """Why it was refused. The messaging document says it as `detail`, as a reason, or field by field."""
+    if isinstance(reply, dict):
+        for name in ("error", "detail", "reason"):
+            if isinstance(reply.get(name), str):
+                return str(reply[name])
+        of_fields = [(name, words) for name, words in reply.items() if isinstance(words, list) and words]
+        if status == 400 and of_fields and len(of_fields) == len(reply):
+            return "; ".join(
+                " ".join(map(str, words)) if name == "non_field_errors" else f"{name}: {' '.join(map(str, words))}"
+                for name, words in of_fields
+            )
+    if status == 400 and isinstance(reply, list) and reply and all(isinstance(one, str) for one in reply):
+        return " ".join(reply)
+    return None
 
 
 _NOT_OURS = "is it the URL of an Undercroft server? `croft --url URL status` tries another"

@@ -46,7 +46,7 @@ class Kept(NamedTuple):
 def note_seen(tx: Transaction, entry: str, reports: list[Seen], now: int, *, hold: bool = False) -> Noticed:
     """A worker saw these."""
     rules = store_entries.rules(tx).applied
-    stamp = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%dT%H%M%S")
+    stamp = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%dT%H%M%S%f")[:-3]
     latest = {report.path: report for report in reports}
     known = store.load(tx, list(latest))
     changes: dict[str, Change] = {}

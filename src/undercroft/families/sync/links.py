@@ -53,6 +53,7 @@ class Link:
         self._again: dict[str, tuple[float, int]] = {}
         self._gone: list[tuple[int, int]] = []
         self._present = 0
+        self._came = 0
 
     @property
     def under_way(self) -> int:
@@ -113,14 +114,16 @@ class Link:
     async def _note(self, seen: list[Seen]) -> None:
         gone = [report for report in seen if report.content is None]
         here = [report for report in seen if report.content is not None]
+        self._came += len(here) if self.scanned is None else 0
         hold = self._is_wave(len(gone) - len(here))
         now = self._clock()
         self._on_noticed(await self._database.write(_note_all, self.name, here, gone, now, hold))
 
     async def _note_scan(self, scanned: wire.Scanned) -> None:
-        """All that is new has been reported before: what is gone now was not only renamed."""
+        """All that is new has been reported before; as many as that may only have been renamed."""
         self._present = max(self._present, scanned.files)
-        hold = self._is_wave(len(scanned.gone))
+        hold = self._is_wave(len(scanned.gone) - self._came)
+        self._came = 0
         now = self._clock()
         for at in range(0, len(scanned.gone), PAGE):
             gone = [Seen(path, None, "") for path in scanned.gone[at : at + PAGE]]

@@ -35,7 +35,7 @@ Gone = asyncio.Future[None]
 """Done when the client has hung up."""
 
 # Between two looks at what other nodes have put down for waiters of this one (s).
-POLL = 0.05
+POLL = 0.02
 # A waiter that is not in line any more, and was not told: its grant is on its way for so long at the most (s).
 ON_ITS_WAY = 5.0
 MOST_PER_STEP = 500

@@ -110,8 +110,7 @@ def cancel(tx: Transaction, namespace: str, id: str, now: int) -> Kept:
     waiting = [row for row in rows if row.state < PENDING_LIMIT]
     if not waiting:
         raise conflict("ended", f"there is nothing left to cancel: the mail {id} has had its end")
-    in_flight = any(row.state == DeliveryState.SENDING for row in waiting)
-    if in_flight or len(deliveries.delete(tx, [deliveries.seen(row) for row in waiting])) < len(waiting):
+    if len(deliveries.delete(tx, [deliveries.seen(row) for row in waiting])) < len(waiting):
         raise conflict("in_flight", f"the mail {id} is on its way at this moment; try again when that has ended")
     told = [Told(id, _position_of(row), State.CANCELLED, "cancelled") for row in waiting]
     store.note_told(tx, told, now)

@@ -77,18 +77,18 @@ class Passwords:
         query = request.query(shapes.ResetQuery)
         email = request.path["email"]
         users.check_email(email)
+        given = text_of(object_in(request.body), "password") if request.body else ""
         if query.token is None:
             address = address_of(self._parts, request)
             taken = await self._database.write(resets.begin_reset, email, address, request.now, self._parts.send_mail)
             if taken.wait:
                 raise too_many("resets were asked for", taken.wait)
         else:
-            await self._finish(request, email, query.token)
+            await self._finish(request, email, query.token, given)
         return EMPTY
 
-    async def _finish(self, request: Request, email: str, token: str) -> None:
-        """With the password that the body names; clients of the document send none, and get one mailed for an hour."""
-        given = text_of(object_in(request.body), "password") if request.body else ""
+    async def _finish(self, request: Request, email: str, token: str, given: str) -> None:
+        """With the password that was given; clients of the document give none, and get one mailed for an hour."""
         if given:
             check_password(given)
         await self._database.read(resets.check_reset, email, token, request.now)

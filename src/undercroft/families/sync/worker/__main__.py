@@ -26,6 +26,8 @@ PATIENCE = 20.0
 SETTLED, STILL_WRITING, LONGEST_WAIT = 0.004, 0.4, 5.0
 # What no watch tells is found by looking at everything again (s).
 RESCAN_EVERY = 3_600.0
+LOOK_FOR_ROOT = 1.0
+_GONE = "the root is gone, or another folder has taken its place"
 _AT_ONCE = Mask.CLOSE_WRITE | Mask.MOVED_FROM | Mask.MOVED_TO | Mask.DELETE
 
 
@@ -111,26 +113,28 @@ class Worker:
                 await self._scan()
                 scanned = time.monotonic()
             now = time.monotonic()
-            ripe = [path for path, (due, _) in self._due.items() if due <= now]
+            # What is nearly due goes along: both halves of a rename have to be told of in one report.
+            is_due = any(due <= now for due, _ in self._due.values())
+            ripe = [path for path, (due, _) in self._due.items() if is_due and due <= now + SETTLED]
             for path in ripe:
                 del self._due[path]
             if ripe:
                 later = await self._in(self._looking, self._observer.look_at, ripe, self._report)
                 for path in later:
                     self._due.setdefault(path, (time.monotonic() + 0.05, now))
-                if not self._storage.is_there():
-                    raise Vanished("the root is gone, or another folder has taken its place")
                 await self._writer.drain()
                 continue
+            if not self._storage.is_there():
+                raise Vanished(_GONE)
             self._woken.clear()
-            nearest = min((due for due, _ in self._due.values()), default=now + RESCAN_EVERY)
+            nearest = min((due for due, _ in self._due.values()), default=now + LOOK_FOR_ROOT)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), max(0.001, nearest - now))
+                await asyncio.wait_for(self._woken.wait(), max(0.001, min(nearest - now, LOOK_FOR_ROOT)))
 
     async def _scan(self) -> None:
         scanned = await self._in(self._looking, self._observer.scan, self._report)
         if not self._storage.is_there():
-            raise Vanished("the root is gone, or another folder has taken its place")
+            raise Vanished(_GONE)
         for path in scanned.gone:
             self._index.note(Seen(path, None, ""))
         self._send(scanned)

@@ -125,9 +125,9 @@ class Carrier:
             self._index.busy |= paths
             do(operation, done)
         except (Changed, SourceChanged) as error:
-            done.failed.append(Failed(operation.path, operation.version, str(error), True))
+            done.failed += [Failed(path, operation.version, str(error), True) for path in paths]
         except OSError as error:
-            done.failed.append(Failed(operation.path, operation.version, _reason(error), False))
+            done.failed += [Failed(path, operation.version, _reason(error), False) for path in paths]
         finally:
             self._index.busy -= paths
 

@@ -47,7 +47,7 @@ class Observer:
             if self._storage.is_ignored(name):
                 continue
             if self._storage.is_folder(path):
-                self._look_below(name, tell, set(), later)
+                self._look_below(name, reports.extend, set(), later)
                 vanished = [path] if path in self._index else []
             elif name in self._names:
                 self._names.discard(name)

@@ -1,0 +1,122 @@
+"""`croft messaging schedule`: when series go on."""
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from undercroft.app.cli.client import Server, WrongUsage, connect
+from undercroft.app.cli.messaging.asking import ROOT, Namespace, ScheduleId, everything, report, where
+from undercroft.app.cli.options import Json
+from undercroft.app.cli.show import console, print_json, print_table, say
+
+app = typer.Typer(no_args_is_help=True, help="Schedules: when everybody gets their next message.")
+# Between two looks at a send that is under way (s).
+LOOK = 0.5
+
+
+@app.command("add")
+def add(
+    context: typer.Context,
+    cron: Annotated[str, typer.Argument(metavar="CRON", help="minute hour day month weekday, in quotes.")],
+    timezone: Annotated[str, typer.Option(metavar="ZONE", help="An IANA name, such as Africa/Lagos.")] = "UTC",
+    namespace: Namespace = "",
+    json: Json = False,
+) -> None:
+    """Make a schedule. It fires by itself from then on.
+
+    \b
+    croft messaging schedule add "0 8 * * *" --timezone Africa/Johannesburg
+    """
+    fields = cron.split()
+    if len(fields) != 5:
+        raise WrongUsage(f"{cron!r} has {len(fields)} fields and not five", 'such as "0 8 * * *": every day at eight')
+    names = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
+    body = {**dict(zip(names, fields, strict=True)), "timezone": timezone}
+    with connect(context) as server:
+        made = server.post(ROOT + "schedule/", body, where(namespace))
+    if json:
+        print_json(made)
+    else:
+        say(f"Schedule {made['id']} fires at {cron} {timezone}.")
+
+
+@app.command("list")
+def list_schedules(context: typer.Context, namespace: Namespace = "", json: Json = False) -> None:
+    """Show the schedules.
+
+    \b
+    croft messaging schedule list
+    """
+    with connect(context) as server:
+        found = list(everything(server, ROOT + "schedule/", where(namespace)))
+    if json:
+        print_json(found)
+        return
+    names = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
+    print_table(("ID", "CRON", "TIMEZONE"), [
+        (str(one["id"]), " ".join(one[name] for name in names), one["timezone"]) for one in found
+    ])  # fmt: skip
+
+
+@app.command("remove")
+def remove(context: typer.Context, id: ScheduleId, namespace: Namespace = "", json: Json = False) -> None:
+    """Remove a schedule that nobody goes by.
+
+    \b
+    croft messaging schedule remove 3
+    """
+    with connect(context) as server:
+        server.call("DELETE", f"{ROOT}schedule/{id}/", where(namespace))
+    report(f"Schedule {id} is removed.", {"removed": id}, json=json)
+
+
+@app.command("send")
+def send(
+    context: typer.Context,
+    id: ScheduleId,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Show how far it is until all have left.")] = True,
+    namespace: Namespace = "",
+    json: Json = False,
+) -> None:
+    """Send everybody who goes by a schedule their next message now.
+
+    \b
+    croft messaging schedule send 1
+    """
+    with connect(context) as server:
+        before = _newest(server, namespace)
+        server.post(f"{ROOT}schedule/{id}/send/", None, where(namespace))
+        run = _newest(server, namespace)
+        if run is None or (before and run["id"] == before["id"]):
+            raise WrongUsage("the send is not to be seen", "croft messaging schedule send it once more")
+        if wait:
+            run = _watch(server, run["id"], namespace, quiet=json)
+    if json:
+        print_json(run)
+    elif wait:
+        say(f"{run['left']} messages have left; {run['skipped']} subscriptions were passed by.")
+    else:
+        say(f"Send {run['id']} has begun.")
+
+
+def _newest(server: Server, namespace: str) -> dict[str, Any] | None:
+    found: list[dict[str, Any]] = server.get(ROOT + "runs/", where(namespace))["results"]
+    return found[0] if found else None
+
+
+def _watch(server: Server, id: int, namespace: str, *, quiet: bool) -> dict[str, Any]:
+    """Until all that was queued had its first attempt."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+
+    out = console(stderr=True)
+    columns = [BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
+    with Progress(*columns, console=out, transient=True, disable=quiet or not out.is_terminal) as progress:
+        task = progress.add_task("", total=None)
+        while True:
+            run: dict[str, Any] = server.get(f"{ROOT}runs/{id}/", where(namespace))
+            total = run["queued"] if run["finished_at"] else None
+            progress.update(task, completed=run["left"], total=total)
+            if run["finished_at"] and run["left"] >= run["queued"]:
+                return run
+            time.sleep(LOOK)

@@ -1,0 +1,112 @@
+"""`croft messaging`, verb by verb, against a real server and a real receiver."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.app.cli.conftest import Run
+from tests.services.croft import Croft
+from tests.services.receiver import Answer, Receiver
+from tests.services.waiting import wait_until
+
+
+@pytest.fixture
+def messaging(croft: Run, start_croft: Callable[..., Croft], monkeypatch: pytest.MonkeyPatch) -> Run:
+    server = start_croft()
+    monkeypatch.setenv("UNDERCROFT_URL", server.url)
+    monkeypatch.setenv("UNDERCROFT_TOKEN", server.token)
+    return lambda *arguments, **more: croft("messaging", *arguments, **more)
+
+
+@pytest.fixture
+def series(messaging: Run, receiver: Receiver) -> Run:
+    for arguments in (
+        ("route", "add", "sms", receiver.url("/outbound")),
+        ("schedule", "add", "0 8 * * *", "--timezone", "Africa/Lagos"),
+        ("set", "add", "welcome", "--schedule", 1, "--channel", "webhook:sms", "--label", "Welcome"),
+        ("say", 1, 1, "one"),
+        ("say", 1, 2, "two"),
+    ):
+        ended = messaging(*arguments)
+        assert ended.code == 0, ended.err
+    return messaging
+
+
+def test_a_series_from_nothing_to_the_receiver(series: Run, receiver: Receiver) -> None:
+    id = series("subscribe", "+27820001001", "--set", 1, "--json").json["id"]
+    assert len(series("preview", id, "--json").json) == 2
+    assert series("schedule", "send", 1).out == "1 messages have left; 0 subscriptions were passed by.\n"
+    assert json.loads(receiver.calls("/outbound")[0].body)["content"] == "one"
+    shown = series("show", id, "--json").json
+    assert (shown["next_sequence_number"], shown["sends"][0]["state"]) == (2, "delivered")
+    assert "delivered" in series("show", id).out
+    assert "+27820001001" in series("subscriptions", "--active").out
+    assert series("resend", id).code == series("next", id).code == 0
+    receiver.wait_for(3, "/outbound")
+    assert series("opt-out", id).out.startswith("http://127.0.0.1:")
+    assert series("forward", id, "--json").json[0]["id"] == id
+    assert series("stop", id).code == 0
+    assert series("subscriptions", "--active", "--json").json == []
+
+
+def test_many_subscribers(series: Run, home: Path) -> None:
+    rows = [f"+2782000{n:04d},{'engl' if n % 10 else 'too long a language'}" for n in range(50)]
+    (home / "members.csv").write_text("\n".join(["identity,lang", *rows]))
+    ended = series("import", "members.csv", "--set", 1)
+    assert (ended.code, ended.out) == (1, "Subscribed 45, refused 5.\n")
+    assert "line 2: lang: Ensure this field has no more than 6 characters." in ended.err
+    assert len(series("subscriptions", "--all", "--json").json) == 45
+    (home / "wrong.csv").write_text("name\nx\n")
+    assert series("import", "wrong.csv", "--set", 1).code == 2
+
+
+def test_sets_as_files(series: Run, home: Path) -> None:
+    written = series("set", "export", 1).out
+    (home / "set.yaml").write_text(written.replace("text_content: two", "text_content: second") + "\n")
+    assert series("set", "import", 1, "set.yaml").out == "Made 0 messages, changed 1.\n"
+    (home / "set.csv").write_text("sequence_number,lang,text_content\n3,eng,=third\n1,fra,un\n")
+    assert series("set", "import", 1, "set.csv").out == "Made 2 messages, changed 0.\n"
+    assert "'=third" in series("set", "export", 1, "--to", "csv").out
+    assert series("set", "clone", 1, "again").out == "Set 2 is again, as set 1.\n"
+    assert "eng fra" in series("set", "list").out
+    (home / "wrong.yaml").write_text("messages: [{lang: eng}]")
+    refused = series("set", "import", 1, "wrong.yaml")
+    assert refused.code == 1 and "sequence_number: This field is required." in refused.err
+    (home / "bomb.yaml").write_text("a: &a [1]\nmessages: [*a, *a]")
+    assert "aliases" in series("set", "import", 1, "bomb.yaml").err
+
+
+def test_what_fails_is_listed_and_tried_again(series: Run, receiver: Receiver) -> None:
+    series("set", "add", "other", "--schedule", 1, "--channel", "webhook:sms")
+    receiver.answer("/outbound", Answer(410))
+    id = series("subscribe", "+27820001001", "--set", 1, "--json").json["id"]
+    assert series("next", id).code == 0
+    wait_until(lambda: id in series("failed", "list").out, "a failed message")
+    receiver.answer("/outbound", Answer(200))
+    assert "gone" in series("route", "list").out
+    assert series("route", "add", "sms", receiver.url("/outbound")).code == 0
+    assert series("failed", "retry").code == 0
+    receiver.wait_for(2, "/outbound")
+    assert series("failed", "list", "--json").json == []
+
+
+def test_the_rest(series: Run, home: Path) -> None:
+    (home / "day.mp3").write_bytes(b"sound")
+    file = series("upload", "day.mp3", "--json").json
+    assert file["content"].endswith(".mp3")
+    assert series("say", 1, 3, "three", "--file", file["id"]).code == 0
+    assert series("identity", "put", "ann", "+27820001001", "a@example.org", "--timezone", "Africa/Lagos").code == 0
+    assert "ann" in series("identity", "list").out
+    assert series("identity", "remove", "ann").code == 0
+    assert series("behind", "--find").code == series("behind").code == series("estimate").code == 0
+    refused = series("schedule", "remove", 1)
+    assert refused.code == 1 and "in use" in refused.err
+    assert series("schedule", "add", "0 8 * *").code == 2
+    assert "hour: " in series("schedule", "add", "0 banana * * *").err
+    assert series("schedule", "list").code == 0
+    refused = series("route", "remove", "sms")
+    assert "welcome" in refused.err
+    assert series("set", "remove", 1).code == series("schedule", "remove", 1).code == 0
+    assert series("route", "remove", "sms").code == 0
