@@ -183,6 +183,23 @@ async def test_faults_of_ours_are_not_taken_for_the_databases(database: Database
         await database.write(lambda tx: tx.run("INSERT INTO things (name) VALUES ('a')"))
 
 
+async def test_what_two_put_in_at_once_the_second_finds_there(postgres_url: str, database: Database) -> None:
+    looks: list[bool] = []
+
+    def put_in_once(tx: Transaction) -> str:
+        found = tx.one("SELECT 1 FROM things WHERE name = 'new'") is not None
+        looks.append(found)
+        if not found:
+            if len(looks) == 1:  # another comes between our look and our writing
+                with psycopg.connect(postgres_url) as other:
+                    other.execute("INSERT INTO things (name) VALUES ('new')")
+            tx.run("INSERT INTO things (name) VALUES ('new')")
+        return "there already" if found else "put in"
+
+    assert await database.write(put_in_once) == "there already"
+    assert looks == [False, True]
+
+
 async def test_a_wrong_address_is_refused_with_what_to_look_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "PATIENCE", 0.3)
 

@@ -204,6 +204,7 @@ class PostgresDatabase:
 
     def _transact(self, call: Call) -> tuple[Any, list[tuple[str, list[Any]]]]:
         deadline = call.since + (SHORT_TRY if self._is_away else PATIENCE)
+        collided = False
         while True:
             wait = max(deadline - time.monotonic(), SHORT_TRY)
             try:
@@ -212,6 +213,11 @@ class PostgresDatabase:
                     result = call.action(tx, *call.args, **call.kwargs)
                 self._is_away = False
                 return result, tx.told
+            except errors.UniqueViolation:
+                # Another transaction has put the same in after we had looked: the second try finds it there.
+                if collided:
+                    raise
+                collided = True
             except (*_AGAIN, psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
                 if not _worth_another_try(error) or time.monotonic() > deadline:
                     self._is_away = isinstance(error, PoolTimeout)

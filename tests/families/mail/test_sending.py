@@ -8,7 +8,7 @@ from typing import Any
 import dkim
 import pytest
 
-from tests.families.mail.house import CAPTURED, QUEUED, SENT, house
+from tests.families.mail.house import CAPTURED, EMAIL, QUEUED, SENT, house
 from tests.services.mailserver import MailServer
 from undercroft.base.clock import DAY, HOUR
 
@@ -330,6 +330,10 @@ async def test_namespaces_do_not_see_each_other(database_url: str) -> None:
         mine = await one.send()
         shops = await one.send(namespace="shop")
         assert [email["id"] for email in await one.listed("namespace=shop")] == [shops.id]
+        asked_for = await one.call("POST", "/systems/emails?namespace=games", EMAIL)
+        assert [email["id"] for email in await one.listed("namespace=games")] == [asked_for.id]
+        both = await one.call("POST", "/systems/emails?namespace=games", {**EMAIL, "namespace": "shop"})
+        assert (both.status, both.json["code"]) == (400, "M021")
         assert (await one.call("GET", f"/systems/emails/{mine.id}?namespace=shop")).status == 404
         made = await one.call_house("POST", "/undercroft/tokens", {"name": "t", "scopes": ["mail:shop"]})
         token = made["token"]

@@ -27,7 +27,7 @@ def _on_emails(emails: Emails) -> list[Operation]:
     said = {200: shapes.Said, 202: shapes.Said | shapes.ListSaid}
     return [
         _operation("POST", many, emails.send, "Send an e-mail, or several (a JSON array)", said,
-                   takes=EmailIn | list[EmailIn]),
+                   takes=EmailIn | list[EmailIn], query=shapes.WhereQuery),
         _operation("GET", many, emails.list_page, "List e-mails, newest first", shapes.EmailList,
                    query=shapes.ListQuery),
         _operation("GET", one, emails.fetch, "What became of an e-mail", shapes.EmailOut, query=shapes.WhereQuery),

@@ -99,7 +99,7 @@ class Emails:
         key = check_key(email.idempotency_key)
         if key and header and key != header:
             raise invalid("key", "the header Idempotency-Key and the field idempotency_key differ; send one of them")
-        namespace = await self._door.namespace(request, email.namespace, writing=True)
+        namespace = await self._door.namespace(request, _where(request, email), writing=True)
         if email.template is not None:
             email = await self._filled_in(email, email.template, namespace)
         elif email.variables:
@@ -154,6 +154,14 @@ class Emails:
 
     async def _namespace(self, request: Request, *, writing: bool) -> str:
         return await self._door.namespace(request, request.query(shapes.WhereQuery).namespace, writing=writing)
+
+
+def _where(request: Request, email: EmailIn) -> str | None:
+    """The namespace that the body or the query names."""
+    named = request.query(shapes.WhereQuery).namespace if request.query_string else None
+    if named is not None and email.namespace is not None and named != email.namespace:
+        raise invalid("namespace", "the query names another namespace than the body; name one")
+    return named if email.namespace is None else email.namespace
 
 
 def enqueue_all_or_none(tx: Transaction, orders: list[Order]) -> list[Enqueued]:
