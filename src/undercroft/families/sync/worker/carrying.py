@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from undercroft.families.sync.actions import Kept, Settled
+from undercroft.families.sync.model import option
 from undercroft.families.sync.reconcile import Delete, Move, Operation, Put, Seen
 from undercroft.families.sync.storages.local_storage import Changed, LocalStorage, Replaced, SourceChanged, Vanished
 from undercroft.families.sync.wire import Done, Failed
@@ -64,7 +65,8 @@ class Carrier:
         self._storages = storages
         self._index = index
         self._pace = pace
-        self._own = LocalStorage(storages[entry][1]["root"])
+        options = storages[entry][1]
+        self._own = LocalStorage(options["root"], block=option(options, "chunk_size"))
         self._sources: dict[str, LocalStorage] = {}
 
     def carry_out(self, operations: list[Operation]) -> Done:
