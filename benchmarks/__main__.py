@@ -15,7 +15,21 @@ from benchmarks.bench import bench
 from benchmarks.measures import Report
 from benchmarks.processes import Unable
 from benchmarks.tables import as_json, show_figures, show_ratios
-from benchmarks.works import bulk, contended, create, enqueue, hanging, instant, nodes, pairs, pending, steady
+from benchmarks.works import (
+    bulk,
+    contended,
+    create,
+    enqueue,
+    hanging,
+    instant,
+    million,
+    nodes,
+    pairs,
+    pending,
+    send,
+    steady,
+    subscribe,
+)
 
 TIMERS: dict[str, ModuleType] = {
     "create": create,
@@ -28,11 +42,13 @@ TIMERS: dict[str, ModuleType] = {
 }
 LOCKS: dict[str, ModuleType] = {"pairs": pairs, "contended": contended}
 MAIL: dict[str, ModuleType] = {"enqueue": enqueue}
+MESSAGING: dict[str, ModuleType] = {"subscribe": subscribe, "send": send, "million": million}
 # Family → what is measured of it.
 WORKS: dict[str, dict[str, ModuleType]] = {
     "timers": TIMERS,
     "locks": LOCKS,
     "mail": MAIL,
+    "messaging": MESSAGING,
 }
 
 

@@ -19,7 +19,7 @@ LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
 @dataclass
 class Load:
-    """Answers with status 200 or 202, how many seconds they took, CPU seconds of the clients themselves."""
+    """Answers with status 200, 201 or 202, how many seconds they took, CPU seconds of the clients themselves."""
 
     answered: int = 0
     seconds: float = 0.0
@@ -27,7 +27,7 @@ class Load:
 
 
 def load(port: int, requests: Iterator[bytes], clients: int, seconds: float = float("inf")) -> Load:
-    """Sends until the time is over or the requests are used up; Unable at the first answer but 200 and 202."""
+    """Sends until the time is over or the requests are used up; Unable at the first other answer."""
     return uvloop.run(_load(port, requests, clients, seconds))
 
 
@@ -71,7 +71,7 @@ class Client(asyncio.Protocol):
         if head < 0:
             return
         length = LENGTH.search(answer, 0, head + 2)
-        if length is None or not answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 202")):
+        if length is None or not answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 201", b"HTTP/1.1 202")):
             self.fail(answer.decode(errors="replace")[:600])
         elif len(answer) >= head + 4 + int(length[1]):
             self.received = b""

@@ -76,7 +76,7 @@ class Node:
             text = answer.read()
         finally:
             connection.close()
-        if answer.status != 200:
+        if answer.status not in (200, 201, 202):
             raise Unable(f"{method} {path} was answered {answer.status} {text.decode(errors='replace')[:300]}")
         return json.loads(text)
 

@@ -21,7 +21,13 @@ unsupported_method.enabled = false
 [[operations]]
 include-name = "POST /job/{db}/{collection}"
 checks.negative_data_rejection.enabled = false
+
+[[operations]]
+include-name = "GET /api/v1.0/events"
+enabled = false
 """
+# A stream that does not end has no answer to be checked.
+ENDLESS = 1
 
 
 def test_openapi_keeps_its_word(start_croft: Callable[..., Croft], database_url: str, tmp_path: Path) -> None:
@@ -55,7 +61,7 @@ def test_openapi_keeps_its_word(start_croft: Callable[..., Croft], database_url:
         check=False,
     ).stdout
 
-    operations = sum(len(methods) for methods in document.json()["paths"].values())
+    operations = sum(len(methods) for methods in document.json()["paths"].values()) - ENDLESS
     assert re.search(rf"Tested: {operations}\b", told), told[-8_000:]
     assert "No issues found" in told, told[-8_000:]
     assert not any(word in croft.log.read_text() for word in FAULTS), croft.log_tail()

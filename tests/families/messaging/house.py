@@ -4,7 +4,7 @@ test's, and what would be posted is written down instead."""
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,11 +46,13 @@ class Receiver:
         self._clock = clock
         self.sent: list[tuple[dict[str, Any], str]] = []
         self.status: dict[str, int | None] = defaultdict(lambda: 200)
+        self.meanwhile: Callable[[], Awaitable[Any]] = lambda: asyncio.sleep(0)
+        """What happens while a call is under way."""
 
     async def send(self, target: Target, delivery: Delivery, webhook_id: str, headers: dict[str, str]) -> Outcome:
         body = json.loads(delivery.body)
         self.sent.append((body, webhook_id))
-        await asyncio.sleep(0)
+        await self.meanwhile()
         return answered(self.status[body["to_addr"]], now=self._clock(), reply='{"id": "out-1"}')
 
     @property

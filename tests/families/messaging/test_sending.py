@@ -176,6 +176,15 @@ async def test_a_change_of_mind_takes_back_what_is_under_way(house: House) -> No
     assert house.receiver.sent == []
 
 
+async def test_a_change_while_it_is_being_sent_is_not_undone_by_its_end(house: House) -> None:
+    id = await house.subscribe(next_sequence_number=2)
+    house.receiver.meanwhile = lambda: house.call("PATCH", f"subscriptions/{id}/", {"next_sequence_number": 1})
+    await house.at(EIGHT)
+    assert [said for _, said in house.receiver.said] == ["two"]
+    one = await house.subscription(id)
+    assert (one["next_sequence_number"], one["active"], one["completed"]) == (1, True, False)
+
+
 async def test_dry_run_sends_nothing_and_moves_on(house: House) -> None:
     await house.call("PATCH", "messageset/1/", {"dry_run": True})
     id = await house.subscribe()

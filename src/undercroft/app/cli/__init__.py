@@ -20,6 +20,7 @@ from undercroft.app.cli import (
     permissions,
     run,
     serve,
+    sync,
     timers,
     tokens,
 )
@@ -46,6 +47,7 @@ app.add_typer(timers.app, name="timers")
 app.add_typer(locks.app, name="lock")
 app.add_typer(mail.app, name="mail")
 app.add_typer(messaging.app, name="messaging")
+app.add_typer(sync.app, name="sync")
 app.add_typer(tokens.app, name="token")
 app.add_typer(tokens.app, name="tokens", hidden=True)
 app.add_typer(accounts.users, name="user")

@@ -93,6 +93,7 @@ def banner(settings: "Settings", addresses: list[str], url: str, login: str) -> 
         f"  Undercroft serves {where}",
         f"    timers      {url}/job/DB/COLLECTION and {url}/route/DB",
         f"    locks       {url}/systems/locks",
+        f"    messaging   {url}/api/v1/",
         f"    dashboard   {url}/",
         f"    docs        {url}/docs and {url}/openapi.json",
         f"    metrics     {url}/metrics",

@@ -20,8 +20,8 @@ from undercroft.machinery.recurrence import next_occurrence
 
 SEND = 0
 TICKS = "schedules"
-PER_STEP = 500
-MOST_AHEAD = 4_000
+PER_STEP = 250
+MOST_AHEAD = 2_000
 # A run whose receiver takes nothing goes on this often (ms) all the same: another set of it may have another one.
 STALLED = 5 * SECOND
 

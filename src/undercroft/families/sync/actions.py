@@ -68,7 +68,6 @@ def settle(tx: Transaction, entry: str, done: list[Settled], kept: list[Kept], n
     changes = {
         path: reconcile.settle(known[path].file, known[path].copies, entry, one.seen, one.version)
         for path, one in latest.items()
-        if known[path].file is not None
     }
     versions = [KeptVersion(sortable_id(), one.path, entry, *one[1:], now) for one in kept]
     store_entries.keep_versions(tx, versions)

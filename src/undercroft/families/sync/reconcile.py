@@ -134,9 +134,12 @@ def seen(
 
 def settle(file: File | None, copies: Mapping[str, Copy], entry: str, what: Seen, version: int) -> Change:
     """An operation for this version was carried out; `what` lies there now."""
-    if file is None:
-        return Change(None, {})
     mine = Copy(entry, version, what.content, what.revision)
+    if file is None:
+        if what.content is None:
+            return Change(None, {})
+        # It was deleted everywhere else and forgotten while this was on its way.
+        file = File(what.path, version + 1, None, (entry,), entry)
     return _forgotten_if_gone(Change(file, {entry: mine}), copies)
 
 

@@ -132,7 +132,7 @@ def _on_directory(directory: Directory) -> list[Operation]:
         _operation("POST", people, directory.put_identity, "Make an identity, or change it", dict[str, Any],
                    status=201),
         _operation("GET", one, directory.identity, "Show an identity", dict[str, Any]),
-        _operation("PUT", one, directory.put_identity, "Make an identity, or change it", dict[str, Any]),
+        _operation("PUT", one, directory.put_identity, "Make an identity, or change it", dict[str, Any], takes=None),
         _operation("DELETE", one, directory.remove_identity, "Forget an identity", None, status=204),
         _operation("GET", one + "/addresses/{kind}", directory.addresses, "Its addresses of a kind", shapes.Page),
         _operation("GET", routes, directory.list_routes, "List routes", shapes.Page),
@@ -164,8 +164,9 @@ def _operation(
     return Operation(method, path, run, summary, verb, gives={status: gives, **wrong}, **{**given, **more})
 
 
+# A schedule may be made of nothing: an empty body is an empty object, and it fires every minute.
 _WITH_BODY = {
-    *(f"{ROOT}/{noun}" for noun in ("schedule", "messageset", "message", "subscriptions", "identities", "routes")),
+    *(f"{ROOT}/{noun}" for noun in ("messageset", "message", "subscriptions", "identities", "routes")),
     f"{ROOT}/subscriptions/request",
     f"{ROOT}/messageset/{{id}}/clone",
 }

@@ -62,10 +62,11 @@ class Replaced(NamedTuple):
 class LocalStorage:
     """For one thread: open folders are remembered."""
 
-    def __init__(self, root: str, ignore: tuple[str, ...] = (), *, reading: bool = False) -> None:
-        """`reading`: another entry's worker, which only reads here."""
+    def __init__(self, root: str, ignore: tuple[str, ...] = (), *, block: int = BLOCK, reading: bool = False) -> None:
+        """`block`: bytes that are copied at a time; `reading`: another entry's worker, which only reads here."""
         self.root = os.fsencode(Path(root).absolute())
         self._ignore = ignore
+        self._block = block
         self._folders: OrderedDict[bytes, int] = OrderedDict()
         self.skipped: dict[str, str] = {}
         try:
@@ -224,7 +225,7 @@ class LocalStorage:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         target = os.open(name, flags, 0o600, dir_fd=self._incoming)
         try:
-            _copy(source, target, put.content, pace)
+            _copy(source, target, put.content, self._block, pace)
             os.fchmod(target, put.content.mode | 0o400)
             os.utime(target, ns=(put.content.mtime, put.content.mtime))
         except SourceChanged:
@@ -252,6 +253,9 @@ class LocalStorage:
             with contextlib.suppress(OSError):
                 os.fsync(self._folder(folder))
         return None
+
+    def revision_of(self, temporary: bytes) -> str:
+        return _revision(os.stat(temporary, dir_fd=self._incoming, follow_symlinks=False))
 
     def put_in_place(self, put: Put, temporary: bytes) -> Replaced | None:
         """Give it its name; what was there, if it was what was expected. Raises Changed, or OSError."""
@@ -421,10 +425,10 @@ class LocalStorage:
         os.close(self._root)
 
 
-def _copy(source: int, target: int, content: Content, pace: Callable[[int], None]) -> None:
+def _copy(source: int, target: int, content: Content, block_size: int, pace: Callable[[int], None]) -> None:
     digest = blake3(max_threads=blake3.AUTO) if content.size >= LARGE else blake3()
     done = _take_up(source, target, content, digest)
-    while block := os.read(source, BLOCK):
+    while block := os.read(source, block_size):
         digest.update(block)
         view = memoryview(block)
         while view:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from undercroft.families.sync.actions import Kept, Settled
+from undercroft.families.sync.model import option
 from undercroft.families.sync.reconcile import Delete, Move, Operation, Put, Seen
 from undercroft.families.sync.storages.local_storage import Changed, LocalStorage, Replaced, SourceChanged, Vanished
 from undercroft.families.sync.wire import Done, Failed
@@ -57,14 +58,15 @@ class Ready(NamedTuple):
 
 
 class Carrier:
-    """One thread's."""
+    """One thread's. What it has in hand is busy until its result is sent: a change that comes after is told after."""
 
     def __init__(self, entry: str, storages: dict[str, tuple[str, dict[str, Any]]], index: Index, pace: Pace) -> None:
         self._entry = entry
         self._storages = storages
         self._index = index
         self._pace = pace
-        self._own = LocalStorage(storages[entry][1]["root"])
+        options = storages[entry][1]
+        self._own = LocalStorage(options["root"], block=option(options, "chunk_size"))
         self._sources: dict[str, LocalStorage] = {}
 
     def carry_out(self, operations: list[Operation]) -> Done:
@@ -128,8 +130,6 @@ class Carrier:
             done.failed += [Failed(path, operation.version, str(error), True) for path in paths]
         except OSError as error:
             done.failed += [Failed(path, operation.version, _reason(error), False) for path in paths]
-        finally:
-            self._index.busy -= paths
 
     def _receive(self, put: Put) -> bytes:
         if not put.sources:
@@ -149,8 +149,12 @@ class Carrier:
 
     def _place(self, one: Ready, done: Done) -> None:
         put = one.put
+        arrived = self._own.revision_of(one.temporary)
         replaced = self._own.put_in_place(put, one.temporary)
-        seen = Seen(put.path, put.content, self._own.look(put.path) or "")
+        revision = self._own.look(put.path) or ""
+        # Renaming changes the last part only. Where more differs, somebody has changed it: that is to be noticed.
+        same = revision.rpartition(".")[0] == arrived.rpartition(".")[0]
+        seen = Seen(put.path, put.content, revision if same else arrived)
         self._keep(put.path, replaced, done)
         self._index.note(seen)
         done.settled.append(Settled(seen, put.version))

@@ -1,0 +1,7 @@
+"""Paths of the API."""
+
+from undercroft.app.cli.client import path_of
+
+
+def api(*segments: str) -> str:
+    return "/api/v1.0" + path_of(*segments)

@@ -1,0 +1,135 @@
+"""The index on both engines: what is reported, what is to do, what is listed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from undercroft.base.clock import wall_clock
+from undercroft.base.refusals import Refusal
+from undercroft.database import Database, migrations_in, open_database
+from undercroft.families.sync import actions, store, store_entries
+from undercroft.families.sync.actions import Kept, Settled
+from undercroft.families.sync.model import Match, Rule
+from undercroft.families.sync.reconcile import Content, Delete, Put, Seen
+
+NOW = 1_800_000_000_000
+Story = Callable[[Database], Awaitable[None]]
+
+
+@pytest.fixture
+def tell(database_url: str) -> Callable[[Story], None]:
+    """Run a story on an index with entries A and B that share everything."""
+
+    def run(story: Story) -> None:
+        async def whole() -> None:
+            database = await open_database(database_url, migrations_in("undercroft.families.sync"), wall_clock, pool=2)
+            try:
+                for name in ("A", "B"):
+                    await database.write(actions.add_entry, name, "local_storage", {"root": f"/{name}"}, NOW)
+                await database.write(actions.put_rules, (Rule(Match("/"), ("A", "B")),))
+                assert await database.write(actions.apply_rules)
+                await story(database)
+            finally:
+                await database.close()
+
+        asyncio.run(whole())
+
+    return run
+
+
+def file(path: str, text: str = "x") -> Seen:
+    return Seen(path, Content(text, len(text), 1, 0o644), f"r-{text}")
+
+
+def test_a_file_goes_its_way(tell: Callable[[Story], None]) -> None:
+    async def story(db: Database) -> None:
+        noticed = await db.write(actions.note_seen, "A", [file("f"), file("ö\n")], NOW)
+        assert noticed.busy == {"B"}
+        assert await db.read(store.behind_of, "B", "", 10) == ["f", "ö\n"]
+        [put, _] = await db.read(actions.to_do, "B", ["f", "ö\n"])
+        assert isinstance(put, Put)
+        assert put.sources == (("A", "f"),)
+        done = [Settled(Seen("f", put.content, "at B"), put.version)]
+        await db.write(actions.settle, "B", done, [Kept("f", "place", "h", 1, 2)], NOW)
+        assert await db.read(store.behind_of, "B", "", 10) == ["ö\n"]
+        assert await db.read(store.present_at, "B", "", 10) == [("f", "at B", "x", 1)]
+        listed = await db.read(store.listed, 0, 10, None, None, None)
+        assert {one.file.path: one.uptodate for one in listed} == {"f": ("A", "B"), "ö\n": ("A",)}
+        [behind] = await db.read(store.listed, 0, 10, None, None, "behind")
+        assert behind.file.path == "ö\n"
+        assert [kept.place for kept in await db.read(store_entries.versions_of, "f")] == ["place"]
+        await db.write(actions.note_seen, "A", [Seen("f", None, "")], NOW + 1)
+        [delete] = await db.read(actions.to_do, "B", ["f"])
+        assert delete == Delete("f", delete.version, "at B")
+        await db.write(actions.settle, "B", [Settled(Seen("f", None, ""), delete.version)], [], NOW + 2)
+        assert (await db.read(store.load, ["f"]))["f"] == store.Known(None, {}), "nothing is left to remember"
+
+    tell(story)
+
+
+def test_what_arrives_after_all_have_forgotten_it_goes(tell: Callable[[Story], None]) -> None:
+    async def story(db: Database) -> None:
+        await db.write(actions.note_seen, "A", [file("f")], NOW)
+        [put] = await db.read(actions.to_do, "B", ["f"])
+        assert isinstance(put, Put)
+        await db.write(actions.note_seen, "A", [Seen("f", None, "")], NOW + 1)
+        await db.write(actions.settle, "B", [Settled(Seen("f", put.content, "at B"), put.version)], [], NOW + 2)
+        assert [step.path for step in await db.read(actions.to_do, "B", ["f"])] == ["f"]
+        assert await db.read(store.listed, 0, 10, None, None, None) == []
+
+    tell(story)
+
+
+def test_lists_have_pages_and_filters(tell: Callable[[Story], None]) -> None:
+    async def story(db: Database) -> None:
+        names = [f"d/{n}%_!.txt" for n in range(30)]
+        await db.write(actions.note_seen, "A", [file(name) for name in names], NOW)
+        pages = [await db.read(store.listed, at, 7, None, None, None) for at in range(0, 35, 7)]
+        found = [one for page in pages for one in page]
+        assert [one.fid for one in found] == sorted(one.fid for one in found)
+        assert sorted(one.file.path for one in found) == sorted(names)
+        assert len(await db.read(store.listed, 0, 99, "A", "9%_!", None)) == 3
+        assert await db.read(store.listed, 0, 99, "C", None, None) == []
+        assert await db.read(store.listed, 0, 99, None, "9%!", None) == []
+
+    tell(story)
+
+
+def test_a_wave_waits_and_is_confirmed_or_undone(tell: Callable[[Story], None]) -> None:
+    async def story(db: Database) -> None:
+        names = [str(n) for n in range(20)]
+        await db.write(actions.note_seen, "A", [file(name) for name in names], NOW)
+        gone = [Seen(name, None, "") for name in names]
+        await db.write(actions.note_seen, "A", gone, NOW + 1, hold=True)
+        assert len(await db.read(store.held_of, "A", 99)) == 20
+        assert len(await db.read(store.listed, 0, 99, None, None, None)) == 20
+        assert (await db.write(actions.confirm_deletions, "A", False, NOW + 2)).busy == {"A", "B"}
+        assert len(await db.read(store.behind_of, "A", "", 99)) == 20
+        assert actions.is_wave(11, 20, 0.5)
+        assert not actions.is_wave(10, 10, 0.5)
+        assert not actions.is_wave(11, 22, 0.5)
+
+    tell(story)
+
+
+def test_rules_name_entries_that_exist_and_hold_them(tell: Callable[[Story], None]) -> None:
+    async def story(db: Database) -> None:
+        with pytest.raises(Refusal, match="no entry 'C'"):
+            await db.write(actions.put_rules, (Rule(Match(), ("C",)),))
+        with pytest.raises(Refusal, match="named by a rule"):
+            await db.write(actions.remove_entry, "B")
+        await db.write(actions.note_seen, "A", [file("f")], NOW)
+        await db.write(actions.put_rules, (Rule(Match(), ("A",)),))
+        assert (await db.read(actions.preview_page, (Rule(Match(), ("A",)),), ""))[0] == [("f", set(), {"B"})]
+        assert await db.write(actions.apply_rules)
+        assert not await db.write(actions.apply_rules), "unchanged"
+        await db.write(actions.reassign_page, "")
+        await db.write(actions.remove_entry, "B")
+        await db.write(actions.disown_page, "B", "")
+        [listed] = await db.read(store.listed, 0, 9, None, None, None)
+        assert listed.file.owners == listed.uptodate == ("A",)
+        with pytest.raises(Refusal, match="entry B not found"):
+            await db.read(actions.require_entry, "B")
+
+    tell(story)
