@@ -72,7 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     login_expires: float = 7 * 86_400.0
     max_sessions: int = 100
     apps_per_user: int = 100
-    trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1", "unix")
+    trusted_proxies: tuple[str, ...] = ()
     host_concurrency: int = 1_000
     database_pool: int = 8
     node_name: str = msgspec.field(default_factory=socket.gethostname)
