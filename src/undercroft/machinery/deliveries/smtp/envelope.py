@@ -1,12 +1,13 @@
 """What a relay is given: who sends, to whom, and the message's bytes."""
 
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from undercroft.machinery.deliveries.model import Delivery
 
 
-class Envelope(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Envelope:
     sender: str
     recipient: str
     message: bytes
