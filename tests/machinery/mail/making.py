@@ -3,6 +3,7 @@
 from typing import Any
 
 from undercroft.machinery.mail.actions import Order, new_id
+from undercroft.machinery.mail.content import content_of
 from undercroft.machinery.mail.model import Draft, Mail, Rules, check_draft
 
 NOW = 1_700_000_000_000
@@ -18,4 +19,5 @@ def mail(**fields: Any) -> Mail:
 
 
 def order(namespace: str = "@admin", *, key: str | None = None, now: int = NOW, **fields: Any) -> Order:
-    return Order(new_id(), namespace, "admin@localhost", mail(**fields), now, key)
+    made = mail(**fields)
+    return Order(new_id(), namespace, "admin@localhost", made, content_of(made), now, key)

@@ -1,6 +1,5 @@
 """What can be done with mails; one transaction's worth of meaning each, also within another family's transaction."""
 
-import hashlib
 from typing import NamedTuple
 
 import msgspec
@@ -21,6 +20,7 @@ from undercroft.machinery.deliveries.model import (
 from undercroft.machinery.deliveries.model import State as DeliveryState
 from undercroft.machinery.mail import keys, store, suppressions
 from undercroft.machinery.mail.addresses import key_of
+from undercroft.machinery.mail.content import Content, content_of
 from undercroft.machinery.mail.keys import Key
 from undercroft.machinery.mail.model import WAITING, Mail, Recipient, State, recipients_of
 from undercroft.machinery.mail.schedule import RETRIES
@@ -46,6 +46,7 @@ class Order(NamedTuple):
     namespace: str
     owner: str
     mail: Mail
+    content: Content
     now: int
     key: str | None = None
     retries: tuple[float, ...] | None = None
@@ -70,14 +71,17 @@ def enqueue(
     tx: Transaction, namespace: str, owner: str, mail: Mail, now: int, retries: tuple[float, ...] | None = None
 ) -> str:
     """Send this mail when the transaction is durable; its id. Raises Refusal where all recipients are suppressed."""
-    [answer] = enqueue_many(tx, [Order(new_id(), namespace, owner, mail, now, retries=retries)])
+    [answer] = enqueue_many(tx, [Order(new_id(), namespace, owner, mail, content_of(mail), now, retries=retries)])
     if isinstance(answer, Refusal):
         raise answer
     return answer.id
 
 
 def enqueue_many(tx: Transaction, orders: list[Order]) -> list[Enqueued | Refusal]:
-    """Each kept, with a delivery for each of its recipients; or why not."""
+    """Each kept, with a delivery for each of its recipients; or why not.
+
+    One that is there by its id is left as it is: the answer to a commit was lost on the line, and this is run again.
+    """
     suppressed = suppressions.among(
         tx, {(order.namespace, key_of(one.address)) for order in orders for one in recipients_of(order.mail)}
     )
@@ -86,7 +90,7 @@ def enqueue_many(tx: Transaction, orders: list[Order]) -> list[Enqueued | Refusa
     fresh: list[tuple[int, Order]] = []
     for position, order in enumerate(orders):
         earlier = known.get((order.namespace, order.key)) if order.key else None
-        if earlier is not None:
+        if earlier is not None and earlier[1] != order.id:
             answers[position] = _as_before(order, *earlier)
         elif suppressed and _all_suppressed(order, suppressed):
             answers[position] = _refuse_suppressed(order)
@@ -154,13 +158,9 @@ def _known_keys(tx: Transaction, orders: list[Order]) -> keys.Known:
 
 
 def _as_before(order: Order, digest: str, mail: str) -> Enqueued | Refusal:
-    if digest != _digest(order.mail):
+    if digest != order.content.digest:
         return conflict("key_used", f"the idempotency key {order.key!r} was used for another mail within a day")
     return Enqueued(mail, False)
-
-
-def _digest(mail: Mail) -> str:
-    return hashlib.sha256(_encode(mail)).hexdigest()
 
 
 def _all_suppressed(order: Order, suppressed: set[tuple[str, str]]) -> bool:
@@ -175,7 +175,7 @@ def _refuse_suppressed(order: Order) -> Refusal:
 def _take_keys(tx: Transaction, fresh: list[tuple[int, Order]], answers: dict[int, Enqueued | Refusal]) -> list[Order]:
     """Those of these whose keys were free, or who have none; the others are answered as before."""
     wanted = {
-        (order.namespace, order.key): Key(order.namespace, order.key, _digest(order.mail), order.id)
+        (order.namespace, order.key): Key(order.namespace, order.key, order.content.digest, order.id)
         for _, order in reversed(fresh)
         if order.key
     }
@@ -214,8 +214,8 @@ def _put_in(tx: Transaction, orders: list[Order], suppressed: set[tuple[str, str
             for position, (recipient, state) in enumerate(recipients)
             if state is State.QUEUED
         ]
-    store.insert(tx, new)
-    deliveries.insert(tx, sent, now)
+    fresh = store.insert(tx, new)
+    deliveries.insert(tx, [one for one in sent if one.name.partition(".")[0] in fresh], now)
     return going
 
 
@@ -224,7 +224,7 @@ def _new(order: Order, recipients: list[tuple[Recipient, State]]) -> New:
     kept = Kept(
         order.id, order.namespace, order.owner, mail.sender.address, mail.subject, State.QUEUED, order.now, mail.send_at
     )
-    return New(kept, _encode(mail).decode(), recipients)
+    return New(kept, order.content.text, recipients)
 
 
 def _body(mail: str, recipient: Recipient) -> str:

@@ -58,27 +58,31 @@ _RECIPIENT = "mail, position, address, kind, state, reply, settled_at"
 _decoder = msgspec.json.Decoder(Mail)
 
 
-def insert(tx: Transaction, new: list[New]) -> None:
-    tx.each(
-        f"INSERT INTO mails ({_MAIL}) SELECT * FROM {{rows}} WHERE true",
+def insert(tx: Transaction, new: list[New]) -> set[str]:
+    """The ids of those that are in now; of the others nothing is: they had been put in before."""
+    rows = tx.each(
+        f"INSERT INTO mails ({_MAIL}) SELECT * FROM {{rows}} WHERE true ON CONFLICT (id) DO NOTHING RETURNING id",
         "id TEXT, namespace TEXT, owner TEXT, sender TEXT, subject TEXT, state BIGINT, created_at BIGINT,"
         " send_at BIGINT",
         [(*one.kept[:5], int(one.kept.state), *one.kept[6:]) for one in new],
     )
+    ids = {row[0] for row in rows}
+    put_in = [one for one in new if one.kept.id in ids]
     tx.each(
         "INSERT INTO mail_contents (mail, content) SELECT * FROM {rows} WHERE true",
         "mail TEXT, content TEXT",
-        [(one.kept.id, one.content) for one in new],
+        [(one.kept.id, one.content) for one in put_in],
     )
     tx.each(
         "INSERT INTO mail_recipients (mail, position, namespace, address, kind, state) SELECT * FROM {rows} WHERE true",
         "mail TEXT, position BIGINT, namespace TEXT, address TEXT, kind TEXT, state BIGINT",
         [
             (one.kept.id, position, one.kept.namespace, key_of(recipient.address), recipient.kind, int(state))
-            for one in new
+            for one in put_in
             for position, (recipient, state) in enumerate(one.recipients)
         ],
     )
+    return ids
 
 
 def note_told(tx: Transaction, told: list[Told], now: int) -> None:

@@ -26,6 +26,7 @@ from undercroft.families.mail.refusing import refuse
 from undercroft.machinery.mail import actions, store, templates
 from undercroft.machinery.mail.actions import Enqueued, Order, enqueue_many, new_id
 from undercroft.machinery.mail.addresses import read_mailbox
+from undercroft.machinery.mail.content import content_at_the_edge
 from undercroft.machinery.mail.model import LONGEST_BODY, STATES, check_draft
 from undercroft.machinery.mail.sending import Outgoing
 from undercroft.machinery.operations import Reply, Request, json_reply
@@ -106,7 +107,8 @@ class Emails:
             raise invalid("template", "variables go with a template: name it in the field template")
         mail = check_draft(email, self._sending.rules, request.now)
         owner = request.identity.email
-        return Order(new_id(), namespace, owner, mail, request.now, key or header, self._sending.retries)
+        content = await content_at_the_edge(mail)
+        return Order(new_id(), namespace, owner, mail, content, request.now, key or header, self._sending.retries)
 
     async def _filled_in(self, email: EmailIn, name: str, namespace: str) -> EmailIn:
         if len(email.variables) > MOST_VARIABLES:
