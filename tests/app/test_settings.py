@@ -298,6 +298,12 @@ def test_a_relay_is_shown_without_its_password_and_wants_a_sender() -> None:
     assert (problem.setting, "no-reply@example.com" in problem.hint) == ("mail_from", True)
 
 
+def test_mails_are_kept_for_as_long_as_keys_that_speak_of_them() -> None:
+    (problem,) = check(read_settings({"UNDERCROFT_MAIL_KEEP": "23h"}))
+    assert (problem.setting, "1d or longer" in problem.hint) == ("mail_keep", True)
+    assert check(read_settings({"UNDERCROFT_MAIL_KEEP": "1d"})) == []
+
+
 def test_what_is_wrong_with_signing_is_explained() -> None:
     (problem,) = check(Settings(dkim_selector="mail", dkim_domain="example.com", dkim_key=Secret("no key")))
     assert (problem.setting, "openssl genrsa" in problem.hint) == ("dkim_key", True)
