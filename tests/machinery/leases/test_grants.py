@@ -5,6 +5,7 @@ import pytest
 from tests.machinery.leases.conftest import OpenHouse
 from tests.machinery.leases.house import START, House, acquire, place
 from undercroft.base.refusals import Refusal
+from undercroft.machinery.leases import store
 from undercroft.machinery.leases.model import Release, Span
 
 pytestmark = pytest.mark.anyio
@@ -142,13 +143,28 @@ async def test_held_ones_are_listed_by_name_and_in_pages(house: House) -> None:
         await house.take(name)
     await house.take("b0", ttl=1)
     house.clocks.pass_time(1)
-    seen = []
-    after = ""
-    while page := await house.leases.held("locks", "shop", "b", after, 2):
-        seen += [seat.place.name for seat in page]
-        after = seen[-1]
-    assert sorted(seen) == ["b%", "b1", "b2", "b_"]
-    assert await house.leases.held("locks", "elsewhere", "", "", 10) == []
+    assert sorted(name for page in await pages(house, "b", 2) for name in page) == ["b%", "b1", "b2", "b_"]
+    assert await house.leases.held("locks", "elsewhere", "", "", 10) == ([], None)
+
+
+async def test_a_page_looks_at_so_many_and_says_where_to_go_on(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "LOOKED_AT", 4)
+    for number in range(9):
+        await house.take(f"a{number}")
+    await house.take("b1")
+    await house.take("b2")
+    assert await pages(house, "b", 5) == [[], [], ["b1", "b2"]]
+    assert await pages(house, "b", 1) == [[], [], ["b1"], ["b2"]]
+    assert await pages(house, "", 3) == [["a0", "a1", "a2"], ["a3", "a4", "a5"], ["a6", "a7", "a8"], ["b1", "b2"]]
+
+
+async def pages(house: House, prefix: str, most: int) -> list[list[str]]:
+    found: list[list[str]] = []
+    after: str | None = ""
+    while after is not None:
+        seats, after = await house.leases.held("locks", "shop", prefix, after, most)
+        found.append([seat.place.name for seat in seats])
+    return found
 
 
 async def test_what_is_over_is_forgotten_and_what_is_held_is_not(house: House) -> None:

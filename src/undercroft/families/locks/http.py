@@ -88,10 +88,8 @@ class Locks:
         if not 1 <= query.limit <= MOST_PER_PAGE:
             raise invalid("query", f"limit is 1 to {MOST_PER_PAGE}")
         where = await self._place(request, query.namespace, "", writing=False)
-        seats = await self._leases.held(FAMILY, where.namespace, query.prefix, query.cursor, query.limit + 1)
-        page = seats[: query.limit]
-        following = page[-1].place.name if len(seats) > query.limit else None
-        return json_reply(shapes.LockList([_shown(seat) for seat in page], following))
+        seats, following = await self._leases.held(FAMILY, where.namespace, query.prefix, query.cursor, query.limit)
+        return json_reply(shapes.LockList([_shown(seat) for seat in seats], following))
 
     def _order(self, asked: LockIn, request: Request) -> Acquire:
         """All but its place, whose namespace has to be entered first."""

@@ -71,11 +71,16 @@ class Desk:
         time = self._clock.read(tx)
         return Seat(place, store.leases_at(tx, [place]).get(place), line_store.in_line(tx, place, time.now), time)
 
-    def held(self, tx: Transaction, family: str, namespace: str, prefix: str, after: str, most: int) -> list[Seat]:
-        """What is held, by name: names behind `after` that begin with `prefix`."""
+    def held(
+        self, tx: Transaction, family: str, namespace: str, prefix: str, after: str, most: int
+    ) -> tuple[list[Seat], str | None]:
+        """What is held, by name: names behind `after` that begin with `prefix`; and where to go on, None at the end.
+
+        They may be fewer than `most` although more follow.
+        """
         time = self._clock.read(tx)
-        found = store.held_in(tx, family, namespace, prefix, after, time.now, most)
-        return [Seat(place, lease, waiting, time) for place, lease, waiting in found]
+        found, following = store.held_in(tx, family, namespace, prefix, after, time.now, most)
+        return [Seat(place, lease, waiting, time) for place, lease, waiting in found], following
 
     def keep_alive(self, tx: Transaction) -> None:
         """Everybody who stands in line here still does."""

@@ -7,6 +7,9 @@ from undercroft.base.refusals import Kind, Refusal
 from undercroft.database import Transaction
 from undercroft.machinery.leases.model import Lease, Place
 
+# Leases that one page looks at for a prefix that few of them have.
+LOOKED_AT = 5_000
+
 _LEASE = "fence, token, owner, granted_at, expires_at, delay, guarded, awaited"
 _PLACE_COLUMNS = "family TEXT, namespace TEXT, name TEXT"
 _LEASE_COLUMNS = (
@@ -122,27 +125,34 @@ def drop_leases(tx: Transaction, places: Collection[Place]) -> None:
 
 def held_in(
     tx: Transaction, family: str, namespace: str, prefix: str, after: str, now: int, most: int
-) -> list[tuple[Place, Lease, int]]:
-    """What is held, by name, with how many stand in line."""
+) -> tuple[list[tuple[Place, Lease, int]], str | None]:
+    """What is held, by name, with how many stand in line; and the name to go on after, None at the end.
+
+    Names are in the database's own order, where those with a prefix need not be neighbours: so many are looked at.
+    """
+    among = "FROM leases WHERE family = :family AND namespace = :namespace AND name > :after ORDER BY name"
+    where = {"family": family, "namespace": namespace, "after": after}
     rows = tx.all(
         f"""
         SELECT family, namespace, name, {_LEASE},
             (SELECT COUNT(*) FROM lease_tickets t WHERE t.family = l.family AND t.namespace = l.namespace
              AND t.name = l.name AND t.until > :now AND t.alive_until > :now AND t.granted IS NULL)
-        FROM leases l
-        WHERE family = :family AND namespace = :namespace AND name > :after
-        AND substr(name, 1, :length) = :prefix AND (expires_at IS NULL OR expires_at > :now)
+        FROM (SELECT family, namespace, name, {_LEASE} {among} LIMIT :looked_at) AS l
+        WHERE substr(name, 1, :length) = :prefix AND (expires_at IS NULL OR expires_at > :now)
         ORDER BY name LIMIT :most
         """,
-        family=family,
-        namespace=namespace,
-        after=after,
+        **where,
         prefix=prefix,
         length=len(prefix),
         now=now,
-        most=most,
+        most=most + 1,
+        looked_at=LOOKED_AT,
     )
-    return [(Place(*row[:3]), Lease(*row[3:11]), int(row[11])) for row in rows]
+    found = [(Place(*row[:3]), Lease(*row[3:11]), int(row[11])) for row in rows]
+    if len(found) > most:
+        return found[:most], found[most - 1][0].name
+    last = tx.one(f"SELECT name {among} LIMIT 1 OFFSET :skipped", **where, skipped=LOOKED_AT - 1)
+    return found, last[0] if last else None
 
 
 def over_and_awaited(tx: Transaction, now: int, most: int) -> list[Place]:

@@ -82,7 +82,10 @@ class Leases:
     async def look(self, place: Place) -> Seat:
         return await self._database.read(self._desk.look, place)
 
-    async def held(self, family: str, namespace: str, prefix: str, after: str, most: int) -> list[Seat]:
+    async def held(
+        self, family: str, namespace: str, prefix: str, after: str, most: int
+    ) -> tuple[list[Seat], str | None]:
+        """As `Desk.held`."""
         return await self._database.read(self._desk.held, family, namespace, prefix, after, most)
 
     def close(self) -> None:
