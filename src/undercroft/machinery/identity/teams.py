@@ -7,6 +7,7 @@ from undercroft.base.refusals import Kind, Refusal, conflict, invalid, not_found
 from undercroft.database import Transaction
 from undercroft.machinery.identity.actions import TOKENS
 from undercroft.machinery.identity.memberships import (
+    count_made,
     count_members,
     is_member,
     lock_team,
@@ -22,6 +23,8 @@ from undercroft.machinery.identity.namespaces import leave_to_admins
 from undercroft.machinery.identity.records import record
 
 LONGEST_NAME = 100
+MOST_TEAMS = 100
+"""That are there at a time, made by one user. Admins make as many as they like."""
 
 # The contract's pattern, in ASCII and without line ends.
 _NAME = re.compile(r"[a-zA-Z][-@_.+\w ]+", re.ASCII)
@@ -39,10 +42,16 @@ def check_name(name: str) -> str:
 
 
 def create_team(tx: Transaction, name: str, creator: Identity, now: int) -> None:
-    """Its creator is its only member. Raises Refusal(CONFLICT, "team_exists")."""
+    """Its creator is its only member.
+
+    Raises Refusal: CONFLICT "team_exists", FORBIDDEN "most_teams" for who is no admin and has made that many.
+    """
     if not lock_user(tx, creator.email):  # removed a moment ago: nobody would be in the team
         raise NotIdentified
-    if not put_team(tx, name, now):
+    if not creator.is_admin() and count_made(tx, creator.email) >= MOST_TEAMS:
+        message = f"You have made {MOST_TEAMS} teams, and no one makes more. Please remove one first."
+        raise Refusal(Kind.FORBIDDEN, "most_teams", message)
+    if not put_team(tx, name, now, creator.email):
         raise conflict("team_exists", "Team already exists")
     put_member(tx, name, creator.email)
     tx.tell(TOKENS, [creator.email])
