@@ -9,7 +9,7 @@ from undercroft.base.refusals import invalid, not_found
 from undercroft.database import Transaction
 from undercroft.machinery.identity.limits import Limit, Try, place_of, take_tries
 from undercroft.machinery.identity.memberships import lock_user, user_exists
-from undercroft.machinery.identity.model import digest
+from undercroft.machinery.identity.model import ADMIN_EMAIL, digest
 from undercroft.machinery.identity.records import NOBODY, record
 from undercroft.machinery.identity.users import MAILED_PASSWORD_LASTS, set_password
 
@@ -36,10 +36,12 @@ class NewPassword(NamedTuple):
 
 
 def begin_reset(tx: Transaction, email: str, address: str | None, now: int, send_mail: SendMail) -> Asked:
-    """Mail a token, unless too many were asked for, or for nobody.
+    """Mail a token, unless too many were asked for, or for nobody. Raises Refusal(INVALID, "no_mailbox").
 
-    It raises nothing, for that would undo the count: asking who is a user is limited too.
+    An unknown user is no refusal, for that would undo the count: asking who is a user is limited too.
     """
+    if email == ADMIN_EMAIL:
+        raise invalid("no_mailbox", f"{ADMIN_EMAIL} is no mailbox: admins PUT /users/{email}/password")
     known = user_exists(tx, email)
     tries = [Try(f"reset from {place_of(address)}", PER_PLACE)]
     if known:
