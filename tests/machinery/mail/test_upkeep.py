@@ -49,23 +49,25 @@ async def test_what_was_mailed_is_forgotten_when_all_have_it_or_it_is_good_no_mo
     both = "ann@example.com, bob@example.com"
     sent, refused, waiting, another = order(1, NOW), order(2, NOW), order(3, NOW), order(4, NOW, "@admin")
     half, late = order(5, NOW, to=both), order(6, NOW + HOUR)
-    orders = [sent, refused, waiting, another, half, late]
+    captured = order(7, NOW)
+    orders = [sent, refused, waiting, another, half, late, captured]
     await database.write(enqueue_many, orders)
     for one, states in (
         (sent, [State.SENT]),
         (refused, [State.REFUSED]),
         (waiting, [State.DEFERRED]),
+        (captured, [State.CAPTURED]),
         (another, [State.SENT]),
         (half, [State.SENT, State.QUEUED]),
     ):
         await database.write(told, one, *states)
 
     assert not await upkeep.forget_secrets(NOW + DAY)
-    assert await filled(database) == [waiting.id, another.id, half.id, late.id]
+    assert await filled(database) == [waiting.id, another.id, half.id, captured.id, late.id]
 
     await database.write(told, half, State.SENT, State.FAILED)
     assert not await upkeep.forget_secrets(NOW + DAY)
-    assert await filled(database) == [waiting.id, another.id, late.id]
+    assert await filled(database) == [waiting.id, another.id, captured.id, late.id]
 
     assert not await upkeep.forget_secrets(NOW + DAY + 1)
     assert await filled(database) == [another.id, late.id], "the token in it is good no more"
