@@ -14,6 +14,7 @@ from undercroft.machinery.identity import users
 from undercroft.machinery.identity.limits import Limit, Taken, Try, give_back, place_of, take_tries, too_many
 from undercroft.machinery.identity.passwords import Passwords
 from undercroft.machinery.identity.records import NOBODY, record
+from undercroft.machinery.identity.users import LONGEST_EMAIL
 
 PER_PLACE = Limit(30, 20 * SECOND)
 PER_ACCOUNT = Limit(10, 2 * MINUTE)
@@ -101,10 +102,11 @@ def wrong_password() -> Refusal:
 
 def _begin(tx: Transaction, email: str, place: str, now: int) -> _Begun:
     stored = users.stored_password(tx, email, now)
+    known = stored is not None and _is_known(tx, email, place, now)
     tries = [Try(f"login from {place}", PER_PLACE)]
-    if stored is not None:
-        known = _is_known(tx, email, place, now)
-        tries.append(Try(f"known {place} {email}", PER_KNOWN_PLACE) if known else Try(f"account {email}", PER_ACCOUNT))
+    # Of unknown users too: else the limit would tell who is known. Nobody's name may be too long for a key.
+    account = f"account {email[:LONGEST_EMAIL]}"
+    tries.append(Try(f"known {place} {email}", PER_KNOWN_PLACE) if known else Try(account, PER_ACCOUNT))
     taken = take_tries(tx, tries, now)
     for key in taken.newly_limited:
         record(tx, now, NOBODY, "limit logins", email, {"limit": key.partition(" ")[0], "place": place})
