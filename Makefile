@@ -11,10 +11,10 @@ setup: ## make .venv with the locked packages and .venv/bin/croft; quick when no
 run: setup ## serve ./var on http://127.0.0.1:3862
 	@exec .venv/bin/croft run $(ARGS)
 
-test: ## run all tests, quick ones first; ARGS go to pytest: make test ARGS='tests/base -x'
+test: ## run all tests, quick ones first, side by side; ARGS go to pytest: make test ARGS='tests/base -x'
 	@scripts/setup dev
 	@scripts/test-needs
-	@exec .venv/bin/python -m pytest $(ARGS)
+	@exec .venv/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
 
 check: ## format, lint, types, direction of imports
 	@scripts/setup dev

@@ -12,6 +12,7 @@ from hypothesis import strategies as some
 from undercroft.app.notation import Secret, duration_text, size_text
 from undercroft.app.setting_readers import READERS
 from undercroft.app.settings import Problem, Settings, WrongSettings, check, check_places, read_settings
+from undercroft.machinery.callers import Callers
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
 TOKEN = "a-token-that-is-long-enough"
@@ -74,6 +75,12 @@ def test_a_variable_may_name_a_file_that_holds_the_value(tmp_path: Path) -> None
     (tmp_path / "token").write_text(TOKEN + "\n")
     settings = read_settings({"UNDERCROFT_ADMIN_TOKEN_FILE": str(tmp_path / "token")})
     assert settings.admin_token == Secret(TOKEN)
+
+
+def test_nobodys_word_on_addresses_counts_unless_named() -> None:
+    callers = Callers(Settings().trusted_proxies)
+    for peer in ("127.0.0.1", "::1", None):
+        assert callers.address(peer, {b"x-forwarded-for": b"192.0.2.1"}) == peer
 
 
 def test_every_setting_can_come_from_a_variable_and_from_a_file(tmp_path: Path) -> None:
@@ -289,6 +296,12 @@ def test_a_relay_is_shown_without_its_password_and_wants_a_sender() -> None:
     assert "hunter2" not in repr(settings)
     (problem,) = check(settings)
     assert (problem.setting, "no-reply@example.com" in problem.hint) == ("mail_from", True)
+
+
+def test_mails_are_kept_for_as_long_as_keys_that_speak_of_them() -> None:
+    (problem,) = check(read_settings({"UNDERCROFT_MAIL_KEEP": "23h"}))
+    assert (problem.setting, "1d or longer" in problem.hint) == ("mail_keep", True)
+    assert check(read_settings({"UNDERCROFT_MAIL_KEEP": "1d"})) == []
 
 
 def test_what_is_wrong_with_signing_is_explained() -> None:

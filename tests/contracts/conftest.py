@@ -17,7 +17,12 @@ def croft(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         cluster: Postgres = request.getfixturevalue("postgres_cluster")
         cluster.start()
         url = cluster.create_database()
-    server = Croft(tmp_path_factory.mktemp("contracts"), database=url, token=new_token())
+    server = Croft(
+        tmp_path_factory.mktemp("contracts"),
+        database=url,
+        token=new_token(),
+        environment={"UNDERCROFT_TRUSTED_PROXIES": "127.0.0.1"},
+    )  # people come from places of their own
     try:
         server.start()
         yield server

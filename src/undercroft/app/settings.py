@@ -17,7 +17,8 @@ import msgspec
 from undercroft.app import notation
 from undercroft.app.notation import DatabaseUrl, Secret, SmtpUrl
 from undercroft.app.setting_readers import READERS
-from undercroft.machinery.mail.schedule import RETRIES
+from undercroft.base.clock import SECOND
+from undercroft.machinery.mail.schedule import KEYS_KEPT, RETRIES
 
 PREFIX = "UNDERCROFT_"
 # Read by the command line alone.
@@ -71,7 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     login_expires: float = 7 * 86_400.0
     max_sessions: int = 100
     apps_per_user: int = 100
-    trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1", "unix")
+    trusted_proxies: tuple[str, ...] = ()
     host_concurrency: int = 1_000
     database_pool: int = 8
     node_name: str = msgspec.field(default_factory=socket.gethostname)
@@ -271,6 +272,9 @@ def _check_mail(settings: Settings) -> list[Problem]:
     if settings.smtp_url and not settings.mail_from:
         hint = "say who mail is from: no-reply@example.com or Shop <no-reply@example.com>"
         found.append(Problem("mail_from", "is missing, and smtp_url is set", hint))
+    if settings.mail_keep * SECOND < KEYS_KEPT:
+        hint = "make it 1d or longer: who asks again under the same key is told what became of the first e-mail"
+        found.append(Problem("mail_keep", "is shorter than idempotency keys are kept", hint))
     if not settings.dkim_key:
         return found
     name = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")

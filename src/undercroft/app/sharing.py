@@ -110,7 +110,8 @@ def _namespaces(tx: Transaction, identity: Identity, after: str, limit: int) -> 
 
 def _share(tx: Transaction, identity: Identity, namespace: str, team: str, now: int) -> None:
     _check_may_share(tx, identity, namespace)
-    if not team_exists(tx, team):
+    handed_over = namespace == "@" + team  # to a team that is made only then: else it would begin shut out of its own
+    if not handed_over and not team_exists(tx, team):
         raise Refusal(Kind.NOT_FOUND, "team", f"there is no team {team[:100]!r}")
     namespaces.share(tx, namespace, team, now)
     events.record(tx, now, identity.email, "undercroft", namespace, "share namespace", team)

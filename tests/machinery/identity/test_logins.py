@@ -120,6 +120,25 @@ async def test_one_account_is_guessed_at_so_often(door: Door) -> None:
     assert await door.enter(address="198.51.100.1", now=NOW + PER_ACCOUNT.every), "later it is"
 
 
+@pytest.mark.parametrize("email", ["nobody@shop.example", "\U0001f300" * 990])
+async def test_nobodys_account_is_guessed_at_as_often(door: Door, email: str) -> None:
+    for number in range(PER_ACCOUNT.burst):
+        assert (await door.guess(email, address=f"203.0.113.{number}")).kind is Kind.NOT_FOUND
+
+    refusal = await door.guess(email, address="198.51.100.1")
+
+    assert (refusal.kind, refusal.retry_after) == (Kind.TOO_MANY, PER_ACCOUNT.every // SECOND)
+    await Forgetting(door.database).forget_old(NOW + DAY)
+    assert await door.people.rows("SELECT * FROM tries") == []
+
+
+async def test_a_place_that_is_limited_makes_no_more_rows(door: Door) -> None:
+    for number in range(PER_PLACE.burst + 10):
+        await door.guess(f"u{number}@shop.example")
+
+    assert await door.people.rows("SELECT COUNT(*) FROM tries") == [(PER_PLACE.burst + 1,)]
+
+
 async def test_one_place_guesses_so_often_whatever_the_account(door: Door) -> None:
     for number in range(PER_PLACE.burst):
         assert (await door.guess(f"u{number}@shop.example")).kind is Kind.NOT_FOUND

@@ -9,6 +9,7 @@ from undercroft.base.refusals import Kind, Refusal
 from undercroft.database import Transaction
 from undercroft.machinery.identity import resets, users
 from undercroft.machinery.identity.limits import Limit, Try, take_tries
+from undercroft.machinery.identity.model import ADMIN_EMAIL
 from undercroft.machinery.identity.resets import NewPassword
 
 pytestmark = pytest.mark.anyio
@@ -53,6 +54,13 @@ async def test_the_mailed_token_sets_a_password_once(people: People, post: Post)
     assert [subject for _, subject, _ in post.mails] == ["A new password", "Your password was changed"]
     again = await people.refusal(resets.finish_reset, ANN, token, NewPassword("third"), NOW, post)
     assert (again.kind, again.message) == (Kind.INVALID, "Invalid token")
+
+
+async def test_nothing_is_mailed_to_the_servers_own_admin(people: People, post: Post) -> None:
+    refusal = await people.refusal(resets.begin_reset, ADMIN_EMAIL, "192.0.2.1", NOW, post)
+
+    assert (refusal.kind, refusal.code) == (Kind.INVALID, "no_mailbox")
+    assert post.mails == []
 
 
 async def test_a_password_that_is_mailed_is_good_for_an_hour(people: People, post: Post) -> None:

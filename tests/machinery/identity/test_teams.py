@@ -6,6 +6,7 @@ import pytest
 
 from tests.machinery.deliveries.making import NOW
 from tests.machinery.identity.people import ADMINS_TOKEN, ANN, BOB, EVE, Meeting, People
+from undercroft.app import sharing
 from undercroft.base.refusals import Kind, Refusal
 from undercroft.database import Transaction
 from undercroft.machinery.identity import namespaces, teams, users
@@ -89,6 +90,40 @@ async def test_a_scoped_token_of_an_admin_is_no_admins(people: People) -> None:
     scoped = (await people.who(ADMIN_EMAIL))._replace(scopes=("accounts",))
 
     assert (await people.refusal(teams.remove_team, "shop", scoped, (), NOW)).kind is Kind.NOT_FOUND
+
+
+async def test_a_scoped_token_of_an_admin_leaves_the_admins_as_they_are(people: People) -> None:
+    await people.make(ANN, BOB)
+    admin = await people.who(ADMIN_EMAIL)
+    await people.database.write(teams.add_member, "admin", BOB, admin, NOW)
+    scoped = admin._replace(scopes=("accounts",))
+
+    added = await people.refusal(teams.add_member, "admin", ANN, scoped, NOW)
+    taken = await people.refusal(teams.remove_member, "admin", BOB, scoped, NOW)
+
+    assert (added.kind, added.code) == (Kind.FORBIDDEN, "may_not_add")
+    assert (taken.kind, taken.code) == (Kind.FORBIDDEN, "may_not_remove")
+
+
+@pytest.mark.parametrize("name", ["Shop", "SHOP", "Admin", "aDMIN"])
+async def test_a_name_that_differs_by_case_alone_is_taken(people: People, name: str) -> None:
+    await people.make(ANN, EVE)
+    await people.team("shop", ANN)
+
+    refusal = await people.refusal(teams.create_team, name, await people.who(EVE), NOW)
+
+    assert (refusal.kind, refusal.message) == (Kind.CONFLICT, "Team already exists")
+
+
+async def test_two_at_once_that_differ_by_case_are_one(crowd: People) -> None:
+    await crowd.make(ANN, BOB)
+    ann, bob = await crowd.who(ANN), await crowd.who(BOB)
+
+    both = await Meeting(crowd.database).both(
+        lambda tx: teams.create_team(tx, "shop", ann, NOW), lambda tx: teams.create_team(tx, "Shop", bob, NOW)
+    )
+
+    assert both[0] is None and isinstance(both[1], Refusal)
 
 
 async def test_members_come_and_go(people: People) -> None:
@@ -191,12 +226,25 @@ async def test_a_later_team_of_that_name_finds_nothing(people: People) -> None:
     await people.database.write(namespaces.claim, "carts", ann, NOW)
 
     await people.database.write(teams.remove_team, "shop", ann, (), NOW)
-    await people.team("shop", EVE)
-
     eve = await people.who(EVE)
+    refusal = await people.refusal(teams.create_team, "shop", eve, NOW)
+
+    assert (refusal.kind, refusal.code) == (Kind.CONFLICT, "namespace_held")
+    assert "take another name" in refusal.message and "PUT /undercroft/namespaces/@shop/shop" in refusal.message
     for namespace in ("@shop", "carts"):
         assert not await people.database.read(namespaces.may_enter, eve, namespace)
         assert await people.database.read(namespaces.owners, namespace) == ("admin",)
+
+
+async def test_a_later_team_gets_the_namespace_of_its_name_where_an_admin_hands_it_over(people: People) -> None:
+    await people.make(ANN, EVE)
+    await people.team("shop", ANN)
+    await people.database.write(teams.remove_team, "shop", await people.who(ANN), (), NOW)
+
+    await people.database.write(sharing._share, await people.who(ADMIN_EMAIL), "@shop", "shop", NOW)
+    await people.team("shop", EVE)
+
+    assert await people.database.read(namespaces.may_enter, await people.who(EVE), "@shop")
 
 
 async def test_a_member_who_is_taken_out_is_out_at_once(people: People) -> None:

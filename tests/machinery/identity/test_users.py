@@ -16,7 +16,7 @@ KEY = keys.read_key("my-key", ANN)
 
 @pytest.mark.parametrize(
     "email",
-    ["nobody@globo.com", "a@b.cc", "ann.o'neil+x@sub.shop.example", "ä@shop.example", ADMIN_EMAIL, "a@-.-.aa"],
+    ["nobody@globo.com", "a@b.cc", "ann.o'neil+x@sub.shop.example", ADMIN_EMAIL, "x" * 64 + "@b.cc"],
 )
 def test_addresses_that_are_taken(email: str) -> None:
     users.check_email(email)
@@ -28,7 +28,8 @@ def test_addresses_that_are_taken(email: str) -> None:
         "", "a", "@", "a@b", "a@b.c", "a@localhost", "a@B.CC", "a@b.cc ", " a@b.cc", "a b@c.dd", "a@b@c.dd", "a@b..cc",
         "a@b.cc\n", "a\r\nTo: x@y.zz", "a\x00@b.cc", "a,b@c.dd", "<a@b.cc>", "a;b@c.dd", '"a"@b.cc', "a(b)@c.dd",
         "a\ud800@b.cc", "a\u202e@b.cc", "x" * 250 + "@b.cc", "ä" * 125 + "@b.cc", "x" * 10_000 + "@b.cc",
-        "a@" + "b." * 5_000 + "cc", "admin@LOCALHOST",
+        "a@" + "b." * 5_000 + "cc",
+        "é@b.cc", "ｂｏｂ@b.cc", "x" * 65 + "@b.cc", "a@-.-.aa", "a@b-.cc", "a@" + "b" * 64 + ".cc", "admin@LOCALHOST",
     ],
 )  # fmt: skip
 def test_addresses_that_are_not(email: str) -> None:

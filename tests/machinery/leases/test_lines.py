@@ -8,7 +8,7 @@ from tests.machinery.leases.conftest import OpenHouse
 from tests.machinery.leases.house import Clocks, House, Standing, acquire, place
 from undercroft.base.refusals import Kind, Refusal
 from undercroft.machinery.leases import waiting
-from undercroft.machinery.leases.model import ALIVE, FETCHED_WITHIN, PassOn
+from undercroft.machinery.leases.model import ALIVE, FETCHED_WITHIN, Answer, Order, PassOn
 
 pytestmark = pytest.mark.anyio
 
@@ -186,6 +186,37 @@ async def test_a_waiter_of_another_node_is_told_without_being_asked_for(open_hou
         assert not (await asyncio.wait({waiting_there.answer}, timeout=4 * waiting.POLL))[0]
         await there.leases.fetch()
     assert (await waiting_there.told()).yes
+
+
+async def test_all_that_was_put_down_is_fetched_by_one_batch(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting.Leases, "_poll_if_shared", lambda _leases: None)
+    clocks = Clocks()
+    here, there = await open_house("here", clocks=clocks), await open_house("there", clocks=clocks)
+    names = [f"lock{number}" for number in range(20)]
+    held = {name: await here.take(name, ttl=None) for name in names}
+    standing = [there.stand(name, ttl=None, wait=60_000) for name in names]
+    for name in names:
+        await here.wait_for_line(1, name)
+        assert await here.release(held[name].token, name)
+    most_at_once = 0
+    under_way = 0
+    ask = there.leases._ask
+
+    async def counted(order: Order) -> Answer:
+        nonlocal most_at_once, under_way
+        under_way += 1
+        most_at_once = max(most_at_once, under_way)
+        try:
+            return await ask(order)
+        finally:
+            under_way -= 1
+
+    monkeypatch.setattr(there.leases, "_ask", counted)
+    await there.leases.fetch()
+    assert most_at_once == len(names), "not one commit after the other"
+    assert all([(await one.told()).yes for one in standing])
 
 
 async def test_what_a_dead_node_does_not_fetch_goes_to_the_next(open_house: OpenHouse) -> None:

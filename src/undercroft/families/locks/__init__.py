@@ -2,10 +2,11 @@
 
 from undercroft.database import Database
 from undercroft.families.locks.guide import GUIDE
-from undercroft.families.locks.http import Enter, Locks, operations
+from undercroft.families.locks.http import Locks, operations
 from undercroft.families.locks.model import FAMILY, Rules
 from undercroft.families.locks.refusing import refuse
 from undercroft.machinery.family import Family
+from undercroft.machinery.identity.entering import Enter
 from undercroft.machinery.leases.actions import Desk
 from undercroft.machinery.leases.waiting import Leases
 

@@ -2,8 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Awaitable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -13,8 +12,7 @@ from undercroft.base.refusals import Kind, Refusal, invalid
 from undercroft.database import Database
 from undercroft.families.locks import actions, model, shapes
 from undercroft.families.locks.model import FAMILY, LockIn, RenewIn, Rules, shown_end, shown_return
-from undercroft.machinery.identity import namespaces
-from undercroft.machinery.identity.model import Identity
+from undercroft.machinery.identity.entering import Enter, enter_named
 from undercroft.machinery.leases.actions import Desk, Seat
 from undercroft.machinery.leases.model import Acquire, Answer, Place
 from undercroft.machinery.leases.waiting import Leases
@@ -33,14 +31,6 @@ OBTAINED, NOT_OBTAINED = b'{"lock_obtained":true}', b'{"lock_obtained":false}'
 REMOVED, NOT_REMOVED = b'{"lock_removed":true}', b'{"lock_removed":false}'
 RENEWED, NOT_RENEWED = b'{"lock_renewed":true}', b'{"lock_renewed":false}'
 _ERRORS = dict.fromkeys((400, 401, 403, 409, 413, 429, 503), shapes.Problem)
-
-
-class Enter(Protocol):
-    """The gate's: lets the caller into a namespace. Raises Refusal(FORBIDDEN)."""
-
-    def __call__(
-        self, identity: Identity, family: str, namespace: str, now: int, *, writing: bool
-    ) -> Awaitable[None]: ...
 
 
 class Locks:
@@ -124,12 +114,8 @@ class Locks:
         )
 
     async def _place(self, request: Request, namespace: str | None, name: str, *, writing: bool) -> Place:
-        if namespace is None:
-            namespace = namespaces.default_for(request.identity, FAMILY)
-        else:
-            namespaces.check(namespace)
-        await self._enter(request.identity, FAMILY, namespace, request.now, writing=writing)
-        return Place(FAMILY, namespace, name)
+        entered = await enter_named(self._enter, request.identity, FAMILY, namespace, request.now, writing=writing)
+        return Place(FAMILY, entered, name)
 
     async def _take_away(self, request: Request, place: Place) -> bool:
         if not request.identity.is_admin():

@@ -4,13 +4,14 @@ from undercroft.database import Database
 from undercroft.families.mail.guide import GUIDE
 from undercroft.families.mail.http import operations
 from undercroft.families.mail.http.emails import Emails
-from undercroft.families.mail.http.reading import Door, Enter
+from undercroft.families.mail.http.reading import Door
 from undercroft.families.mail.model import FAMILY, Sending
 from undercroft.families.mail.outcomes import Outcomes
 from undercroft.families.mail.rate import Rate
 from undercroft.families.mail.refusing import refuse
 from undercroft.machinery.deliveries.hooks import Hooks
 from undercroft.machinery.family import Family
+from undercroft.machinery.identity.entering import Enter
 from undercroft.machinery.mail.actions import settled
 from undercroft.machinery.mail.sending import Outgoing
 

@@ -64,6 +64,7 @@ QUEUED = "Email queued."
 CAPTURED = "Email captured."
 PARTLY = "Email partly sent."
 CANCELLED = "Email cancelled."
+FORGOTTEN = "Email had its end before and is no longer stored; it was not sent again."
 
 
 def answer(recipients: Sequence[tuple[str, State, str | None]]) -> Answer:
@@ -71,7 +72,10 @@ def answer(recipients: Sequence[tuple[str, State, str | None]]) -> Answer:
 
     Accepted for some and refused for others is a 200 of another wording, as for SMTP itself: who takes that for a
     failure and sends it once more to all, sends it twice to some. Raises Refusal(INVALID) where it goes to nobody.
+    Of none: what the key of this POST was used for has had its end, and is forgotten.
     """
+    if not recipients:
+        return Answer(200, FORGOTTEN, {})
     states = {state for _, state, _ in recipients}
     refused = {address: words or "refused" for address, state, words in recipients
                if state in (State.REFUSED, State.FAILED)}  # fmt: skip

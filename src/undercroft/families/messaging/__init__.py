@@ -10,7 +10,6 @@ from undercroft.families.messaging.channels.mail import MailTransport
 from undercroft.families.messaging.channels.targets import FAMILY
 from undercroft.families.messaging.guide import GUIDE
 from undercroft.families.messaging.http import operations
-from undercroft.families.messaging.http.entering import Enter
 from undercroft.families.messaging.lookup import Lookup
 from undercroft.families.messaging.refusing import refuse
 from undercroft.families.messaging.runs import Runs, tick
@@ -20,6 +19,7 @@ from undercroft.machinery.deliveries.hooks import Hooks
 from undercroft.machinery.deliveries.smtp import Relay
 from undercroft.machinery.deliveries.webhook import WebhookTransport
 from undercroft.machinery.family import Family
+from undercroft.machinery.identity.entering import Enter
 from undercroft.machinery.loops import Loop
 
 _NOUNS = (

@@ -4,10 +4,11 @@ from undercroft.database import Database
 from undercroft.families.sync.engine import Engine
 from undercroft.families.sync.guide import GUIDE
 from undercroft.families.sync.http import operations
-from undercroft.families.sync.http.reading import VARY, Enter
+from undercroft.families.sync.http.reading import VARY
 from undercroft.families.sync.model import FAMILY
 from undercroft.families.sync.refusing import refuse
 from undercroft.machinery.family import Family
+from undercroft.machinery.identity.entering import Enter
 from undercroft.machinery.loops import Loop, Step
 
 

@@ -12,6 +12,9 @@ from undercroft.base.clock import HOUR
 from undercroft.base.refusals import Kind, Refusal
 from undercroft.database import Transaction
 
+HERE = "here"
+"""The place of who comes through a Unix socket."""
+
 
 class Limit(NamedTuple):
     burst: int
@@ -42,10 +45,12 @@ def take(free_at: int, now: int, limit: Limit) -> tuple[int, int]:
 
 
 def take_tries(tx: Transaction, tries: Sequence[Try], now: int) -> Taken:
-    """Take one of each, or none of any."""
-    wait, limited, taken = 0, [], []
+    """Take one of each, or none of any. What is refused leaves no new bucket: whoever makes up names makes no rows."""
+    wait, limited, taken, new = 0, [], [], []
     for key, limit in sorted(tries):  # in one order, or two transactions would wait for each other
         free_at, noted_at = _locked(tx, key)
+        if not free_at:
+            new.append(key)
         after, until_free = take(free_at, now, limit)
         taken.append((key, after))
         if until_free and not now - HOUR < noted_at <= now:
@@ -53,6 +58,7 @@ def take_tries(tx: Transaction, tries: Sequence[Try], now: int) -> Taken:
         wait = max(wait, until_free)
     if wait:
         _note(tx, limited, now)
+        forget_tries(tx, new)
         return Taken(wait, tuple(limited))
     _set(tx, taken)
     return Taken(0)
@@ -90,7 +96,7 @@ def too_many(what: str, wait: int) -> Refusal:
 def place_of(address: str | None) -> str:
     """The place that an address stands for: of IPv6 its network of 64 bits, for that is what one household is given."""
     if address is None:
-        return "here"  # a Unix socket
+        return HERE
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -14,6 +14,7 @@ from undercroft.machinery.identity import users
 from undercroft.machinery.identity.limits import Limit, Taken, Try, give_back, place_of, take_tries, too_many
 from undercroft.machinery.identity.passwords import Passwords
 from undercroft.machinery.identity.records import NOBODY, record
+from undercroft.machinery.identity.users import LONGEST_EMAIL
 
 PER_PLACE = Limit(30, 20 * SECOND)
 PER_ACCOUNT = Limit(10, 2 * MINUTE)
@@ -49,17 +50,17 @@ class Logins:
         if begun.taken.wait:
             raise too_many("login attempts", begun.taken.wait)
         stored = begun.stored.hash if begun.stored else None
-        good = await self._passwords.verify(stored, password)
+        good = await self._passwords.verify(stored, password, begun.place)
         if begun.stored is None:
             raise not_found("user", "User not found")
         if not good or stored is None:
             raise wrong_password()
         if self._passwords.is_outdated(stored):
-            stored = await self._renew(email, stored, password)
+            stored = await self._renew(email, stored, password, begun.place)
         return Verified(email, stored, begun.place, begun.tries)
 
-    async def _renew(self, email: str, before: str, password: str) -> str:
-        after = await self._passwords.hash(password)
+    async def _renew(self, email: str, before: str, password: str, place: str) -> str:
+        after = await self._passwords.hash(password, place)
         await self._database.write(users.renew_hash, email, before, after)
         return after
 
@@ -101,10 +102,11 @@ def wrong_password() -> Refusal:
 
 def _begin(tx: Transaction, email: str, place: str, now: int) -> _Begun:
     stored = users.stored_password(tx, email, now)
+    known = stored is not None and _is_known(tx, email, place, now)
     tries = [Try(f"login from {place}", PER_PLACE)]
-    if stored is not None:
-        known = _is_known(tx, email, place, now)
-        tries.append(Try(f"known {place} {email}", PER_KNOWN_PLACE) if known else Try(f"account {email}", PER_ACCOUNT))
+    # Of unknown users too: else the limit would tell who is known. Nobody's name may be too long for a key.
+    account = f"account {email[:LONGEST_EMAIL]}"
+    tries.append(Try(f"known {place} {email}", PER_KNOWN_PLACE) if known else Try(account, PER_ACCOUNT))
     taken = take_tries(tx, tries, now)
     for key in taken.newly_limited:
         record(tx, now, NOBODY, "limit logins", email, {"limit": key.partition(" ")[0], "place": place})

@@ -42,6 +42,11 @@ def team_exists(tx: Transaction, team: str) -> bool:
     return tx.one("SELECT 1 FROM teams WHERE name = :team", team=team) is not None
 
 
+def exists_in_any_case(tx: Transaction, team: str) -> bool:
+    """Whether a team's name differs from this one by the case of its letters at the most."""
+    return tx.one("SELECT 1 FROM teams WHERE LOWER(name) = LOWER(:team)", team=team) is not None
+
+
 def put_team(tx: Transaction, team: str, now: int) -> bool:
     """False where there is one of that name."""
     made = tx.run(

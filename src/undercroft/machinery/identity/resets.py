@@ -9,7 +9,7 @@ from undercroft.base.refusals import invalid, not_found
 from undercroft.database import Transaction
 from undercroft.machinery.identity.limits import Limit, Taken, Try, place_of, take_tries
 from undercroft.machinery.identity.memberships import user_exists
-from undercroft.machinery.identity.model import digest
+from undercroft.machinery.identity.model import ADMIN_EMAIL, digest
 from undercroft.machinery.identity.records import NOBODY, record
 from undercroft.machinery.identity.users import MAILED_PASSWORD_LASTS, set_password
 
@@ -29,7 +29,9 @@ class NewPassword(NamedTuple):
 
 
 def begin_reset(tx: Transaction, email: str, address: str | None, now: int, send_mail: SendMail) -> Taken:
-    """Mail a token, unless too many were asked for. Raises Refusal(NOT_FOUND, "user")."""
+    """Mail a token, unless too many were asked for. Raises Refusal: NOT_FOUND "user", INVALID "no_mailbox"."""
+    if email == ADMIN_EMAIL:
+        raise invalid("no_mailbox", f"{ADMIN_EMAIL} is no mailbox: admins PUT /users/{email}/password")
     place = Try(f"reset from {place_of(address)}", PER_PLACE)
     if not user_exists(tx, email):
         raise not_found("user", "User not found")

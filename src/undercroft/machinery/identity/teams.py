@@ -8,6 +8,7 @@ from undercroft.database import Transaction
 from undercroft.machinery.identity.actions import TOKENS
 from undercroft.machinery.identity.memberships import (
     count_members,
+    exists_in_any_case,
     is_member,
     lock_team,
     lock_user,
@@ -18,7 +19,7 @@ from undercroft.machinery.identity.memberships import (
     user_exists,
 )
 from undercroft.machinery.identity.model import ADMIN_TEAM, Identity, NotIdentified
-from undercroft.machinery.identity.namespaces import leave_to_admins
+from undercroft.machinery.identity.namespaces import leave_to_admins, owners
 from undercroft.machinery.identity.records import record
 
 LONGEST_NAME = 100
@@ -39,11 +40,14 @@ def check_name(name: str) -> str:
 
 
 def create_team(tx: Transaction, name: str, creator: Identity, now: int) -> None:
-    """Its creator is its only member. Raises Refusal(CONFLICT, "team_exists")."""
+    """Its creator is its only member. Raises Refusal(CONFLICT): "team_exists" in any case, "namespace_held"."""
     if not lock_user(tx, creator.email):  # removed a moment ago: nobody would be in the team
         raise NotIdentified
-    if not put_team(tx, name, now):
+    lock_team(tx, ADMIN_TEAM)  # one after the other: of two names that differ by case the second finds the first
+    if exists_in_any_case(tx, name):
         raise conflict("team_exists", "Team already exists")
+    _refuse_namespace_of_others(tx, name)
+    put_team(tx, name, now)
     put_member(tx, name, creator.email)
     tx.tell(TOKENS, [creator.email])
     record(tx, now, creator.email, "create team", name)
@@ -110,6 +114,17 @@ def remove_member(tx: Transaction, name: str, email: str, caller: Identity, now:
     record(tx, now, caller.email, "remove member", name, {"user": email})
 
 
+def _refuse_namespace_of_others(tx: Transaction, name: str) -> None:
+    """An earlier team of that name has left its own to others: the new one would be shut out of what bears its name."""
+    holders = owners(tx, "@" + name)
+    if name not in holders:
+        raise conflict(
+            "namespace_held",
+            f"The namespace @{name}, left by an earlier team, belongs to the team {', '.join(holders)}: take another "
+            f"name, or have an admin hand it over by PUT /undercroft/namespaces/@{name}/{name}",
+        )
+
+
 def _refuse_while_held(tx: Transaction, name: str, holders: Sequence[Holds]) -> None:
     if name == ADMIN_TEAM:
         raise Refusal(Kind.FORBIDDEN, "admin", f"The team {ADMIN_TEAM} is the server's own and cannot be removed.")
@@ -120,4 +135,6 @@ def _refuse_while_held(tx: Transaction, name: str, holders: Sequence[Holds]) -> 
 
 
 def _may_change(tx: Transaction, name: str, caller: Identity) -> bool:
+    if name == ADMIN_TEAM:  # or a token for accounts alone would make admins of others, who may do everything
+        return caller.is_admin()
     return caller.is_admin() or is_member(tx, name, caller.email)

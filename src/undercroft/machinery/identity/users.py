@@ -11,13 +11,13 @@ from undercroft.machinery.identity.limits import forget_tries
 from undercroft.machinery.identity.memberships import count_members, lock_team, lock_user, teams_of, user_exists
 from undercroft.machinery.identity.model import ADMIN_EMAIL
 from undercroft.machinery.identity.records import record
+from undercroft.machinery.mail.addresses import LONGEST_ADDRESS, Mailbox, read_mailbox
 
-LONGEST_EMAIL = 254
-"""Bytes; longer ones can't be mailed to. (RFC 5321 §4.5.3.1.3)"""
+LONGEST_EMAIL = LONGEST_ADDRESS
 MAILED_PASSWORD_LASTS = HOUR
 
-# The contract's pattern, but for what would be more than one address in a header of a mail.
-_EMAIL = re.compile(r"""[^@\s,;:<>()\[\]\\"]+@(?:[-a-z0-9]+\.)+[a-z]{2,}""")
+# The contract's pattern; what a mail can be sent to is asked beside it.
+_EMAIL = re.compile(r"""[^@\s]+@(?:[-a-z0-9]+\.)+[a-z]{2,}""")
 
 
 class User(NamedTuple):
@@ -38,8 +38,7 @@ def check_email(email: str) -> None:
     """Raises Refusal(INVALID, "email"). The admin's own address is one that nobody can sign up with."""
     if email == ADMIN_EMAIL:
         return
-    good = len(email) <= LONGEST_EMAIL and email.isprintable() and _EMAIL.fullmatch(email)
-    if not good or len(email.encode()) > LONGEST_EMAIL:
+    if len(email) > LONGEST_EMAIL or not _EMAIL.fullmatch(email) or not _can_be_mailed_to(email):
         raise invalid("email", "Invalid email.")
 
 
@@ -169,6 +168,13 @@ def _memberships(tx: Transaction, emails: list[str]) -> list[Any]:
         "email TEXT",
         [(email,) for email in emails],
     )
+
+
+def _can_be_mailed_to(email: str) -> bool:
+    try:
+        return read_mailbox("email", email) == Mailbox(email)
+    except Refusal:
+        return False
 
 
 def _after_new_password(tx: Transaction, email: str, keep: str) -> None:

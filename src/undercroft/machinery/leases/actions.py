@@ -104,6 +104,7 @@ def _page(tx: Transaction, orders: list[Order], now: int) -> Page:
     asked = {_key_of(order) for order in orders if isinstance(order, Acquire | LeaveLine | GiveBack) and order.key}
     asked |= {(*ticket.place[:2], ticket.key) for line in lines.values() for ticket in line if ticket.key}
     waiters = {order.waiter for order in orders if isinstance(order, LeaveLine | Fetch)}
+    waiters |= {order.waiter for order in orders if isinstance(order, Acquire) and order.wait and order.place in leases}
     keys: dict[KeyPlace, Noted] = {}
     if asked:
         keys = line_store.noted(tx, asked)

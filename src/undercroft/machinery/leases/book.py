@@ -74,6 +74,9 @@ class Book:
 
     def acquire(self, order: Acquire) -> Answer | Refusal:
         place, lease = order.place, self.leases.get(order.place)
+        already = self._already(order, lease)
+        if already is not None:
+            return already
         if order.key is not None:
             replayed = self._replay(order, lease)
             if replayed is not None:
@@ -89,6 +92,17 @@ class Book:
         if order.wait:
             return self._join(order, lease)
         return self._note(order, self._refused(lease))
+
+    def _already(self, order: Acquire, lease: Lease | None) -> Answer | None:
+        """What this very order came to before: the answer to a commit was lost on the line, and it is run again."""
+        ticket = self.tickets.get(order.waiter) if order.wait else None
+        if ticket is not None:
+            if ticket.granted is not None:
+                return self.fetch(Fetch(order.place, order.waiter))
+            return self._refused(lease)._replace(waits=True)
+        if lease is not None and _same(order.token, lease.token) and lease.is_held(self._now):
+            return self._yours(lease)
+        return None
 
     def renew(self, order: Renew) -> Answer | Refusal:
         lease = self.leases.get(order.place)

@@ -108,13 +108,19 @@ class Leases:
         return await self._database.write(self._desk.forget_old, MOST_PER_STEP) >= MOST_PER_STEP
 
     async def fetch(self) -> None:
-        """Take what other nodes have put down for waiters of this one."""
-        for place, waiter in await self._database.read(line_store.put_down_for, self._desk.node):
-            told = self._waiting.get(waiter)
-            if told is not None and not told.done():
-                answer = await self._ask(Fetch(place, waiter))
-                if not answer.waits and not told.done():
-                    told.set_result(answer)
+        """Take what other nodes have put down for waiters of this one: all of it by one batch."""
+        put_down = await self._database.read(line_store.put_down_for, self._desk.node)
+        fetched = await asyncio.gather(*(self._fetch(*one) for one in put_down), return_exceptions=True)
+        for failure in fetched:
+            if failure is not None:
+                raise failure
+
+    async def _fetch(self, place: Place, waiter: str) -> None:
+        told = self._waiting.get(waiter)
+        if told is not None and not told.done():
+            answer = await self._ask(Fetch(place, waiter))
+            if not answer.waits and not told.done():
+                told.set_result(answer)
 
     # In line
 

@@ -2,10 +2,8 @@
 
 from typing import NamedTuple
 
-from undercroft.base.clock import DAY
 from undercroft.database import Transaction
-
-KEPT = DAY
+from undercroft.machinery.mail.schedule import KEYS_KEPT
 
 
 class Key(NamedTuple):
@@ -26,7 +24,7 @@ def find(tx: Transaction, wanted: set[tuple[str, str]], now: int) -> Known:
         " WHERE (namespace, key) IN (SELECT r.namespace, r.key FROM {rows}) AND created_at > :since",
         "namespace TEXT, key TEXT",
         list(wanted),
-        since=now - KEPT,
+        since=now - KEYS_KEPT,
     )
     return {(namespace, key): (digest, mail) for namespace, key, digest, mail in rows}
 
@@ -45,7 +43,7 @@ def take(tx: Transaction, keys: list[Key], now: int) -> set[tuple[str, str]]:
         "namespace TEXT, key TEXT, digest TEXT, mail TEXT",
         keys,
         now=now,
-        expired=now - KEPT,
+        expired=now - KEYS_KEPT,
     )
     return {(namespace, key) for namespace, key in rows}
 
@@ -55,6 +53,6 @@ def forget(tx: Transaction, now: int, limit: int) -> int:
     return tx.run(
         "DELETE FROM mail_keys WHERE (namespace, key) IN"
         " (SELECT namespace, key FROM mail_keys WHERE created_at <= :expired ORDER BY created_at LIMIT :limit)",
-        expired=now - KEPT,
+        expired=now - KEYS_KEPT,
         limit=limit,
     )

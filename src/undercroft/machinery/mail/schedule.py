@@ -1,5 +1,9 @@
-"""When a mail that a relay put off is tried again."""
+"""When a mail that a relay put off is tried again, and how long idempotency keys are kept."""
+
+from undercroft.base.clock import DAY
 
 # Seconds between attempts: closer at first, for relays that take nothing from a stranger before the second time; given
 # up after three days.
 RETRIES: tuple[float, ...] = (60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200, 43_200, 57_600, 57_600)
+# Milliseconds.
+KEYS_KEPT = DAY

@@ -1,28 +1,18 @@
 """Parts of parsing that several operations share."""
 
 import re
-from collections.abc import Awaitable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from undercroft.base.refusals import invalid
 from undercroft.families.mail.model import FAMILY
-from undercroft.machinery.identity import namespaces
-from undercroft.machinery.identity.model import Identity
+from undercroft.machinery.identity.entering import Enter, enter_named
 from undercroft.machinery.operations import Request
 
 T = TypeVar("T")
 MOST_PER_PAGE = 1_000
 _ID = re.compile(r"[0-9a-hjkmnp-tv-z]{26}")
-
-
-class Enter(Protocol):
-    """The gate's: lets the caller into a namespace. Raises Refusal(FORBIDDEN)."""
-
-    def __call__(
-        self, identity: Identity, family: str, namespace: str, now: int, *, writing: bool
-    ) -> Awaitable[None]: ...
 
 
 class Door:
@@ -32,9 +22,7 @@ class Door:
         self._enter = enter
 
     async def namespace(self, request: Request, given: str | None, *, writing: bool) -> str:
-        found = namespaces.default_for(request.identity, FAMILY) if given is None else namespaces.check(given)
-        await self._enter(request.identity, FAMILY, found, request.now, writing=writing)
-        return found
+        return await enter_named(self._enter, request.identity, FAMILY, given, request.now, writing=writing)
 
 
 def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:

@@ -10,7 +10,7 @@ from undercroft.families.messaging.http import fields, filters, rendering, shape
 from undercroft.families.messaging.http.beyond import Beyond
 from undercroft.families.messaging.http.binaries import Binaries
 from undercroft.families.messaging.http.directory import Directory
-from undercroft.families.messaging.http.entering import Doorway, Enter
+from undercroft.families.messaging.http.entering import Doorway
 from undercroft.families.messaging.http.helpers import Helpers
 from undercroft.families.messaging.http.rendering import ROOT
 from undercroft.families.messaging.http.resource import Noun, Resource
@@ -18,6 +18,7 @@ from undercroft.families.messaging.http.sets import MessageSets
 from undercroft.families.messaging.http.subscriptions import Subscriptions
 from undercroft.families.messaging.http.work import Work
 from undercroft.families.messaging.store import MESSAGES, SCHEDULES, SETS
+from undercroft.machinery.identity.entering import Enter
 from undercroft.machinery.operations import Operation, Run
 
 SCHEDULE = Noun(f"{ROOT}/schedule", SCHEDULES, fields.SCHEDULE,

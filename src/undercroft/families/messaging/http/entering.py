@@ -1,15 +1,9 @@
 """In which namespace a request acts. The paths have none: `?namespace=` names one, else it is the caller's own."""
 
-from collections.abc import Awaitable, Callable
-
 from undercroft.families.messaging.channels.targets import FAMILY
 from undercroft.families.messaging.http.parsing import check_accept, parameters
-from undercroft.machinery.identity import namespaces
-from undercroft.machinery.identity.model import Identity
+from undercroft.machinery.identity.entering import Enter, enter_named
 from undercroft.machinery.operations import Request
-
-Enter = Callable[..., Awaitable[None]]
-"""The gate's: (identity, family, namespace, now, writing=…). Raises Refusal(FORBIDDEN)."""
 
 
 class Doorway:
@@ -23,9 +17,7 @@ class Doorway:
         """
         check_accept(request)
         given = parameters(request) if request.query_string else {}
-        identity: Identity = request.identity
-        named = given.get("namespace")
-        place = namespaces.check(named) if named else namespaces.default_for(identity, FAMILY)
+        named = given.get("namespace") or None
         writing = request.method not in ("GET", "HEAD", "OPTIONS")
-        await self._enter(identity, FAMILY, place, request.now, writing=writing)
+        place = await enter_named(self._enter, request.identity, FAMILY, named, request.now, writing=writing)
         return place, given

@@ -7,9 +7,10 @@ from undercroft.families.sync.engine import Engine
 from undercroft.families.sync.http import shapes
 from undercroft.families.sync.http.entries import Entries
 from undercroft.families.sync.http.files import Files
-from undercroft.families.sync.http.reading import Door, Enter
+from undercroft.families.sync.http.reading import Door
 from undercroft.families.sync.http.rules import Rules
 from undercroft.families.sync.model import FAMILY
+from undercroft.machinery.identity.entering import Enter
 from undercroft.machinery.operations import Operation, Run
 
 BASE = "/api/v1.0"

@@ -1,13 +1,13 @@
 """Parts of parsing that several operations share, and the door that all come through."""
 
-from collections.abc import Awaitable
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
 from undercroft.base.refusals import invalid
 from undercroft.families.sync.model import FAMILY
-from undercroft.machinery.identity.model import ADMIN_TEAM, Identity
+from undercroft.machinery.identity.entering import Enter
+from undercroft.machinery.identity.model import ADMIN_TEAM
 from undercroft.machinery.operations import Reply, Request, json_reply
 
 T = TypeVar("T")
@@ -17,12 +17,6 @@ FARTHEST = 2**53
 # What is synchronised is the server's, not one team's: it is the admins' namespace, which they may share.
 NAMESPACE = "@" + ADMIN_TEAM
 VARY = ((b"vary", b"Accept"),)
-
-
-class Enter(Protocol):
-    def __call__(
-        self, identity: Identity, family: str, namespace: str, now: int, *, writing: bool
-    ) -> Awaitable[None]: ...
 
 
 class Door:
