@@ -109,12 +109,13 @@ def test_a_member_sees_the_part_of_its_teams(tmp_path: Path) -> None:
     in_house(tmp_path, test)
 
 
-def test_metrics_are_for_people_and_for_the_scope_undercroft(tmp_path: Path) -> None:
+def test_metrics_are_for_admins_and_for_the_scope_undercroft(tmp_path: Path) -> None:
     async def test(house: House) -> None:
         of_timers, of_house = await house.make_token("timers:shop"), await house.make_token("undercroft")
+        ann = await join(house, "web", "ann@web.example")
 
-        statuses = [(await house.ask("/metrics", token=token)).status for token in (ADMIN, of_house, of_timers)]
+        statuses = [(await house.ask("/metrics", token=token)).status for token in (ADMIN, of_house, of_timers, ann)]
 
-        assert statuses == [200, 200, 403]
+        assert statuses == [200, 200, 403, 403]
 
     in_house(tmp_path, test)

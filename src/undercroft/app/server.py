@@ -50,6 +50,7 @@ _TOOK_TOO_LONG = (
 )
 _NOBODY = Identity("", (), "", ())
 _SCOPED = (Access.SCOPED, Access.SCOPED_PAGE)
+_UNREAD = {413: (Kind.TOO_LARGE, "too_large"), 503: (Kind.UNAVAILABLE, "unavailable")}
 _WITH_SESSION = (Access.PAGE, Access.SCOPED_PAGE)
 _LOOPBACK_HOST = re.compile(rb"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 _FORWARDED = {b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"}
@@ -158,8 +159,17 @@ class Server:
             return reply._replace(headers=self._headers.get(family, ()) + reply.headers)
         return None
 
+    def most_body(self, head: Head) -> int:
+        """The bytes that this operation takes: whoever sends more is refused before they are read."""
+        try:
+            served, _ = self._router.find(_routed(head.method), head.url.partition(b"?")[0])
+        except Refusal:
+            return self.max_body
+        most = served.operation.most_body
+        return self.max_body if most is None else min(most, self.max_body)
+
     def refuse_unread(self, status: int, message: str, url: bytes) -> Reply:
-        kind, code = (Kind.TOO_LARGE, "too_large") if status == 413 else (Kind.INVALID, "request")
+        kind, code = _UNREAD.get(status, (Kind.INVALID, "request"))
         family = self._family_of(url) if url.startswith(b"/") else ""
         reply = self._refusers[family](Refusal(kind, code, message))
         return reply._replace(status=status, headers=self._headers.get(family, ()) + reply.headers)
@@ -194,7 +204,9 @@ class Server:
                     await self._gate.enter(identity, family, namespace, now, writing=operation.method != "GET")
         elif access is Access.SCOPED_WITHIN:
             self._gate.check_family(identity, family)
-        elif access is Access.ADMIN and not identity.is_admin():
+        # A scoped token has shown its scope above; of people, admins alone see what is the whole house's.
+        of_house = access is Access.ADMIN or (access is Access.SCOPED_PAGE and identity.scopes is None)
+        if of_house and not identity.is_admin():
             raise Refusal(Kind.FORBIDDEN, "forbidden", "You must be an admin")
         return identity
 
