@@ -7,7 +7,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from undercroft.base.refusals import Kind, Refusal
-from undercroft.machinery.identity import passwords
+from undercroft.machinery.identity import passwords, turns
 from undercroft.machinery.identity.passwords import Passwords, check_password, random_password
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -69,20 +69,95 @@ async def test_a_hash_of_other_parameters_is_outdated() -> None:
     assert await Passwords().verify(old, "a good one")
 
 
-async def test_the_loop_goes_on_and_too_many_are_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    go_on = threading.Event()
-    monkeypatch.setattr(PasswordHasher, "hash", lambda *_: str(go_on.wait(20)))
-    hashing = Passwords(QUICK)
+class Slow:
+    """Hashing that goes on one by one, and who was served in which order."""
 
-    waiting = [asyncio.create_task(hashing.hash("a good one")) for _ in range(passwords.MOST_WAITING)]
-    await asyncio.sleep(0)
-    with pytest.raises(Refusal) as refused:
-        await hashing.hash("a good one")
-    go_on.set()
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.steps = threading.Semaphore(0)
+        self.served: list[str] = []
+        monkeypatch.setattr(passwords, "THREADS", 1)
+        monkeypatch.setattr(PasswordHasher, "hash", self._hash)
+        self.hashing = Passwords(QUICK)
 
-    assert refused.value.kind is Kind.UNAVAILABLE
-    assert await asyncio.gather(*waiting) == ["True"] * passwords.MOST_WAITING
-    assert await hashing.hash("a good one") == "True"
+    def _hash(self, password: bytes) -> str:
+        assert self.steps.acquire(timeout=20)
+        self.served.append(password.decode())
+        return "hash"
+
+    def ask(self, who: str) -> asyncio.Task[str]:
+        return asyncio.create_task(self.hashing.hash(who, who[0]))
+
+    async def all(self, *tasks: asyncio.Task[str]) -> list[str | BaseException]:
+        self.steps.release(1_000)
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
+    return Slow(monkeypatch)
+
+
+async def settle() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def test_places_take_turns(slow: Slow) -> None:
+    asked = [slow.ask(who) for who in ("a0", "a1", "a2", "a3", "b1", "b2", "c1")]
+
+    await slow.all(*asked)
+
+    assert slow.served == ["a0", "a1", "b1", "c1", "a2", "b2", "a3"]
+
+
+async def test_one_place_shuts_out_itself_alone(slow: Slow) -> None:
+    crowd = [slow.ask(f"a{n}") for n in range(1 + turns.MOST_PER_PLACE)]
+    await settle()
+    late, other = slow.ask("a late"), slow.ask("b")
+
+    answers = await slow.all(*crowd, late, other)
+
+    assert isinstance(answers[-2], Refusal) and answers[-2].kind is Kind.UNAVAILABLE
+    assert [*answers[:-2], answers[-1]] == ["hash"] * (len(crowd) + 1)
+    assert slow.served.index("b") == 2
+
+
+async def test_where_all_is_full_the_last_of_the_longest_line_goes(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "MOST_WAITING", 4)
+    asked = [slow.ask(who) for who in ("a0", "a1", "a2", "b1", "b2", "c1", "d1", "e1")]
+
+    answers = await slow.all(*asked)
+
+    refused = [who for who, answer in zip(("a0", "a1", "a2", "b1", "b2", "c1", "d1", "e1"), answers, strict=True)
+               if isinstance(answer, Refusal)]  # fmt: skip
+    assert refused == ["a2", "b2", "e1"]
+
+
+async def test_who_hangs_up_gives_the_turn_on_when_the_work_is_done(slow: Slow) -> None:
+    working, waiting, other = slow.ask("a1"), slow.ask("a2"), slow.ask("b1")
+    await settle()
+    working.cancel()
+    waiting.cancel()
+    await settle()
+    assert not other.done() and slow.served == []
+
+    assert (await slow.all(other))[0] == "hash"
+    assert slow.served == ["a1", "b1"]
+    assert await slow.ask("c1") == "hash"
+
+
+async def test_who_hangs_up_as_the_turn_comes_gives_it_on() -> None:
+    line = turns.Turns(1)
+    await line.wait("a")
+    leaving = asyncio.create_task(line.wait("b"))
+    await settle()
+
+    line.end()
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+
+    async with asyncio.timeout(5):
+        await line.wait("c")
 
 
 def test_a_password_that_is_made_can_be_typed() -> None:

@@ -240,7 +240,7 @@ async def test_a_later_team_of_that_name_finds_nothing(people: People) -> None:
     await people.make(ANN, EVE)
     await people.team("shop", ANN)
     ann = await people.who(ANN)
-    await people.database.write(namespaces.claim, "carts", ann, NOW)
+    await people.database.write(namespaces.claim, "carts", ann, NOW, "mark")
 
     await people.database.write(teams.remove_team, "shop", ann, (), NOW)
     eve = await people.who(EVE)

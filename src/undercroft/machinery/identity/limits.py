@@ -12,6 +12,9 @@ from undercroft.base.clock import HOUR
 from undercroft.base.refusals import Kind, Refusal
 from undercroft.database import Transaction
 
+HERE = "here"
+"""The place of who comes through a Unix socket."""
+
 
 class Limit(NamedTuple):
     burst: int
@@ -93,7 +96,7 @@ def too_many(what: str, wait: int) -> Refusal:
 def place_of(address: str | None) -> str:
     """The place that an address stands for: of IPv6 its network of 64 bits, for that is what one household is given."""
     if address is None:
-        return "here"  # a Unix socket
+        return HERE
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -50,17 +50,17 @@ class Logins:
         if begun.taken.wait:
             raise too_many("login attempts", begun.taken.wait)
         stored = begun.stored.hash if begun.stored else None
-        good = await self._passwords.verify(stored, password)
+        good = await self._passwords.verify(stored, password, begun.place)
         if begun.stored is None:
             raise not_found("user", "User not found")
         if not good or stored is None:
             raise wrong_password()
         if self._passwords.is_outdated(stored):
-            stored = await self._renew(email, stored, password)
+            stored = await self._renew(email, stored, password, begun.place)
         return Verified(email, stored, begun.place, begun.tries)
 
-    async def _renew(self, email: str, before: str, password: str) -> str:
-        after = await self._passwords.hash(password)
+    async def _renew(self, email: str, before: str, password: str, place: str) -> str:
+        after = await self._passwords.hash(password, place)
         await self._database.write(users.renew_hash, email, before, after)
         return after
 

@@ -4,13 +4,16 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property
 from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from undercroft.base.refusals import invalid, unavailable
+from undercroft.base.refusals import invalid
+from undercroft.machinery.identity.limits import HERE
+from undercroft.machinery.identity.turns import Turns
 
 T = TypeVar("T")
 
@@ -23,7 +26,6 @@ LONGEST = 50
 PARAMETERS = PasswordHasher(time_cost=1, memory_cost=46 * 1_024, parallelism=1)
 # Each takes one core and 46 MiB, so that a storm of logins leaves the rest of the server alone.
 THREADS = 2
-MOST_WAITING = 64
 _LETTERS = "23456789abcdefghijkmnpqrstuvwxyz"  # nothing to misread: people type it from a mail
 
 
@@ -42,32 +44,38 @@ def random_password() -> str:
 
 
 class Passwords:
-    """Raises Refusal(UNAVAILABLE) when more wait than can be served soon."""
+    """`place`: whom it is done for, as `place_of` has it; places take turns.
+
+    Raises Refusal(UNAVAILABLE) when more wait than can be served soon.
+    """
 
     def __init__(self, hasher: PasswordHasher = PARAMETERS) -> None:
         self._hasher = hasher
         self._threads = ThreadPoolExecutor(THREADS, "passwords")
-        self._waiting = 0
+        self._turns = Turns(THREADS)
 
-    async def hash(self, password: str) -> str:
-        return await self._in_thread(lambda: self._hasher.hash(_bytes(password)))
+    async def hash(self, password: str, place: str = HERE) -> str:
+        return await self._in_thread(place, lambda: self._hasher.hash(_bytes(password)))
 
-    async def verify(self, stored: str | None, password: str) -> bool:
+    async def verify(self, stored: str | None, password: str, place: str = HERE) -> bool:
         """False also where nothing is stored, after the same work: how long it takes tells nothing of the account."""
-        return await self._in_thread(lambda: self._verify(stored, password))
+        return await self._in_thread(place, lambda: self._verify(stored, password))
 
     def is_outdated(self, stored: str) -> bool:
         """Whether the hash was made with other parameters than are used now."""
         return self._hasher.check_needs_rehash(stored)
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        if self._waiting >= MOST_WAITING:
-            raise unavailable("too many passwords are being checked at this moment; try again in a few seconds")
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        finally:
-            self._waiting -= 1
+    async def _in_thread(self, place: str, work: Callable[[], T]) -> T:
+        await self._turns.wait(place)
+        loop = asyncio.get_running_loop()
+        working = self._threads.submit(work)
+        # The turn ends with the work, not with who waits for it: else who hangs up again and again would pile it up.
+        working.add_done_callback(lambda _: self._end_turn(loop))
+        return await asyncio.wrap_future(working)
+
+    def _end_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        with suppress(RuntimeError):  # the loop is closed: the server ends
+            loop.call_soon_threadsafe(self._turns.end)
 
     def _verify(self, stored: str | None, password: str) -> bool:
         nobodys = self._nobodys

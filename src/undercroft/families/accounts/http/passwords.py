@@ -4,7 +4,7 @@ from undercroft.base.refusals import Kind, Refusal, invalid, not_found
 from undercroft.database import Transaction
 from undercroft.families.accounts.http import shapes
 from undercroft.families.accounts.http.reading import object_in, text_of, texts_in
-from undercroft.families.accounts.http.rules import EMPTY, Parts, Rules, address_of, line_of_json
+from undercroft.families.accounts.http.rules import EMPTY, Parts, Rules, address_of, caller_place, line_of_json
 from undercroft.machinery.identity import resets, tokens, users
 from undercroft.machinery.identity.limits import too_many
 from undercroft.machinery.identity.logins import Verified, enter
@@ -49,7 +49,7 @@ class Passwords:
             raise invalid("body", "Both the old and the new passwords are required.")
         verified = await self._verify(request, old)
         check_password(new)
-        after = await self._parts.passwords.hash(new)
+        after = await self._parts.passwords.hash(new, caller_place(self._parts, request))
         await self._database.write(_change, verified, after, request.identity.token, request.now)
         return EMPTY
 
@@ -69,7 +69,7 @@ class Passwords:
         email, new = request.path["email"], text_of(object_in(request.body), "new")
         check_password(new)
         await self._database.read(users.require_user, email)
-        after = await self._parts.passwords.hash(new)
+        after = await self._parts.passwords.hash(new, caller_place(self._parts, request))
         await self._database.write(users.set_password, email, after, None, request.now, request.identity.email)
         return EMPTY
 
@@ -95,7 +95,8 @@ class Passwords:
             check_password(given)
         await self._database.read(resets.check_reset, email, token, request.now)
         made = None if given else random_password()
-        new = NewPassword(await self._parts.passwords.hash(made or given), made)
+        hash = await self._parts.passwords.hash(made or given, caller_place(self._parts, request))
+        new = NewPassword(hash, made)
         await self._database.write(resets.finish_reset, email, token, new, request.now, self._parts.send_mail)
 
 

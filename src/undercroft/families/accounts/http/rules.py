@@ -6,6 +6,7 @@ from typing import NamedTuple
 from undercroft.database import Database
 from undercroft.machinery.callers import Callers
 from undercroft.machinery.identity.gate import Gate
+from undercroft.machinery.identity.limits import place_of
 from undercroft.machinery.identity.logins import Logins
 from undercroft.machinery.identity.passwords import Passwords
 from undercroft.machinery.identity.resets import SendMail
@@ -36,6 +37,10 @@ class Rules(NamedTuple):
 
 def address_of(parts: Parts, request: Request) -> str | None:
     return parts.callers.address(request.client, request.headers)
+
+
+def caller_place(parts: Parts, request: Request) -> str:
+    return place_of(address_of(parts, request))
 
 
 def line_of_json(value: object, status: int = 200) -> Reply:

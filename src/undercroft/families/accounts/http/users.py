@@ -4,7 +4,7 @@ from undercroft.base.refusals import Kind, Refusal, invalid
 from undercroft.database import Transaction
 from undercroft.families.accounts.http import shapes
 from undercroft.families.accounts.http.reading import object_in, text_of
-from undercroft.families.accounts.http.rules import EMPTY, Parts, Rules, address_of
+from undercroft.families.accounts.http.rules import EMPTY, Parts, Rules, address_of, caller_place
 from undercroft.machinery.identity import users
 from undercroft.machinery.identity.limits import Limit, Taken, Try, place_of, take_tries, too_many
 from undercroft.machinery.identity.passwords import check_password
@@ -33,7 +33,7 @@ class Users:
             taken = await self._database.write(_take_sign_up, address_of(self._parts, request), request.now)
             if taken.wait:
                 raise too_many("accounts were made from here", taken.wait)
-        hash = await self._parts.passwords.hash(password)
+        hash = await self._parts.passwords.hash(password, caller_place(self._parts, request))
         await self._database.write(users.create_user, email, hash, request.now, actor)
         return EMPTY
 
