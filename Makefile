@@ -14,7 +14,7 @@ run: setup ## serve ./var on http://127.0.0.1:3862
 test: ## run all tests, quick ones first, side by side; ARGS go to pytest: make test ARGS='tests/base -x'
 	@scripts/setup dev
 	@scripts/test-needs
-	@exec .venv/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
+	@exec .venv/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 check: ## format, lint, types, direction of imports
 	@scripts/setup dev

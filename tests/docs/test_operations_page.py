@@ -127,7 +127,7 @@ def test_the_labels_are_those_of_the_code() -> None:
 def test_the_events_are_those_of_the_code() -> None:
     levels: dict[str, set[str]] = defaultdict(set)
     for path in (PROJECT / "src").rglob("*.py"):
-        for method, event in re.findall(r'\blog\.(\w+)\(\s*"(\w+)"', path.read_text()):
+        for method, event in re.findall(r'\blog\.(debug|info|warning|error|exception)\(\s*"(\w+)"', path.read_text()):
             levels[event].add({"exception": "error"}.get(method, method))
     shown = {row[0].strip("`"): set(row[1].split(", ")) for row in table_under(PAGE, "Logs")}
     assert shown == levels

@@ -241,6 +241,20 @@ def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(target: T
     assert "larger than 33554432 bytes; send it in parts" in reply.problem["error"]
 
 
+@pytest.mark.parametrize("length", ["Content-Length: 1000000", "Transfer-Encoding: chunked"])
+def test_who_needs_little_is_sent_no_more(target: Target, length: str) -> None:
+    """A lock takes 64 KiB: not a byte more of it is kept."""
+    with Wire(target.croft.port) as wire:
+        wire.send(target.request("POST /systems/locks", length))
+        if "chunked" in length:
+            wire.send(b"%x\r\n%b\r\n" % (70_000, b" " * 70_000))
+
+        [reply] = wire.replies()
+
+    assert reply.status == 413
+    assert "larger than 65536 bytes" in reply.problem["error"]
+
+
 @pytest.mark.parametrize("told", ["with its length", "in chunks"])
 def test_a_body_of_100_mb_is_refused_and_leaves_the_memory_alone(target: Target, told: str) -> None:
     before = peak = target.memory()

@@ -25,6 +25,8 @@ WEIGHT_OF_HEADER = 32
 MOST_PIPELINED = 32
 # A larger body is read only for a caller who may call.
 UNASKED_BODY = 64 * 1_024
+# Of large bodies so many times the largest are held at once, over all connections: what comes beyond is told to wait.
+LARGEST_AT_ONCE = 8
 
 
 class Head(NamedTuple):
@@ -43,6 +45,9 @@ class Head(NamedTuple):
 class Application(Protocol):
     max_body: int
 
+    def most_body(self, head: Head) -> int:
+        """The bytes that this operation takes."""
+
     async def admit(self, head: Head) -> Reply | None:
         """The refusal for a caller who may not send a body here, or None."""
 
@@ -52,14 +57,22 @@ class Application(Protocol):
         """For what could not be read as a request; `url` as far as it is known."""
 
 
+class Held:
+    """The bytes of large bodies that are being read or answered."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+
 class Shared(NamedTuple):
     """What the connections of a server have in common."""
 
     application: Application
     connections: "set[Connection]"
     date: Callable[[], bytes]
-    most: int = 10_000
+    most: int
     """So many connections at once; the next is hung up on, so that files are left for deliveries and the database."""
+    held: Held
 
 
 class Connection(asyncio.Protocol):
@@ -83,6 +96,7 @@ class Connection(asyncio.Protocol):
         self._in_message = False
         self._had_body = False
         self._fruitless = 0
+        self._held = 0
         self.reading_since: float | None = None
         """Since when (loop time) it waits for the rest of a request."""
         self.idle_since: float | None = None
@@ -105,6 +119,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._shared.connections.discard(self)
+        self._let_go(self._held)
         self._closing = True
         self._waiting.clear()
         self._may_write.set()
@@ -162,14 +177,13 @@ class Connection(asyncio.Protocol):
         if not self._url.startswith(b"/"):
             self._url = _path_of(self._url)
         length = self._headers.get(b"content-length")
-        large = b"transfer-encoding" in self._headers
-        if length is not None:
-            size = int(length[:20])
-            if size > self._application.max_body:
+        size = 0 if length is None else int(length[:20])
+        if size > UNASKED_BODY or b"transfer-encoding" in self._headers:
+            self._is_large = True
+            self._most = self._application.most_body(self._head())
+            if size > self._most:
                 self._refuse_large()
                 return
-            large = large or size > UNASKED_BODY
-        if large:
             self._ask_first()
         else:
             self._let_continue(self._headers)
@@ -178,8 +192,11 @@ class Connection(asyncio.Protocol):
         if self._unread:
             return
         self._size += len(body)
-        if self._size > self._application.max_body:
+        if self._size > self._most:
             self._refuse_large()
+            return
+        if self._is_large and not self._hold(len(body)):
+            self._refuse(503, "the server holds as many large bodies as it may at this moment; try again")
             return
         self._had_body = True
         self._body.append(body)
@@ -208,6 +225,8 @@ class Connection(asyncio.Protocol):
             while self._waiting:
                 head, body, keep_alive = self._waiting.popleft()
                 reply = await self._application.answer(head, body)
+                if self._held:
+                    self._let_go(min(len(body), self._held))
                 if self._transport.is_closing():
                     return
                 keep_alive = keep_alive and not self._closing
@@ -273,8 +292,19 @@ class Connection(asyncio.Protocol):
         self._refuse(431, f"the head of a request takes {LONGEST_HEAD} bytes at the most")
 
     def _refuse_large(self) -> None:
-        most = self._application.max_body
-        self._refuse(413, f"the body is larger than {most} bytes; send it in parts")
+        self._refuse(413, f"the body is larger than {self._most} bytes; send it in parts")
+
+    def _hold(self, size: int) -> bool:
+        """Whether there is room for so many bytes more."""
+        if self._shared.held.bytes + size > LARGEST_AT_ONCE * self._application.max_body:
+            return False
+        self._shared.held.bytes += size
+        self._held += size
+        return True
+
+    def _let_go(self, size: int) -> None:
+        self._shared.held.bytes -= size
+        self._held -= size
 
     def _refuse(self, status: int, message: str) -> None:
         if not self._unread:
@@ -285,6 +315,8 @@ class Connection(asyncio.Protocol):
         self._unread = True
         self._in_message = False
         self._body.clear()
+        if self._task is None:
+            self._let_go(self._held)
         self._transport.resume_reading()
         self._last = reply
         if self._task is None:
@@ -318,6 +350,8 @@ class Connection(asyncio.Protocol):
         self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
         self._size = 0
+        self._is_large = False
+        self._most = self._application.max_body
         self._in_head = True
         self._had_body = False
         self._head_size = 0

@@ -13,7 +13,7 @@ WHO = {
     Access.PAGE: "any good token, or a browser's session",
     Access.SCOPED: "a user's token, or one of that scope; in a namespace its teams alone",
     Access.SCOPED_WITHIN: "a user's token, or one of that scope; in a namespace its teams alone",
-    Access.SCOPED_PAGE: "a user's token, one of that scope, or a browser's session",
+    Access.SCOPED_PAGE: "an admin's token or session, or a token of that scope",
     Access.ADMIN: "admins, by a token without scopes",
 }
 """In words. Admins are the members of the team `admin`; they may enter every namespace."""

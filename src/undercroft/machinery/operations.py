@@ -30,7 +30,7 @@ class Access(Enum):
     SCOPED_WITHIN = "scoped within"
     """As SCOPED, where the namespace stands in the query or the body: the family asks the gate for it."""
     SCOPED_PAGE = "scoped page"
-    """As SCOPED, and a browser's session counts too."""
+    """A token of that scope, or an admin's without scopes; an admin's browser session too."""
     ADMIN = "admin"
     """A member of the team `admin`, with a token that has no scopes."""
 
@@ -137,6 +137,8 @@ class Operation(NamedTuple):
     """The path parameter that names the namespace which a scope may be limited to."""
     content_types: tuple[str, ...] = ("application/json",)
     """Of the body that it takes."""
+    most_body: int | None = None
+    """The bytes of body that it takes, where that is less than the server's `max_body`."""
     also_anonymous: str | None = None
     """The name in the setting `anonymous` that opens it to loopback."""
 

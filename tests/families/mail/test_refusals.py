@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 
 from tests.families.mail.house import House, house
 from tests.machinery.mail.making import NOW, RULES
-from undercroft.base.refusals import Refusal
+from undercroft.base.refusals import Refusal, invalid
 from undercroft.families.mail.refusing import CODES
 from undercroft.machinery.mail.addresses import read_mailboxes
 from undercroft.machinery.mail.message import build
@@ -21,6 +21,7 @@ from undercroft.machinery.mail.model import MOST_RECIPIENTS, Draft, check_draft,
 
 pytestmark = pytest.mark.anyio
 
+TOO_MANY = invalid("recipients", "too many")
 INJECTED = "Hello\r\nBcc: victim@example.com"
 PDF = {"name": "a.pdf", "content": "YWJj"}
 WRONG: list[tuple[str, Any, str]] = [
@@ -170,13 +171,13 @@ def test_each_code_has_one_meaning() -> None:
 @given(some.text(max_size=300))
 def test_no_text_is_taken_for_an_address_that_could_break_a_header(text: str) -> None:
     try:
-        found = read_mailboxes("to", text)
+        found = read_mailboxes("to", text, 100, TOO_MANY)
     except Refusal:
         return
     for one in found:
         assert one.address.isascii() and one.address.isprintable() and " " not in one.address
         assert not any(ord(c) < 32 or c in "\x85\u2028\u2029" for c in one.name)
-        assert read_mailboxes("to", one.written()) == (one,), "what is shown is read as the same"
+        assert read_mailboxes("to", one.written(), 100, TOO_MANY) == (one,), "what is shown is read as the same"
 
 
 @given(

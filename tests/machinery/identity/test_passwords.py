@@ -146,6 +146,20 @@ async def test_who_hangs_up_gives_the_turn_on_when_the_work_is_done(slow: Slow) 
     assert await slow.ask("c1") == "hash"
 
 
+async def test_who_hangs_up_as_the_turn_comes_gives_it_on() -> None:
+    line = turns.Turns(1)
+    await line.wait("a")
+    leaving = asyncio.create_task(line.wait("b"))
+    await settle()
+
+    line.end()
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+
+    async with asyncio.timeout(5):
+        await line.wait("c")
+
+
 def test_a_password_that_is_made_can_be_typed() -> None:
     made = {random_password() for _ in range(50)}
     assert len(made) == 50

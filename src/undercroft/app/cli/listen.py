@@ -86,6 +86,9 @@ class Receiver:
         await listener.stop(grace=1)
         await watching.stop()
 
+    def most_body(self, head: "Head") -> int:
+        return self.max_body
+
     async def answer(self, head: "Head", body: bytes) -> "Reply":
         import asyncio
 

@@ -154,7 +154,8 @@ def type_words(schema: Schema) -> list[Piece]:
         return _joined([type_words(option) for option in options])
     match schema.get("type"):
         case "array":
-            return [Piece("list of "), *type_words(schema.get("items", {}))]
+            items = schema.get("prefixItems") or [schema.get("items", {})]
+            return [Piece("list of "), *_joined([type_words(item) for item in items], ", ")]
         case "object":
             values = schema.get("additionalProperties")
             return (
@@ -171,10 +172,10 @@ def _short(name: str) -> str:
     return name.rpartition(".")[2]
 
 
-def _joined(options: list[list[Piece]]) -> list[Piece]:
+def _joined(options: list[list[Piece]], by: str = " or ") -> list[Piece]:
     joined = list(options[0])
     for option in options[1:]:
-        joined += [Piece(" or "), *option]
+        joined += [Piece(by), *option]
     return joined
 
 

@@ -13,6 +13,8 @@ from undercroft.database import Database
 from undercroft.families.locks import actions, model, shapes
 from undercroft.families.locks.model import FAMILY, LockIn, RenewIn, Rules, shown_end, shown_return
 from undercroft.machinery.identity.entering import Enter, enter_named
+from undercroft.machinery.identity.model import ANONYMOUS, Identity
+from undercroft.machinery.identity.store import has_token
 from undercroft.machinery.leases.actions import Desk, Seat
 from undercroft.machinery.leases.model import Acquire, Answer, Place
 from undercroft.machinery.leases.waiting import Leases
@@ -47,6 +49,8 @@ class Locks:
         place = await self._place(request, _where(request, asked), model.check_name(asked.name), writing=True)
         began = time.perf_counter() if order.wait else 0.0
         answer = await self._leases.acquire(order._replace(place=place), request.gone)
+        if order.wait and answer.yes:
+            await self._check_still_welcome(request.identity, place, answer)
         waited = time.perf_counter() - began if order.wait else 0.0
         if asked.details:
             details = _obtained_details(place.name, answer)
@@ -57,7 +61,7 @@ class Locks:
     async def remove(self, request: Request) -> Reply:
         query = request.query(shapes.RemoveQuery) if request.query_string else _PLAIN_REMOVE
         token = _one_token(query.token, request)
-        place = await self._place(request, query.namespace, _named(request), writing=True)
+        place = await self._place(request, query.namespace, _named(request), writing=False)
         if query.force:
             removed = await self._take_away(request, place)
         else:
@@ -108,8 +112,18 @@ class Locks:
             wait=wait,
             waiter=new_secret() if wait or key else "",
             key=key,
-            content=hashlib.sha256(msgspec.json.encode(asked)).hexdigest() if key else "",
+            content=_content(asked, request.identity) if key else "",
         )
+
+    async def _check_still_welcome(self, identity: Identity, place: Place, answer: Answer) -> None:
+        """Its token may have been revoked while it stood in line: then the next one gets the lock.
+
+        Raises Refusal(UNAUTHORIZED).
+        """
+        if identity is ANONYMOUS or await self._database.read(has_token, identity.token):
+            return
+        await self._leases.release(place, answer.token)
+        raise Refusal(Kind.UNAUTHORIZED, "unauthorized", "Invalid token")
 
     async def _place(self, request: Request, namespace: str | None, name: str, *, writing: bool) -> Place:
         entered = await enter_named(self._enter, request.identity, FAMILY, namespace, request.now, writing=writing)
@@ -142,7 +156,8 @@ def operations(locks: Locks) -> list[Operation]:
 
 def _operation(method: str, path: str, run: Any, summary: str, verb: str, gives: Any, **more: Any) -> Operation:
     return Operation(
-        method, path, run, summary, verb, also_anonymous=FAMILY, gives={200: gives, **_ERRORS}, **more
+        method, path, run, summary, verb, most_body=LONGEST_BODY, also_anonymous=FAMILY,
+        gives={200: gives, **_ERRORS}, **more,
     )  # fmt: skip
 
 
@@ -156,6 +171,11 @@ def _decode(decoder: msgspec.json.Decoder[T], request: Request) -> T:
         raise invalid("body", "the JSON is nested too deeply") from None
     except (msgspec.DecodeError, ValueError) as error:
         raise invalid("body", f"the body can't be read: {error}") from None
+
+
+def _content(asked: LockIn, identity: Identity) -> str:
+    """What a key must come with again: the same request of the same user."""
+    return hashlib.sha256(msgspec.json.encode((asked, identity.email))).hexdigest()
 
 
 def _named(request: Request) -> str:

@@ -2,15 +2,17 @@
 
 Taken is what the WHATWG's `input type=email` takes (HTML, section 4.10.5.1.5), with or without a name before it:
 `ann@example.com`, `Ann <ann@example.com>`, `"Doe, Ann" <ann@example.com>`. Domains may be in any script; they go out in
-their ASCII form. Not taken are comments, quoted local parts and addresses of machines by number.
+their ASCII form. Not taken are comments, quoted local parts, addresses of machines by number, and what reads like an
+encoded word (RFC 2047).
 """
 
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from undercroft.base.refusals import invalid
+from undercroft.base.refusals import Refusal, invalid
 
 LONGEST_ADDRESS = 254
 LONGEST_NAME = 200
@@ -18,13 +20,13 @@ LONGEST_NAME = 200
 LONGEST_FIELD = 64 * 1_024
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_PLAIN = re.compile(rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL})*")
+_PLAIN = re.compile(rf"(?![^@]*=\?)[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL})*")
 # A name in quotes or without, then the address in angle brackets; or the address alone. A comma ends each.
 _QUOTED = r'"(?:[^"\\]|\\.)*+"'
 _ONE = re.compile(
     rf"\s*+(?:(?P<name>{_QUOTED}\s*+|[^\",<>@()\\\\]*+)<\s*+(?P<within>[^<>\s]++)\s*+>|(?P<bare>[^\s,<>\"]++))\s*+"
 )
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class Mailbox(msgspec.Struct, frozen=True, array_like=True):
@@ -45,24 +47,33 @@ class Mailbox(msgspec.Struct, frozen=True, array_like=True):
         )
 
 
-def read_mailboxes(field: str, written: str | Sequence[str] | None) -> tuple[Mailbox, ...]:
-    """Of one text with commas, or of a list of such texts.
+def read_mailboxes(
+    field: str, written: str | Sequence[str] | None, most: int, too_many: Refusal
+) -> tuple[Mailbox, ...]:
+    """Of one text with commas, or of a list of such texts; read is no more than it takes to see that they are too many.
 
-    Raises Refusal(INVALID, "address") that names the field and what in it is no address.
+    Raises Refusal(INVALID, "address") that names the field and what in it is no address, or `too_many`.
     """
     if written is None:
         return ()
-    if isinstance(written, str):
-        return _read(field, written)
-    return tuple(mailbox for text in written for mailbox in _read(field, text))
+    texts = (written,) if isinstance(written, str) else written
+    if len(texts) > most:
+        raise too_many
+    if sum(map(len, texts)) > LONGEST_FIELD:
+        raise invalid("address", f"{field} is longer than {LONGEST_FIELD} characters")
+    found: list[Mailbox] = []
+    for text in texts:
+        for mailbox in _read(field, text):
+            if len(found) == most:
+                raise too_many
+            found.append(mailbox)
+    return tuple(found)
 
 
 def read_mailbox(field: str, written: str) -> Mailbox:
     """The only one of this text."""
-    found = _read(field, written)
-    if len(found) != 1:
-        raise invalid("address", f"{field} takes one address, not {len(found)}")
-    return found[0]
+    [found] = read_mailboxes(field, [written], 1, invalid("address", f"{field} takes one address, not several"))
+    return found
 
 
 def key_of(address: str) -> str:
@@ -74,14 +85,12 @@ def domain_of(address: str) -> str:
     return address.rpartition("@")[2]
 
 
-def _read(field: str, text: str) -> tuple[Mailbox, ...]:
-    if _PLAIN.fullmatch(text) and len(text) <= LONGEST_ADDRESS:  # the usual one, at once
-        return (Mailbox(_lowered(text)),)
-    if len(text) > LONGEST_FIELD:
-        raise invalid("address", f"{field} is longer than {LONGEST_FIELD} characters")
+def _read(field: str, text: str) -> Iterator[Mailbox]:
+    if len(text) <= LONGEST_ADDRESS and _PLAIN.fullmatch(text):  # the usual one, at once
+        yield Mailbox(_lowered(text))
+        return
     if _CONTROL.search(text):
         raise invalid("address", f"{field} may not hold line breaks or control characters")
-    found = []
     position = 0
     while True:
         match = _ONE.match(text, position)
@@ -89,24 +98,37 @@ def _read(field: str, text: str) -> tuple[Mailbox, ...]:
             raise invalid(
                 "address", f"{field}: {_excerpt(text[position:])} is no e-mail address, such as ann@example.com"
             )
-        found.append(Mailbox(_address(field, match["within"] or match["bare"]), _name(field, match["name"] or "")))
+        yield Mailbox(_address(field, match["within"] or match["bare"]), _name(field, match["name"] or ""))
         if match.end() == len(text):
-            return tuple(found)
+            return
         position = match.end() + 1
 
 
 def _address(field: str, text: str) -> str:
     local, at, domain = text.rpartition("@")
     if at and not domain.isascii():
-        try:
-            text = f"{local}@{domain.encode('idna').decode('ascii')}"
-        except UnicodeError:
-            raise invalid("address", f"{field}: {_excerpt(domain)} is no domain") from None
+        text = f"{local}@{_domain(field, domain)}"
     if not _PLAIN.fullmatch(text):
         raise invalid("address", f"{field}: {_excerpt(text)} is no e-mail address, such as ann@example.com")
     if len(text) > LONGEST_ADDRESS:
         raise invalid("address", f"{field}: an address has {LONGEST_ADDRESS} characters at the most")
     return _lowered(text)
+
+
+def _domain(field: str, written: str) -> str:
+    """In ASCII, where it is the same one by IDNA 2003 and by IDNA 2008.
+
+    The older standard makes ss.de of ß.de, which belongs to somebody else; whoever means either writes it in ASCII.
+    """
+    lowered = "".join(letter.lower() for letter in re.sub("[\u3002\uff0e\uff61]", ".", written[: LONGEST_ADDRESS + 1]))
+    try:
+        ascii_form = written[: LONGEST_ADDRESS + 1].encode("idna")
+        same = ascii_form.lower().decode("idna") == unicodedata.normalize("NFKC", lowered)
+    except UnicodeError:
+        raise invalid("address", f"{field}: {_excerpt(written)} is no domain") from None
+    if not same:
+        raise invalid("address", f"{field}: {_excerpt(written)} is read in two ways; write it in ASCII, as xn--…")
+    return ascii_form.decode("ascii")
 
 
 def _name(field: str, written: str) -> str:

@@ -16,8 +16,26 @@ _RESERVED = {
     "dkim-signature", "received", "return-path", "authentication-results",
 }  # fmt: skip
 _RESERVED_BEGINNINGS = ("content-", "resent-", "arc-", "x-google-dkim", "received-")
-# Whatever ends a line somewhere: the C0 and C1 controls, and Unicode's own line ends.
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x80-\x9f\u2028\u2029]")
+# Whatever ends a line somewhere: the C0 and C1 controls, and Unicode's own line ends; and halves of characters.
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x80-\x9f\u2028\u2029\ud800-\udfff]")
+# A field as RFC 5322 has it, folded: printable ASCII, each further line begins with a blank and is not blank.
+_WRITTEN = re.compile(rb"([!-9;-~]+):((?:[ \t][ -~\t]*)?(?:\r\n[ \t]+[!-~][ -~\t]*)*)\r\n")
+LONGEST_LINE = 998
+
+
+def check_written(head: bytes, names: Sequence[str]) -> bytes:
+    """The last gate: this head, as it goes out, if it has these fields in this order and nothing else.
+
+    Raises Refusal(INVALID, "headers"): whoever wrote it has let something through.
+    """
+    found, position = [], 0
+    while field := _WRITTEN.match(head, position):
+        found.append(field[1].decode())
+        position = field.end()
+    too_long = any(len(line) > LONGEST_LINE for line in head.split(b"\r\n"))
+    if position < len(head) or too_long or found != list(names):
+        raise invalid("headers", "the head of this mail can't be written: a subject, a name or a header is malformed")
+    return head
 
 
 def check_line(field: str, text: str, longest: int) -> str:
@@ -66,7 +84,8 @@ def _check_link(link: str) -> str:
         known = (parts.scheme == "https" and bool(parts.hostname)) or (parts.scheme == "mailto" and bool(parts.path))
     except ValueError:
         parts, known = urlsplit(""), False
-    if not known or not re.fullmatch(r"[!-~]+", link) or re.search(r"[<>,\"]", link):
+    # What reads like an encoded word (RFC 2047) some readers would decode, and go elsewhere.
+    if not known or not re.fullmatch(r"[!-~]+", link) or re.search(r"[<>,\"]|=\?", link):
         raise invalid("unsubscribe", "unsubscribe takes https://… or mailto:…, in ASCII, percent-encoded where needed")
     if parts.scheme == "mailto":
         read_mailbox("unsubscribe", parts.path)

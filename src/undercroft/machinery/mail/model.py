@@ -128,12 +128,12 @@ def check_draft(draft: Draft, rules: Rules, now: int) -> Mail:
 
     Raises Refusal(INVALID) with the code of the first rule that it breaks, in the order of the fields.
     """
-    to = read_mailboxes("to", draft.to)
+    too_many = invalid("recipients", f"a mail has {MOST_RECIPIENTS} recipients at the most, of to, cc and bcc together")
+    to = read_mailboxes("to", draft.to, MOST_RECIPIENTS, too_many)
     if not to:
         raise invalid("address", "to is missing: whom the mail is for, such as ann@example.com")
-    cc, bcc = read_mailboxes("cc", draft.cc), read_mailboxes("bcc", draft.bcc)
-    if len(to) + len(cc) + len(bcc) > MOST_RECIPIENTS:
-        raise invalid("recipients", f"a mail has {MOST_RECIPIENTS} recipients at the most, of to, cc and bcc together")
+    cc = read_mailboxes("cc", draft.cc, MOST_RECIPIENTS - len(to), too_many)
+    bcc = read_mailboxes("bcc", draft.bcc, MOST_RECIPIENTS - len(to) - len(cc), too_many)
     if draft.subject is None:
         raise invalid("subject", "subject is missing")
     text, html = _bodies(draft)
@@ -196,6 +196,9 @@ def check_moment(written: int | str, now: int) -> int:
     return moment
 
 
+_NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
+
+
 def _bodies(draft: Draft) -> tuple[str, str | None]:
     """The text, and the HTML if there is one. Where only HTML is given, the text is made of it."""
     body, html = draft.body, draft.html
@@ -204,8 +207,8 @@ def _bodies(draft: Draft) -> tuple[str, str | None]:
     for name, given in (("body", body), ("text", draft.text), ("html", html)):
         if given is not None and len(given) > LONGEST_BODY:
             raise invalid("body", f"{name} is longer than {LONGEST_BODY} characters; attach it instead")
-        if given is not None and "\x00" in given:
-            raise invalid("body", f"{name} may not hold the NUL character")
+        if given is not None and _NO_TEXT.search(given):
+            raise invalid("body", f"{name} may not hold the NUL character, nor half of a character")
     if body is not None and html is None and is_html(body):
         body, html = None, body
     text = draft.text if draft.text is not None else body
@@ -227,10 +230,8 @@ def _sender(written: str | None, rules: Rules) -> Mailbox:
 
 
 def _reply_to(written: str | Sequence[str] | None) -> tuple[Mailbox, ...]:
-    found = read_mailboxes("reply_to", written)
-    if len(found) > MOST_REPLY_TO:
-        raise invalid("address", f"reply_to takes {MOST_REPLY_TO} addresses at the most")
-    return found
+    too_many = invalid("address", f"reply_to takes {MOST_REPLY_TO} addresses at the most")
+    return read_mailboxes("reply_to", written, MOST_REPLY_TO, too_many)
 
 
 _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}", re.IGNORECASE)

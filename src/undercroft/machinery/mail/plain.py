@@ -24,6 +24,7 @@ _HREF = re.compile(r"""\shref\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
 
 # Of a longer page the text tells the beginning: reading costs a second for a million tags, and others wait.
 LONGEST_READ = 128 * 1_024
+MOST_TAGS = 10_000
 
 
 def is_html(text: str) -> bool:
@@ -33,13 +34,23 @@ def is_html(text: str) -> bool:
 
 def text_of(html: str) -> str:
     """What a reader of the page would see, and where its links lead."""
-    if len(html) > LONGEST_READ:
-        return text_of(html[:LONGEST_READ]) + "…\n"
+    if len(html) > LONGEST_READ or html.count("<") > MOST_TAGS:
+        return text_of(_beginning(html[:LONGEST_READ])) + "…\n"
     html = _without(html, "<!--", "-->")
     for name in _UNSEEN:
         html = _without(html, f"<{name}", f"</{name}>")
     lines = (re.sub(r"[ \t\r\f\xa0]+", " ", line).strip() for line in "".join(_pieces(html)).split("\n"))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
+
+
+def _beginning(html: str) -> str:
+    """As far as so many tags go."""
+    end = -1
+    for _ in range(MOST_TAGS + 1):
+        end = html.find("<", end + 1)
+        if end < 0:
+            return html
+    return html[:end]
 
 
 def _pieces(html: str) -> list[str]:

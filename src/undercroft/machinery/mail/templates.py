@@ -13,6 +13,8 @@ from undercroft.base.refusals import invalid
 from undercroft.database import Transaction
 
 LONGEST_NAME = 100
+# Characters of what comes of a subject, a text or a page; a body takes less.
+LONGEST_FILLED = 2 * 2**20
 _BLANK = re.compile(r"\{\{[ \t]*([A-Za-z_][A-Za-z0-9_.-]{0,99})[ \t]*\}\}")
 
 Values = Mapping[str, str | int | float | bool]
@@ -93,6 +95,9 @@ def remove(tx: Transaction, namespace: str, name: str) -> bool:
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:
+    # A long value in a thousand blanks is counted before it is written a thousand times.
+    if len(text) + sum(len(values[name]) for name in _BLANK.findall(text)) > LONGEST_FILLED:
+        raise invalid("template", f"filled in, the template is longer than {LONGEST_FILLED} characters")
     return _BLANK.sub(lambda match: values[match[1]], text)
 
 

@@ -78,5 +78,9 @@ def _on_quotas(quotas: Quotas, app_tokens: AppTokens) -> list[Operation]:
     ]  # fmt: skip
 
 
+# A key is the longest of what these take.
+LONGEST_BODY = 64 * 1_024
+
+
 def _operation(method: str, path: str, run: Run, summary: str, verb: str, gives: Any = None, **more: Any) -> Operation:
-    return Operation(method, path, run, summary, verb, gives={200: gives, **_ERRORS}, **more)
+    return Operation(method, path, run, summary, verb, most_body=LONGEST_BODY, gives={200: gives, **_ERRORS}, **more)

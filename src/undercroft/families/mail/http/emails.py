@@ -1,5 +1,6 @@
 """Operations on e-mails: send one or many, list, look at one, cancel it."""
 
+import asyncio
 import time
 
 import msgspec
@@ -8,6 +9,7 @@ from undercroft.base.refusals import Kind, Refusal, invalid
 from undercroft.database import Database, Transaction
 from undercroft.families.mail.http import rendering, shapes
 from undercroft.families.mail.http.reading import Door, check_cursor, check_limit, decode
+from undercroft.families.mail.http.weighing import is_long, weigh, weigh_pages
 from undercroft.families.mail.model import (
     CAPTURED,
     MOST_IN_LIST,
@@ -27,7 +29,8 @@ from undercroft.machinery.mail import actions, store, templates
 from undercroft.machinery.mail.actions import Enqueued, Order, enqueue_many, new_id
 from undercroft.machinery.mail.addresses import read_mailbox
 from undercroft.machinery.mail.content import content_at_the_edge
-from undercroft.machinery.mail.model import LONGEST_BODY, STATES, check_draft
+from undercroft.machinery.mail.message import head
+from undercroft.machinery.mail.model import LONGEST_BODY, STATES, Mail, check_draft
 from undercroft.machinery.mail.sending import Outgoing
 from undercroft.machinery.operations import Reply, Request, json_reply
 
@@ -55,6 +58,7 @@ class Emails:
             return await self._send_many(request, header)
         if len(request.body) > self._longest:
             raise Refusal(Kind.TOO_LARGE, "too_large", f"a single e-mail takes {self._longest} bytes at the most")
+        weigh(request.body)
         email = decode(_email, request.body)
         order = await self._order(request, email, header)
         self._rate.take(order.namespace, 1, request.now)
@@ -90,7 +94,7 @@ class Emails:
         return Reply(200, await self._outgoing.message_of(kept, mail), b"message/rfc822", rendering.AS_FILE)
 
     async def cancel(self, request: Request) -> Reply:
-        namespace = await self._namespace(request, writing=True)
+        namespace = await self._namespace(request, writing=False)
         kept = await self._database.write(actions.cancel, namespace, request.path["id"], request.now)
         return json_reply(shapes.Said("Email cancelled."), headers=_id_header(kept.id))
 
@@ -105,10 +109,19 @@ class Emails:
             email = await self._filled_in(email, email.template, namespace)
         elif email.variables:
             raise invalid("template", "variables go with a template: name it in the field template")
-        mail = check_draft(email, self._sending.rules, request.now)
+        if is_long(email):
+            mail = await asyncio.to_thread(self._check, email, request.now)
+        else:
+            mail = self._check(email, request.now)
         owner = request.identity.email
         content = await content_at_the_edge(mail)
         return Order(new_id(), namespace, owner, mail, content, request.now, key or header, self._sending.retries)
+
+    def _check(self, email: EmailIn, now: int) -> Mail:
+        """Also that its head can be written: better refused now than found out by a courier."""
+        mail = check_draft(email, self._sending.rules, now)
+        head(mail, "", now)
+        return mail
 
     async def _filled_in(self, email: EmailIn, name: str, namespace: str) -> EmailIn:
         if len(email.variables) > MOST_VARIABLES:
@@ -125,6 +138,7 @@ class Emails:
         emails = decode(_emails, request.body)
         if not 0 < len(emails) <= MOST_IN_LIST:
             raise invalid("list", f"a list has 1 to {MOST_IN_LIST} e-mails; these are {len(emails)}")
+        weigh_pages(emails)
         orders = []
         for position, email in enumerate(emails):
             own = None if email.idempotency_key or header is None else f"{header}/{position}"

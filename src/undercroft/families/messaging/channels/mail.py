@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import unicodedata
 from typing import Any
 
 import msgspec
@@ -21,6 +22,8 @@ from undercroft.machinery.mail.model import Mail
 TRANSPORT = "messaging mail"
 ADDRESS_KIND = EMAIL
 LONGEST_SUBJECT = 200
+# Control characters, line and paragraph ends, halves of characters.
+_UNSEEN = ("Cc", "Zl", "Zp", "Cs")
 
 
 def target(tx: Transaction, now: int) -> int:
@@ -57,26 +60,34 @@ class MailTransport:
             mail = _mail(
                 body, msgspec.json.decode(delivery.options or "{}"), read_mailbox("from", self._sender), recipient
             )
+            # The same id at each attempt: a relay that took it before says so by it.
+            id = base64.b32encode(hashlib.sha256(delivery.name.encode()).digest()[:15]).decode().lower()
+            message = build(mail, id, delivery.created_at)
         except Refusal as refusal:
             raise NothingToSend(refusal.message) from None
-        # The same id at each attempt: a relay that took it before says so by it.
-        id = base64.b32encode(hashlib.sha256(delivery.name.encode()).digest()[:15]).decode().lower()
-        return Envelope(mail.sender.address, recipient.address, build(mail, id, delivery.created_at))
+        return Envelope(mail.sender.address, recipient.address, message)
 
 
 def _mail(body: dict[str, Any], options: dict[str, Any], sender: Any, recipient: Any) -> Mail:
     """The subject: what the message's metadata says, else the set's label."""
     metadata = body["metadata"] if isinstance(body["metadata"], dict) else {}
-    subject = metadata.get("subject") or options.get("label") or "A message for you"
-    links = tuple(
-        url for url in (metadata.get("image_url"), *metadata.get("voice_speech_url", ())) if isinstance(url, str)
-    )
+    subjects = (metadata.get("subject"), options.get("label"), "A message for you")
+    subject = next(_one_line(text) for text in subjects if isinstance(text, str) and _one_line(text))
+    spoken = metadata.get("voice_speech_url")
+    given = (metadata.get("image_url"), *(spoken if isinstance(spoken, list) else [spoken]))
+    links = tuple(url for url in given if isinstance(url, str))
     text = "\n\n".join([part for part in (body.get("content"), *links) if part])
     opt_out = options.get("opt_out")
     return Mail(
         sender=sender,
-        subject=" ".join(str(subject).split())[:LONGEST_SUBJECT],
+        subject=subject,
         to=(recipient,),
         text=text,
         unsubscribe=(opt_out,) if opt_out else (),
     )
+
+
+def _one_line(text: str) -> str:
+    """What is no text is left out: controls, and halves of characters."""
+    seen = "".join(" " if unicodedata.category(letter) in _UNSEEN else letter for letter in text[: 4 * LONGEST_SUBJECT])
+    return " ".join(seen.split())[:LONGEST_SUBJECT]
