@@ -189,9 +189,9 @@ async def test_it_is_looked_at_once_in_a_while_and_again_once_something_changes(
     seen: list[str] = []
     really = desk.hashing.verify
 
-    async def verify(stored: str | None, password: str) -> bool:
+    async def verify(stored: str | None, password: str, place: str) -> bool:
         seen.append(password)
-        return await really(stored, password)
+        return await really(stored, password, place)
 
     desk.hashing.verify = verify  # type: ignore[method-assign]
     for now in (NOW, NOW + REMEMBERED - 1, NOW + REMEMBERED):
