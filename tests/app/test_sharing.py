@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.app.dashboard.asking import ADMIN, House, in_house, page
 from undercroft.database import Transaction
 from undercroft.machinery.identity import store
@@ -117,5 +119,30 @@ def test_metrics_are_for_admins_and_for_the_scope_undercroft(tmp_path: Path) -> 
         statuses = [(await house.ask("/metrics", token=token)).status for token in (ADMIN, of_house, of_timers, ann)]
 
         assert statuses == [200, 200, 403, 403]
+
+    in_house(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/job/NEW/all", {"id": "no time"}, 400),
+        ("POST", "/route/NEW", {"id": "hook"}, 400),
+        ("DELETE", "/job/NEW/all/none", None, 400),
+        ("DELETE", "/systems/locks/a?namespace=NEW", None, 200),
+        ("POST", "/systems/locks", {"name": "", "namespace": "NEW"}, 400),
+        ("POST", "/systems/emails", [{"namespace": "NEW"}, {"namespace": "NEW"}], 400),
+        ("POST", "/job/" + "x" * 200 + "/all", {"id": "a", "trigger_time": 1, "route": "hook"}, 400),
+        ("POST", "/job/" + "x" * 600 + "/all", {"id": "a", "trigger_time": 1, "route": "hook"}, 400),
+    ],
+)
+def test_a_refused_write_takes_no_namespace(tmp_path: Path, method: str, path: str, body: Any, status: int) -> None:
+    async def test(house: House) -> None:
+        ann = await join(house, "web", "ann@web.example")
+
+        got = await answer(house, method, path, ann, body)
+
+        assert got[0] == status, got
+        assert (await answer(house, "GET", "/undercroft/namespaces", ADMIN))[1]["namespaces"] == []
 
     in_house(tmp_path, test)

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import psycopg
 import pytest
@@ -222,3 +222,20 @@ async def test_a_batch_whose_connection_is_lost_is_run_again_whole(database: Dat
     names = [f"n{number}" for number in range(8)]
     assert await asyncio.gather(*(database.batch(put_many, name) for name in names)) == names
     assert runs == [8, 8]
+
+
+async def test_what_a_statement_can_never_do_is_told_at_once_and_not_as_an_outage(database: Database) -> None:
+    def too_long_for_the_index(tx: Transaction) -> None:
+        tx.run("CREATE TABLE long (name TEXT PRIMARY KEY)")
+        tx.run("INSERT INTO long SELECT string_agg(md5(n::text), '') FROM generate_series(1, 1000) AS n")
+
+    for action in (too_long_for_the_index, lambda tx: tx.run("UPDATE things SET size = 1 / 0")):
+        tries: list[int] = []
+
+        def counted(tx: Transaction, action: Callable[[Transaction], object] = action) -> None:
+            tries.append(1)  # noqa: B023 - called within this turn
+            action(tx)
+
+        with pytest.raises(psycopg.Error):
+            await database.write(counted)
+        assert len(tries) == 1

@@ -1,6 +1,5 @@
 """Bodies that are too large, too deep, no JSON, no text, or JSON of another shape."""
 
-import contextlib
 import gzip
 import json
 import time
@@ -254,20 +253,6 @@ def test_who_needs_little_is_sent_no_more(target: Target, length: str) -> None:
 
     assert reply.status == 413
     assert "larger than 65536 bytes" in reply.problem["error"]
-
-
-def test_of_large_bodies_a_few_are_held_at_once(target: Target) -> None:
-    """Eight as long as may be, all but their ends, leave no room for a ninth; when they are gone, there is again."""
-    nearly = 31 * 2**20
-    with contextlib.ExitStack() as stack:
-        for number in range(9):
-            wire = stack.enter_context(Wire(target.croft.port))
-            wire.send(target.request(f"POST {PATH}", f"Content-Length: {nearly + 1}"))
-            wire.send(b" " * nearly)
-            replies = wire.replies(1 if number < 8 else 10, at_least=1)
-            assert [reply.status for reply in replies] == ([] if number < 8 else [503])
-
-    assert target.post(PATH, b" " * 2**20).status_code == 400
 
 
 @pytest.mark.parametrize("told", ["with its length", "in chunks"])

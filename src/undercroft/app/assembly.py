@@ -216,9 +216,11 @@ def _shared_duties(
     forget_leases = duties.alone("forget leases", leases.forget_old)
     forget_tries = duties.alone("forget tries", forgetting.forget_old)
     forget_mails = duties.alone("forget mails", mails.purge)
+    forget_secrets = duties.alone("forget secrets", mails.forget_secrets)
     return [
         Loop("purge", purge, 60),
         Loop("forget leases", forget_leases, 60),
         Loop("forget tries", forget_tries, 60),
         Loop("forget mails", forget_mails, 60),
+        Loop("forget secrets", forget_secrets, 60),
     ]

@@ -24,6 +24,11 @@ class Listener:
         self._shared = Shared(application, self._connections, lambda: self._date, most, Held())
         self._servers: list[asyncio.Server] = []
 
+    @property
+    def held_bytes(self) -> int:
+        """Of large bodies that are being read or answered."""
+        return self._shared.held.bytes
+
     async def start(self, sockets: list[socket.socket]) -> None:
         loop = asyncio.get_running_loop()
         for listening in sockets:

@@ -10,6 +10,7 @@ from undercroft.base.clock import SECOND, Clock
 from undercroft.database import Database, Transaction
 from undercroft.families import mail
 from undercroft.machinery.deliveries.smtp import CaptureTransport, SmtpTransport, read_relay
+from undercroft.machinery.identity import resets
 from undercroft.machinery.mail.actions import enqueue
 from undercroft.machinery.mail.model import Draft, Rules, check_draft
 from undercroft.machinery.mail.sending import Outgoing, Sign
@@ -56,7 +57,7 @@ def mailing(settings: Settings, database: Database, clock: Clock) -> Mailing:
             rate=settings.mail_rate,
             retries=settings.mail_retries,
         ),
-        MailUpkeep(database, int(settings.mail_keep * SECOND)),
+        MailUpkeep(database, int(settings.mail_keep * SECOND), UNNAMED, resets.LASTS),
         clock,
     )
 

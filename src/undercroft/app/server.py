@@ -49,6 +49,7 @@ _TOOK_TOO_LONG = (
     f"this took longer than {LONGEST_RUN:g} s and was given up; it may be done all the same: look before you try again"
 )
 _NOBODY = Identity("", (), "", ())
+_TAKING_NOTHING = ("GET", "DELETE")
 _SCOPED = (Access.SCOPED, Access.SCOPED_PAGE)
 _UNREAD = {413: (Kind.TOO_LARGE, "too_large"), 503: (Kind.UNAVAILABLE, "unavailable")}
 _WITH_SESSION = (Access.PAGE, Access.SCOPED_PAGE)
@@ -105,6 +106,8 @@ class Server:
             return self._given_up(head)
         finally:
             del self._under_way[task]
+            if self._gate.has_claims():
+                await self._settle(refused=False)
 
     async def _answer(self, head: Head, body: bytes) -> Reply:
         start = time.perf_counter()
@@ -112,11 +115,12 @@ class Server:
         request_id = self._request_id(head.headers)
         name: str = "unknown"
         family: str | None = None
+        refused = False
         try:
             served, path = self._router.find(_routed(head.method), raw_path)
             operation, family, _, name = served
             now = self._clock()
-            identity = await self._identify(served, path, head, now)
+            identity = await self._identify(served, path, head, now, claiming=operation.method not in _TAKING_NOTHING)
             _check_coding(head)
             request = Request(
                 head.method, path, query_string, head.headers, body, identity, now, head.gone, head.client
@@ -125,11 +129,14 @@ class Server:
         except Refusal as refusal:
             family = self._family_of(raw_path) if family is None else family
             reply = self._render(refusal, family)
+            refused = reply.status < 500
         except Exception:
             family = self._family_of(raw_path) if family is None else family
             log.exception("request_failed", operation=name, request_id=request_id.decode())
             fault = f"the server has a fault; its log has the details under {request_id.decode()}"
             reply = self._render(Refusal(Kind.INTERNAL, "internal", fault), family)
+        if refused and self._gate.has_claims():
+            await self._settle(refused=True)
         self._note(name, reply.status, time.perf_counter() - start - reply.waited, request_id)
         headers = ((b"x-request-id", request_id), *self._headers.get(family, ()), *reply.headers)
         return Reply(reply.status, reply.body, reply.content_type, headers, reply.stream)
@@ -150,7 +157,7 @@ class Server:
         try:
             served, path = self._router.find(_routed(head.method), raw_path)
             family = served.family
-            await self._identify(served, path, head, self._clock())
+            await self._identify(served, path, head, self._clock(), claiming=False)
             _check_coding(head)
             if served.access in (Access.PUBLIC, Access.PAGE):
                 raise Refusal(Kind.TOO_LARGE, "too_large", "pages take small forms only")
@@ -176,8 +183,10 @@ class Server:
 
     # Who
 
-    async def _identify(self, served: Served, path: dict[str, str], head: Head, now: int) -> Identity:
-        """The caller's identity, if it may call this.
+    async def _identify(
+        self, served: Served, path: dict[str, str], head: Head, now: int, *, claiming: bool
+    ) -> Identity:
+        """The caller's identity, if it may call this. `claiming`: a namespace that is nobody's becomes its teams'.
 
         Raises Refusal(UNAUTHORIZED) or Refusal(FORBIDDEN).
         """
@@ -201,7 +210,7 @@ class Server:
             else:
                 self._gate.check_scope(identity, family, namespace)
                 if not self._gate.has_entered(identity, namespace, now):
-                    await self._gate.enter(identity, family, namespace, now, writing=operation.method != "GET")
+                    await self._gate.enter(identity, family, namespace, now, writing=claiming)
         elif access is Access.SCOPED_WITHIN:
             self._gate.check_family(identity, family)
         # A scoped token has shown its scope above; of people, admins alone see what is the whole house's.
@@ -209,6 +218,13 @@ class Server:
         if of_house and not identity.is_admin():
             raise Refusal(Kind.FORBIDDEN, "forbidden", "You must be an admin")
         return identity
+
+    async def _settle(self, *, refused: bool) -> None:
+        """A refused request leaves no namespace to its caller. What failed or was answered may have left something."""
+        try:
+            await self._gate.settle(refused=refused)
+        except Refusal as refusal:
+            log.warning("claim_not_taken_back", reason=refusal.message)
 
     async def _identity_of(self, authorization: str, family: str, head: Head, now: int) -> Identity:
         if family in self._with_basic and is_basic(authorization):

@@ -9,7 +9,7 @@ from undercroft.base.refusals import Kind, Refusal, invalid
 from undercroft.database import Database, Transaction
 from undercroft.machinery import events
 from undercroft.machinery.identity import namespaces
-from undercroft.machinery.identity.memberships import team_exists
+from undercroft.machinery.identity.memberships import lock_team
 from undercroft.machinery.identity.model import ADMIN_TEAM, Identity
 from undercroft.machinery.operations import Operation, Reply, Request, json_reply
 
@@ -111,7 +111,7 @@ def _namespaces(tx: Transaction, identity: Identity, after: str, limit: int) -> 
 def _share(tx: Transaction, identity: Identity, namespace: str, team: str, now: int) -> None:
     _check_may_share(tx, identity, namespace)
     handed_over = namespace == "@" + team  # to a team that is made only then: else it would begin shut out of its own
-    if not handed_over and not team_exists(tx, team):
+    if not lock_team(tx, team) and not handed_over:
         raise Refusal(Kind.NOT_FOUND, "team", f"there is no team {team[:100]!r}")
     namespaces.share(tx, namespace, team, now)
     events.record(tx, now, identity.email, "undercroft", namespace, "share namespace", team)

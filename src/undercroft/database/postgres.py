@@ -45,7 +45,10 @@ MOST_CALLS_PER_BATCH = 500
 LEFT_TO_OTHERS = 2
 _MIGRATION_LOCK = 3862
 
+_ENDED = (errors.QueryCanceled, errors.LockNotAvailable)
 _AGAIN = (errors.SerializationFailure, errors.DeadlockDetected, errors.ReadOnlySqlTransaction)
+# The line is lost, the server restarts, lacks something, or its disk fails.
+_PASSING = ("08", "57P", "53", "58")
 # A line that broke without a word is noticed within twenty seconds, not within a quarter of an hour.
 _CONNECTION = {
     "autocommit": True,
@@ -219,6 +222,8 @@ class PostgresDatabase:
                     raise
                 collided = True
             except (*_AGAIN, psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+                if not _is_passing(error) and not isinstance(error, _ENDED):
+                    raise
                 if not _worth_another_try(error) or time.monotonic() > deadline:
                     self._is_away = isinstance(error, PoolTimeout)
                     if isinstance(error, errors.DiskFull | errors.IoError):
@@ -229,7 +234,13 @@ class PostgresDatabase:
 
 def _worth_another_try(error: Exception) -> bool:
     """A statement that ran into its own time limit would only do so again."""
-    return not isinstance(error, errors.QueryCanceled | errors.LockNotAvailable | errors.DiskFull)
+    return _is_passing(error) and not isinstance(error, errors.DiskFull)
+
+
+def _is_passing(error: Exception) -> bool:
+    """Whether it comes of the server's state; else of the statement, as a value too long for an index (54000) does."""
+    state = getattr(error, "sqlstate", None)
+    return state is None or isinstance(error, _AGAIN) or state.startswith(_PASSING)
 
 
 def _as_refusal(error: Exception) -> Refusal:
@@ -240,6 +251,8 @@ def _as_refusal(error: Exception) -> Refusal:
             return unavailable(TOOK_TOO_LONG)
         case errors.LockNotAvailable() | errors.DeadlockDetected() | errors.SerializationFailure():
             return unavailable("PostgreSQL is busy with this row or table; nothing was changed, try again")
+        case psycopg.Error(sqlstate=str(state)) if state.startswith(("53", "58")):
+            return unavailable("PostgreSQL lacks memory or connections, or its disk fails; its own log says which")
         case _:
             return unavailable("PostgreSQL is not reachable; check that it runs and that --database is right")
 

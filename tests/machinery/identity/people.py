@@ -78,13 +78,18 @@ class Meeting:
         self._database = database
         self._go_on = threading.Event()
 
-    async def both(self, first: Callable[[Transaction], Any], second: Callable[[Transaction], Any]) -> list[Any]:
-        """What each gave, or its Refusal."""
+    async def both(
+        self,
+        first: Callable[[Transaction], Any],
+        second: Callable[[Transaction], Any],
+        then: Callable[[Transaction], Any] | None = None,
+    ) -> list[Any]:
+        """What each gave, or its Refusal. `then`: what the first goes on with when the second stands there."""
 
         def held(tx: Transaction) -> Any:
             result = first(tx)
             assert self._go_on.wait(20), "nobody came"
-            return result
+            return then(tx) if then else result
 
         one = asyncio.create_task(self._database.write(held))
         await self._until("state = 'idle in transaction'")

@@ -27,6 +27,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     opened = await open_database(database_url, all_migrations(), lambda: 0, pool=4)
     for identity in (ADMIN, WEB, SHOP, BOTH):
         for team in identity.teams:
+            await opened.write(memberships.put_team, team, 0)
             await opened.write(memberships.put_member, team, identity.email)
     yield opened
     await opened.close()
@@ -119,13 +120,16 @@ async def test_a_later_team_of_the_same_name_finds_nothing(gate: Gate, database:
 async def test_of_two_who_come_at_once_one_gets_it(database: Database) -> None:
     for name in map(str, range(20)):
         await asyncio.gather(
-            *(database.write(namespaces.claim, name, identity, 0) for identity in (WEB, SHOP, WEB, SHOP))
+            *(database.write(namespaces.claim, name, who, 0, str(n)) for n, who in enumerate((WEB, SHOP, WEB, SHOP)))
         )
 
         assert len(await database.read(namespaces.owners, name)) == 1
 
 
 async def test_an_entry_is_remembered_for_a_few_seconds_only(gate: Gate) -> None:
+    await enter(gate, WEB, "carts", now=1_000)
+    assert not gate.has_entered(WEB, "carts", 1_000), "the claim may still be taken back"
+    await gate.settle(refused=False)
     await enter(gate, WEB, "carts", now=1_000)
 
     assert gate.has_entered(WEB, "carts", 1_000 + REMEMBERED - 1)
@@ -167,3 +171,74 @@ async def test_lists(gate: Gate, database: Database) -> None:
     assert [name for name, _ in await database.read(namespaces.listed, None, "a", 2)] == ["b", "c"]
     assert await database.read(namespaces.listed, (), "", 10) == []
     assert set(await database.read(namespaces.of_identity, SHOP)) == {"@shop", "b", "s"}
+
+
+async def test_a_refused_request_leaves_the_namespace_to_nobody(gate: Gate, database: Database) -> None:
+    await enter(gate, WEB, "carts")
+    await enter(gate, WEB, "carts")  # the second part of the same request
+    await gate.settle(refused=True)
+
+    assert await database.read(namespaces.owners, "carts") == ()
+    assert await enter(gate, SHOP, "carts")
+    assert not await enter(gate, WEB, "carts")
+    assert await database.read(namespaces.owners, "carts") == ("shop",)
+
+
+@pytest.mark.parametrize("other", [WEB, BOTH, ADMIN, ANONYMOUS])
+async def test_a_claim_stays_once_another_request_relies_on_it(gate: Gate, database: Database, other: Identity) -> None:
+    await enter(gate, WEB, "carts")
+    assert not await asyncio.create_task(enter(gate, SHOP, "carts")), "who is not let in changes nothing"
+    assert await asyncio.create_task(enter(gate, other, "carts"))
+
+    await gate.settle(refused=True)
+
+    assert await database.read(namespaces.owners, "carts") == ("web",)
+
+
+async def test_what_was_shared_meanwhile_stays(gate: Gate, database: Database) -> None:
+    await enter(gate, WEB, "carts")
+    await database.write(namespaces.share, "carts", "shop", 1)
+
+    await gate.settle(refused=True)
+
+    assert await database.read(namespaces.owners, "carts") == ("shop", "web")
+
+
+async def test_a_claim_that_did_not_hold_is_not_relied_on(gate: Gate, database: Database) -> None:
+    await enter(gate, WEB, "carts")
+    await asyncio.create_task(enter(gate, ADMIN, "carts", writing=False))
+    assert not gate.has_entered(ADMIN, "carts", 0)
+
+
+async def test_of_two_unshares_at_once_one_is_refused(gate: Gate, database: Database) -> None:
+    for name in map(str, range(20)):
+        await enter(gate, BOTH, name)
+        results = await asyncio.gather(
+            *(database.write(namespaces.unshare, name, team) for team in ("web", "shop")), return_exceptions=True
+        )
+
+        assert sorted(isinstance(result, Refusal) for result in results) == [False, True]
+        assert len(await database.read(namespaces.owners, name)) == 1
+
+
+async def test_a_removed_team_claims_nothing(gate: Gate, database: Database) -> None:
+    await database.write(lambda tx: tx.run("DELETE FROM teams WHERE name = 'web'"))
+
+    assert not await enter(gate, WEB, "carts")
+    assert await enter(gate, BOTH, "carts")
+    assert await database.read(namespaces.owners, "carts") == ("shop",)
+
+
+async def test_a_claim_without_owners_lets_nobody_in(gate: Gate, database: Database) -> None:
+    await database.write(lambda tx: tx.run("INSERT INTO namespace_names (name) VALUES ('carts')"))
+
+    assert not await enter(gate, WEB, "carts")
+
+
+@pytest.mark.parametrize("name", ["x" * 513, "é" * 257, "a\x00b", ""])
+async def test_what_can_be_no_namespace_is_refused_at_the_door(gate: Gate, database: Database, name: str) -> None:
+    for writing in (True, False):
+        with pytest.raises(Refusal) as refused:
+            await gate.enter(WEB, "timers", name, 0, writing=writing)
+        assert refused.value.kind is Kind.INVALID
+    assert await database.read(namespaces.listed, None, "", 10) == []

@@ -9,6 +9,7 @@ from undercroft.base.refusals import Kind, Refusal
 from undercroft.database import Transaction
 from undercroft.machinery.identity import resets, users
 from undercroft.machinery.identity.limits import Limit, Try, take_tries
+from undercroft.machinery.identity.memberships import lock_user
 from undercroft.machinery.identity.model import ADMIN_EMAIL
 from undercroft.machinery.identity.resets import NewPassword
 
@@ -96,9 +97,7 @@ async def test_a_token_is_good_for_a_day_and_for_its_user(people: People, post: 
 
 
 async def test_nobody_gets_a_mail_who_is_nobody(people: People, post: Post) -> None:
-    refusal = await people.refusal(resets.begin_reset, EVE, None, NOW, post)
-
-    assert (refusal.kind, refusal.message) == (Kind.NOT_FOUND, "User not found")
+    assert await people.database.write(resets.begin_reset, EVE, None, NOW, post) == resets.Asked(0, False)
     assert (await people.refusal(resets.check_reset, EVE, "x", NOW)).message == "User not found"
     assert post.mails == []
 
@@ -134,6 +133,33 @@ async def test_no_place_asks_for_all(people: People, post: Post) -> None:
     waits = [await begin(people, post, email) for email in crew]
 
     assert [bool(wait) for wait in waits] == [False] * resets.PER_PLACE.burst + [True]
+
+
+async def test_who_is_a_user_is_not_asked_without_end(people: People, post: Post) -> None:
+    waits = [await begin(people, post, f"nobody{number}@shop.example") for number in range(resets.PER_PLACE.burst + 1)]
+
+    assert [bool(wait) for wait in waits] == [False] * resets.PER_PLACE.burst + [True]
+    assert await people.rows("SELECT * FROM resets") == []
+
+
+async def test_a_user_who_goes_while_a_token_is_used_is_gone(crowd: People, post: Post) -> None:
+    await crowd.make(ANN)
+    await begin(crowd, post)
+    token, runs = post.token(ANN), []
+
+    def remove(tx: Transaction) -> None:
+        runs.append("remove")
+        users.remove_user(tx, ANN, NOW, ANN)
+
+    def finish(tx: Transaction) -> None:
+        runs.append("finish")
+        resets.finish_reset(tx, ANN, token, NewPassword("new"), NOW, post)
+
+    both = await Meeting(crowd.database).both(lambda tx: lock_user(tx, ANN), finish, then=remove)
+
+    assert both[0] is None
+    assert isinstance(both[1], Refusal) and both[1].message == "User not found"
+    assert runs == ["finish", "remove"], "neither stood in the other's way and had to begin anew"
 
 
 async def test_a_new_password_lets_a_guessed_at_user_in_again(people: People, post: Post) -> None:

@@ -56,6 +56,23 @@ async def test_two_of_one_name_at_once_are_one(crowd: People) -> None:
     assert await crowd.rows("SELECT email FROM team_members WHERE team = 'shop'") == [(ANN,)]
 
 
+async def test_one_user_makes_no_more_than_so_many(people: People) -> None:
+    await people.make(ANN, BOB)
+    ann, admin = await people.who(ANN), await people.who(ADMIN_EMAIL)
+    for number in range(teams.MOST_TEAMS):
+        await people.database.write(teams.create_team, f"team {number}", ann, NOW)
+
+    refusal = await people.refusal(teams.create_team, "one more", ann, NOW)
+
+    assert (refusal.kind, refusal.code) == (Kind.FORBIDDEN, "most_teams")
+    assert refusal.message == "You have made 100 teams, and no one makes more. Please remove one first."
+    await people.team("of another", BOB, ANN)
+    await people.database.write(teams.remove_team, "team 0", ann, (), NOW)
+    await people.database.write(teams.create_team, "one more", ann, NOW)
+    for number in range(teams.MOST_TEAMS + 1):
+        await people.database.write(teams.create_team, f"admins {number}", admin, NOW)
+
+
 async def test_who_was_removed_makes_no_team(people: People) -> None:
     await people.make(ANN)
     ann = await people.who(ANN)
@@ -223,7 +240,7 @@ async def test_a_later_team_of_that_name_finds_nothing(people: People) -> None:
     await people.make(ANN, EVE)
     await people.team("shop", ANN)
     ann = await people.who(ANN)
-    await people.database.write(namespaces.claim, "carts", ann, NOW)
+    await people.database.write(namespaces.claim, "carts", ann, NOW, "mark")
 
     await people.database.write(teams.remove_team, "shop", ann, (), NOW)
     eve = await people.who(EVE)

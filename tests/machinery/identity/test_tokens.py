@@ -1,6 +1,9 @@
 """Tokens that are not made by hand: of apps, for users, and how they end. And a password with each request."""
 
+import asyncio
 import base64
+from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 from argon2 import PasswordHasher
@@ -9,9 +12,11 @@ from tests.machinery.deliveries.making import NOW
 from tests.machinery.identity.people import ADMINS_TOKEN, ANN, BOB, EVE, Meeting, People
 from undercroft.base.clock import DAY
 from undercroft.base.refusals import Kind, Refusal
+from undercroft.database import Transaction
 from undercroft.machinery.identity import actions, store, tokens, users
 from undercroft.machinery.identity.basic import Basic, is_basic
 from undercroft.machinery.identity.gate import REMEMBERED, Gate
+from undercroft.machinery.identity.limits import HERE
 from undercroft.machinery.identity.logins import PER_ACCOUNT, Logins
 from undercroft.machinery.identity.model import ADMIN_EMAIL, NotIdentified, Unidentified
 from undercroft.machinery.identity.passwords import Passwords
@@ -92,6 +97,44 @@ async def test_a_user_whom_two_make_at_once_is_made_once(crowd: People) -> None:
     assert await crowd.rows("SELECT email FROM users WHERE email <> 'admin@localhost'") == [(ANN,)]
 
 
+class Between:
+    """A transaction, and what others commit before and after its first statement that begins so."""
+
+    def __init__(self, tx: Transaction, beginning: str, before: Callable[[], Any], after: Callable[[], Any]) -> None:
+        self._tx = tx
+        self._beginning, self._before, self._after = beginning, before, after
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tx, name)
+
+    def run(self, sql: str, **parameters: Any) -> int:
+        if not sql.startswith(self._beginning):
+            return self._tx.run(sql, **parameters)
+        self._before()
+        touched = self._tx.run(sql, **parameters)
+        self._after()
+        return touched
+
+
+async def test_no_token_is_left_of_a_user_who_goes_while_it_is_made(crowd: People) -> None:
+    admin, loop = await crowd.who(ADMIN_EMAIL), asyncio.get_running_loop()
+
+    def other(action: Callable[..., None], *args: Any) -> Callable[[], None]:
+        return lambda: asyncio.run_coroutine_threadsafe(crowd.database.write(action, *args), loop).result(20)
+
+    def make(tx: Transaction) -> str:
+        made = other(users.create_user, ANN, None, NOW, ADMIN_EMAIL)
+        between = Between(tx, "INSERT INTO users", made, other(users.remove_user, ANN, NOW, ADMIN_EMAIL))
+        return tokens.make_user_token(cast(Transaction, between), ANN, admin, NOW)
+
+    with pytest.raises(Refusal) as refused:
+        await crowd.database.write(make)
+
+    assert refused.value.code == "removed"
+    assert await crowd.database.read(store.tokens_of, ANN) == []
+    await crowd.database.write(tokens.make_user_token, ANN, admin, NOW)
+
+
 async def test_one_who_logs_out_is_out_and_nobody_else(people: People) -> None:
     await people.make(ANN)
     gate = gate_of(people)
@@ -151,9 +194,22 @@ def header(email: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{email}:{password}".encode()).decode()
 
 
+class Counting(Passwords):
+    """As others, and it tells what was looked at."""
+
+    def __init__(self, seen: list[str]) -> None:
+        super().__init__(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        self._seen = seen
+
+    async def verify(self, stored: str | None, password: str, place: str = HERE) -> bool:
+        self._seen.append(password)
+        return await super().verify(stored, password, place)
+
+
 class Desk:
     def __init__(self, people: People) -> None:
-        self.hashing = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        self.seen: list[str] = []
+        self.hashing = Counting(self.seen)
         self.basic = Basic(people.database, Logins(people.database, self.hashing))
 
 
@@ -183,23 +239,71 @@ async def test_a_password_with_each_request(people: People) -> None:
         assert refused.value.why is Unidentified.PASSWORD
 
 
-async def test_it_is_looked_at_once_in_a_while_and_again_once_something_changes(people: People) -> None:
+async def test_it_is_looked_at_once_in_a_while_and_again_once_it_is_another(people: People) -> None:
     desk = Desk(people)
     await people.make(ANN, password=await desk.hashing.hash(RIGHT))
-    seen: list[str] = []
-    really = desk.hashing.verify
-
-    async def verify(stored: str | None, password: str, place: str) -> bool:
-        seen.append(password)
-        return await really(stored, password, place)
-
-    desk.hashing.verify = verify  # type: ignore[method-assign]
     for now in (NOW, NOW + REMEMBERED - 1, NOW + REMEMBERED):
         await desk.basic.identify(header(ANN, RIGHT), None, now)
-    assert seen == [RIGHT] * 2
+    assert desk.seen == [RIGHT] * 2
     await people.database.write(users.set_password, ANN, await desk.hashing.hash("another"), None, NOW, ADMIN_EMAIL)
     with pytest.raises(NotIdentified):
         await desk.basic.identify(header(ANN, RIGHT), None, NOW + REMEMBERED)
+
+
+async def test_many_requests_at_once_are_one_try(people: People) -> None:
+    desk = Desk(people)
+    await people.make(ANN, password=await desk.hashing.hash(RIGHT))
+    for moment in (NOW, NOW + REMEMBERED):
+        desk.seen.clear()
+        several = (desk.basic.identify(header(ANN, RIGHT), "192.0.2.1", moment) for _ in range(40))
+
+        found = await asyncio.gather(*several)
+
+        assert [identity.email for identity in found] == [ANN] * 40
+        assert desk.seen == [RIGHT]
+
+    wrong = (desk.basic.identify(header(ANN, "a guess"), "192.0.2.9", NOW) for _ in range(40))
+    refused = await asyncio.gather(*wrong, return_exceptions=True)
+    assert {type(one) for one in refused} == {NotIdentified}
+    before = await people.rows(f"SELECT free_at FROM tries WHERE key = 'account {ANN}'")
+    assert before == [(NOW + PER_ACCOUNT.every,)], "one try was counted"
+
+
+async def test_the_first_of_many_goes_away_and_the_others_get_in(people: People) -> None:
+    desk = Desk(people)
+    await people.make(ANN, password=await desk.hashing.hash(RIGHT))
+    first, *others = [asyncio.create_task(desk.basic.identify(header(ANN, RIGHT), None, NOW)) for _ in range(3)]
+    await asyncio.sleep(0)
+
+    first.cancel()
+
+    assert [identity.email for identity in await asyncio.gather(*others)] == [ANN] * 2
+    assert first.cancelled() and desk.seen == [RIGHT]
+
+
+async def test_what_changes_for_others_hashes_nothing_anew(people: People) -> None:
+    desk = Desk(people)
+    await people.make(ANN, BOB, password=await desk.hashing.hash(RIGHT))
+    await desk.basic.identify(header(ANN, RIGHT), None, NOW)
+
+    await people.database.write(users.set_password, BOB, "hash", None, NOW, ADMIN_EMAIL)
+    await people.team("shop", ANN)
+
+    identity = await desk.basic.identify(header(ANN, RIGHT), None, NOW + REMEMBERED - 1)
+    assert (identity.email, identity.teams, desk.seen) == (ANN, ("shop",), [RIGHT])
+    await desk.basic.identify(header(ANN, RIGHT), None, NOW + REMEMBERED)
+    assert desk.seen == [RIGHT] * 2, "what is read again is remembered for no longer"
+
+
+async def test_who_was_removed_is_out_at_once(people: People) -> None:
+    desk = Desk(people)
+    await people.make(ANN, password=await desk.hashing.hash(RIGHT))
+    await desk.basic.identify(header(ANN, RIGHT), None, NOW)
+
+    await people.database.write(users.remove_user, ANN, NOW, ADMIN_EMAIL)
+
+    with pytest.raises(NotIdentified):
+        await desk.basic.identify(header(ANN, RIGHT), None, NOW)
 
 
 async def test_guesses_are_limited_there_too(people: People) -> None:

@@ -8,6 +8,7 @@ from tests.machinery.deliveries.making import NOW
 from tests.machinery.identity.people import ADMINS_TOKEN, ANN, BOB, EVE, Meeting, People
 from undercroft.base.refusals import Kind, Refusal
 from undercroft.machinery.identity import keys, teams, users
+from undercroft.machinery.identity.actions import TOKENS
 from undercroft.machinery.identity.model import ADMIN_EMAIL, digest
 
 pytestmark = pytest.mark.anyio
@@ -152,6 +153,18 @@ async def test_the_last_member_of_any_team_stays_in_all(people: People) -> None:
 async def test_the_servers_own_admin_and_nobody_are_not_removed(people: People) -> None:
     assert (await people.refusal(users.remove_user, ADMIN_EMAIL, NOW, ADMIN_EMAIL)).code == "admin"
     assert (await people.refusal(users.remove_user, EVE, NOW, ADMIN_EMAIL)).kind is Kind.NOT_FOUND
+
+
+async def test_whoever_is_removed_is_told_of_also_without_a_token(people: People) -> None:
+    told: list[str] = []
+    people.database.listen(TOKENS, told.extend)
+    await people.make(ANN, BOB)
+    ann, _ = await people.signed_in(ANN)
+
+    for email in (ANN, BOB):
+        await people.database.write(users.remove_user, email, NOW, email)
+
+    assert told == [ann.token, ANN, BOB]
 
 
 async def test_of_the_last_two_members_who_go_at_once_one_stays(crowd: People) -> None:

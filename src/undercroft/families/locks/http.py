@@ -61,7 +61,7 @@ class Locks:
     async def remove(self, request: Request) -> Reply:
         query = request.query(shapes.RemoveQuery) if request.query_string else _PLAIN_REMOVE
         token = _one_token(query.token, request)
-        place = await self._place(request, query.namespace, _named(request), writing=True)
+        place = await self._place(request, query.namespace, _named(request), writing=False)
         if query.force:
             removed = await self._take_away(request, place)
         else:

@@ -1,12 +1,15 @@
 """From an Authorization header to an identity, and from there into a namespace; remembered for a few seconds."""
 
+import asyncio
+from typing import Any
+
 from undercroft.base.clock import Clock
+from undercroft.base.ids import new_secret
 from undercroft.base.refusals import Kind, Refusal
 from undercroft.database import Database
 from undercroft.machinery.identity import namespaces, store
 from undercroft.machinery.identity.actions import TOKENS
 from undercroft.machinery.identity.model import (
-    ADMIN_TEAM,
     ANONYMOUS,
     Identity,
     NotIdentified,
@@ -27,6 +30,8 @@ class Gate:
         self._known: dict[str, tuple[Identity, int]] = {}
         self._used: dict[str, int] = {}
         self._entered: dict[tuple[str, str], int] = {}
+        self._claims: dict[asyncio.Task[Any] | None, dict[str, str]] = {}
+        """What each request, by its task, has claimed just now: namespace → mark."""
         self._changes = 0
         database.listen(TOKENS, self._forget)
 
@@ -66,22 +71,46 @@ class Gate:
         return at is not None and 0 <= now - at < REMEMBERED
 
     async def enter(self, identity: Identity, family: str, namespace: str, now: int, *, writing: bool) -> None:
-        """Let it act in the namespace. One that nobody has written in becomes its first writer's teams'.
+        """Let it act in the namespace. One that nobody has written in becomes its first writer's teams'; `settle` says
+        whether for good.
 
-        Raises Refusal(FORBIDDEN) for a token of another scope, and in a namespace of other teams.
+        Raises Refusal: INVALID for what can be no namespace; FORBIDDEN for a token of another scope, and in a namespace
+        of other teams.
         """
+        namespaces.check(namespace)
         self.check_scope(identity, family, namespace)
         if self.has_entered(identity, namespace, now):
             return
         changes = self._changes
-        teams = await self._database.read(namespaces.owners, namespace)
-        if not teams and writing:
-            teams = await self._database.write(namespaces.claim, namespace, identity, now)
-        is_admin = identity is ANONYMOUS or ADMIN_TEAM in identity.teams
-        if teams and not is_admin and set(teams).isdisjoint(identity.teams):
-            raise Refusal(Kind.FORBIDDEN, "forbidden", f"{namespace!r} belongs to another team")
-        if teams and changes == self._changes:
+        teams, is_sure = await self._database.read(namespaces.standing, namespace)
+        if teams:
+            _check_owners(identity, namespace, teams)
+        if writing and not is_sure:
+            is_sure = await self._claim(identity, namespace, now)
+        if is_sure and changes == self._changes:  # a claim that may be taken back is nothing to rely on
             self._remember_entry(identity, namespace, now)
+
+    def has_claims(self) -> bool:
+        """Whether any request that is under way has claimed something."""
+        return bool(self._claims)
+
+    async def settle(self, *, refused: bool) -> None:
+        """The request of this task is answered. What it has claimed is nobody's again if it was refused."""
+        for namespace, mark in self._claims.pop(asyncio.current_task(), {}).items():
+            if refused:
+                await self._database.write(namespaces.unclaim, namespace, mark)
+
+    async def _claim(self, identity: Identity, namespace: str, now: int) -> bool:
+        """Whether it was theirs already, and stays so."""
+        task = asyncio.current_task()
+        if namespace in self._claims.get(task, ()):
+            return False
+        mark = new_secret()
+        teams, is_fresh = await self._database.write(namespaces.claim, namespace, identity, now, mark)
+        _check_owners(identity, namespace, teams)
+        if is_fresh:
+            self._claims.setdefault(task, {})[namespace] = mark
+        return not is_fresh
 
     def _remember_entry(self, identity: Identity, namespace: str, now: int) -> None:
         if len(self._entered) >= MOST_REMEMBERED:
@@ -111,3 +140,8 @@ class Gate:
         if used:
             await self._database.write(store.note_use, used)
         return await self._database.write(store.delete_expired, now, 500) == 500
+
+
+def _check_owners(identity: Identity, namespace: str, teams: tuple[str, ...]) -> None:
+    if not teams or not (namespaces.enters_all(identity) or not set(teams).isdisjoint(identity.teams)):
+        raise Refusal(Kind.FORBIDDEN, "forbidden", f"{namespace!r} belongs to another team")

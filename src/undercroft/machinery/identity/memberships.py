@@ -47,10 +47,19 @@ def exists_in_any_case(tx: Transaction, team: str) -> bool:
     return tx.one("SELECT 1 FROM teams WHERE LOWER(name) = LOWER(:team)", team=team) is not None
 
 
-def put_team(tx: Transaction, team: str, now: int) -> bool:
+def count_made(tx: Transaction, email: str) -> int:
+    """How many of the teams that are there this user has made."""
+    row = tx.one("SELECT COUNT(*) FROM teams WHERE made_by = :email", email=email)
+    return row[0] if row else 0
+
+
+def put_team(tx: Transaction, team: str, now: int, made_by: str | None = None) -> bool:
     """False where there is one of that name."""
     made = tx.run(
-        "INSERT INTO teams (name, created_at) VALUES (:team, :now) ON CONFLICT DO NOTHING", team=team, now=now
+        "INSERT INTO teams (name, created_at, made_by) VALUES (:team, :now, :made_by) ON CONFLICT DO NOTHING",
+        team=team,
+        now=now,
+        made_by=made_by,
     )
     return made > 0
 

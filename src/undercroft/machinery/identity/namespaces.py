@@ -2,11 +2,15 @@
 
 A namespace is its first writer's teams'. One that is named `@TEAM` is that team's from the start; it is where families
 whose paths name no namespace keep what a member of one team asks for.
+
+A claim bears the mark of its request, which takes it back when it is refused. The next who writes there, and who shares
+it, wipes the mark off: from then on it stays. Whoever locks teams and names locks the teams first.
 """
 
 from undercroft.base.refusals import Kind, Refusal, invalid
 from undercroft.database import Transaction
 from undercroft.machinery.identity.actions import TOKENS
+from undercroft.machinery.identity.memberships import lock_team
 from undercroft.machinery.identity.model import ADMIN_TEAM, ANONYMOUS, Identity
 
 LONGEST = 512
@@ -40,33 +44,57 @@ def check(namespace: str) -> str:
 
 def owners(tx: Transaction, namespace: str) -> tuple[str, ...]:
     """The teams it belongs to; none while nobody has written in it."""
-    rows = tx.all("SELECT team FROM namespaces WHERE name = :name ORDER BY team", name=namespace)
+    return _owners_of(tx, [namespace])[namespace]
+
+
+def standing(tx: Transaction, namespace: str) -> tuple[tuple[str, ...], bool]:
+    """Its owners, and whether it stays theirs: not while its first request is still under way."""
+    rows = tx.all(
+        "SELECT namespaces.team, namespace_names.claim FROM namespaces JOIN namespace_names"
+        " ON namespace_names.name = namespaces.name WHERE namespaces.name = :name ORDER BY namespaces.team",
+        name=namespace,
+    )
     if not rows and namespace.startswith("@"):
-        return (namespace[1:],)
-    return tuple(team for (team,) in rows)
+        return (namespace[1:],), True
+    return tuple(team for team, _ in rows), bool(rows) and rows[0][1] is None
 
 
-def claim(tx: Transaction, namespace: str, identity: Identity, now: int) -> tuple[str, ...]:
-    """Whose it is now: the caller's teams', if it was nobody's.
+def claim(tx: Transaction, namespace: str, identity: Identity, now: int, mark: str) -> tuple[tuple[str, ...], bool]:
+    """Whose it is now: the caller's teams', if it was nobody's; and whether it is by this mark.
 
     Raises Refusal(FORBIDDEN) for a caller without a team.
     """
-    taken = owners(tx, namespace)
-    if taken:
-        return taken
-    admin = identity is ANONYMOUS or ADMIN_TEAM in identity.teams
-    teams = (ADMIN_TEAM,) if admin else identity.teams
+    wanted = (ADMIN_TEAM,) if enters_all(identity) else identity.teams
+    # A team may have been removed since the caller was identified: a later one of its name would find this.
+    teams = [team for team in sorted(wanted) if lock_team(tx, team)]
     if not teams:
         raise Refusal(Kind.FORBIDDEN, "forbidden", "you are in no team: make one with `croft team add NAME`")
     # The name's own row first: of two teams that come at the same moment one waits here and then finds it taken.
-    first = tx.one(
-        "INSERT INTO namespace_names (name) VALUES (:name) ON CONFLICT DO NOTHING RETURNING name", name=namespace
+    tx.run(
+        "INSERT INTO namespace_names (name, claim) VALUES (:name, :mark) ON CONFLICT DO NOTHING",
+        name=namespace,
+        mark=mark,
     )
-    if first is None:
-        return owners(tx, namespace)
-    for team in teams:
-        _put(tx, namespace, team, now)
-    return teams
+    row = tx.one("UPDATE namespace_names SET name = name WHERE name = :name RETURNING claim", name=namespace)
+    taken = owners(tx, namespace)
+    if not taken and row == (mark,):
+        for team in teams:
+            _put(tx, namespace, team, now)
+        return tuple(teams), True
+    if row != (mark,) and (enters_all(identity) or not set(taken).isdisjoint(wanted)):
+        _hold(tx, namespace)
+    return taken, row == (mark,)
+
+
+def unclaim(tx: Transaction, namespace: str, mark: str) -> bool:
+    """Nobody's again, if nobody else has written in it since it was claimed by this mark."""
+    if not tx.run("DELETE FROM namespace_names WHERE name = :name AND claim = :mark", name=namespace, mark=mark):
+        return False
+    return tx.run("DELETE FROM namespaces WHERE name = :name", name=namespace) > 0
+
+
+def enters_all(identity: Identity) -> bool:
+    return identity is ANONYMOUS or ADMIN_TEAM in identity.teams
 
 
 def may_enter(tx: Transaction, identity: Identity, namespace: str) -> bool:
@@ -75,34 +103,52 @@ def may_enter(tx: Transaction, identity: Identity, namespace: str) -> bool:
 
 def of_identity(tx: Transaction, identity: Identity) -> tuple[str, ...]:
     """The namespaces of its teams, up to MOST_SEEN."""
-    rows = tx.each(
-        "SELECT DISTINCT namespaces.name FROM namespaces JOIN {rows} ON namespaces.team = r.team"
-        " ORDER BY namespaces.name LIMIT :most",
-        "team TEXT",
-        [(team,) for team in identity.teams],
-        most=MOST_SEEN,
-    )
-    named = [name for (name,) in rows]
     own = ["@" + team for team in identity.teams]
-    return tuple(dict.fromkeys([*(name for name in own if owners(tx, name) == (name[1:],)), *named]))
+    of_own = _owners_of(tx, own)
+    named = _names_of(tx, identity.teams, "", MOST_SEEN)
+    return tuple(dict.fromkeys([*(name for name in own if of_own[name] == (name[1:],)), *named]))
 
 
 def listed(tx: Transaction, teams: tuple[str, ...] | None, after: str, limit: int) -> list[tuple[str, tuple[str, ...]]]:
     """Namespaces past this name, of these teams or (None) of all, with the teams that each belongs to."""
-    names = tx.each(
-        "SELECT DISTINCT name FROM namespaces WHERE name > :after"
-        " AND (:everything = 1 OR team IN (SELECT r.team FROM {rows})) ORDER BY name LIMIT :limit",
+    if teams is None:
+        rows = tx.all(
+            "SELECT name FROM namespace_names WHERE name > :after ORDER BY name LIMIT :limit", after=after, limit=limit
+        )
+        return list(_owners_of(tx, [name for (name,) in rows]).items())
+    return list(_owners_of(tx, _names_of(tx, teams, after, limit)).items())
+
+
+def _names_of(tx: Transaction, teams: tuple[str, ...], after: str, limit: int) -> list[str]:
+    rows = tx.each(
+        "SELECT DISTINCT namespaces.name FROM {rows} JOIN namespaces ON namespaces.team = r.team"
+        " WHERE namespaces.name > :after ORDER BY namespaces.name LIMIT :limit",
         "team TEXT",
-        [(team,) for team in teams or ("",)],
-        everything=int(teams is None),
+        [(team,) for team in teams],
         after=after,
         limit=limit,
     )
-    return [(name, owners(tx, name)) for (name,) in names]
+    return [name for (name,) in rows]
+
+
+def _owners_of(tx: Transaction, names: list[str]) -> dict[str, tuple[str, ...]]:
+    """In the order of these names."""
+    rows = tx.each(
+        "SELECT namespaces.name, namespaces.team FROM {rows} JOIN namespaces ON namespaces.name = r.name"
+        " ORDER BY namespaces.team",
+        "name TEXT",
+        [(name,) for name in names],
+    )
+    found: dict[str, tuple[str, ...]] = dict.fromkeys(names, ())
+    for name, team in rows:
+        found[name] += (team,)
+    return {name: teams or ((name[1:],) if name.startswith("@") else ()) for name, teams in found.items()}
 
 
 def share(tx: Transaction, namespace: str, team: str, now: int) -> None:
-    """The team may act in it too."""
+    """The team, which the caller has locked, may act in it too."""
+    tx.run("INSERT INTO namespace_names (name) VALUES (:name) ON CONFLICT DO NOTHING", name=namespace)
+    _hold(tx, namespace)
     if namespace.startswith("@"):  # what was its by its name alone stays its
         _put(tx, namespace, namespace[1:], now)
     _put(tx, namespace, team, now)
@@ -111,6 +157,7 @@ def share(tx: Transaction, namespace: str, team: str, now: int) -> None:
 
 def unshare(tx: Transaction, namespace: str, team: str) -> bool:
     """The team may no more; whether it could. The last team stays: a namespace is never nobody's again."""
+    _hold(tx, namespace)
     left = [name for name in owners(tx, namespace) if name != team]
     if not left:
         raise invalid("namespace", f"{team!r} is the only team of {namespace!r}; share it with another first")
@@ -119,13 +166,22 @@ def unshare(tx: Transaction, namespace: str, team: str) -> bool:
 
 
 def leave_to_admins(tx: Transaction, team: str, now: int) -> None:
-    """The team is removed: what was its alone is the admins', so that no later team of that name finds it."""
+    """The team, which the caller has locked, is removed: what was its alone is the admins'.
+
+    So no later team of that name finds it.
+    """
     mine = tx.all("SELECT name FROM namespaces WHERE team = :team", team=team)
-    for (name,) in [*mine, ("@" + team,)]:
+    for name in sorted({"@" + team, *(name for (name,) in mine)}):
+        _hold(tx, name)
         if owners(tx, name) == (team,):
             _put(tx, name, ADMIN_TEAM, now)
     tx.run("DELETE FROM namespaces WHERE team = :team", team=team)
     tx.tell(TOKENS, [team])
+
+
+def _hold(tx: Transaction, namespace: str) -> None:
+    """Its owners stay as they are until the transaction ends, and nobody takes their claim back any more."""
+    tx.run("UPDATE namespace_names SET claim = NULL WHERE name = :name", name=namespace)
 
 
 def _put(tx: Transaction, namespace: str, team: str, now: int) -> None:

@@ -7,8 +7,8 @@ from undercroft.base.clock import DAY, MINUTE
 from undercroft.base.ids import new_secret
 from undercroft.base.refusals import invalid, not_found
 from undercroft.database import Transaction
-from undercroft.machinery.identity.limits import Limit, Taken, Try, place_of, take_tries
-from undercroft.machinery.identity.memberships import user_exists
+from undercroft.machinery.identity.limits import Limit, Try, place_of, take_tries
+from undercroft.machinery.identity.memberships import lock_user, user_exists
 from undercroft.machinery.identity.model import ADMIN_EMAIL, digest
 from undercroft.machinery.identity.records import NOBODY, record
 from undercroft.machinery.identity.users import MAILED_PASSWORD_LASTS, set_password
@@ -22,22 +22,33 @@ SendMail = Callable[[Transaction, str, str, str], None]
 """(tx, to, subject, text): put a mail into the queue in this transaction."""
 
 
+class Asked(NamedTuple):
+    wait: int
+    """ms until another may be asked for; 0: this one may."""
+    known: bool
+    """False: there is no such user, and nothing was mailed."""
+
+
 class NewPassword(NamedTuple):
     hash: str
     mailed: str | None = None
     """The password itself where it was made here and is to be mailed; it is then good for an hour."""
 
 
-def begin_reset(tx: Transaction, email: str, address: str | None, now: int, send_mail: SendMail) -> Taken:
-    """Mail a token, unless too many were asked for. Raises Refusal: NOT_FOUND "user", INVALID "no_mailbox"."""
+def begin_reset(tx: Transaction, email: str, address: str | None, now: int, send_mail: SendMail) -> Asked:
+    """Mail a token, unless too many were asked for, or for nobody. Raises Refusal(INVALID, "no_mailbox").
+
+    An unknown user is no refusal, for that would undo the count: asking who is a user is limited too.
+    """
     if email == ADMIN_EMAIL:
         raise invalid("no_mailbox", f"{ADMIN_EMAIL} is no mailbox: admins PUT /users/{email}/password")
-    place = Try(f"reset from {place_of(address)}", PER_PLACE)
-    if not user_exists(tx, email):
-        raise not_found("user", "User not found")
-    taken = take_tries(tx, [place, Try(f"reset of {email}", PER_USER)], now)
-    if taken.wait:
-        return taken
+    known = user_exists(tx, email)
+    tries = [Try(f"reset from {place_of(address)}", PER_PLACE)]
+    if known:
+        tries.append(Try(f"reset of {email}", PER_USER))
+    wait = take_tries(tx, tries, now).wait
+    if wait or not known:
+        return Asked(wait, known)
     secret = new_secret()
     tx.run(
         "INSERT INTO resets (digest, email, expires_at) VALUES (:digest, :email, :expires_at)",
@@ -47,7 +58,7 @@ def begin_reset(tx: Transaction, email: str, address: str | None, now: int, send
     )
     send_mail(tx, email, "A new password", _token_text(email, secret))
     record(tx, now, NOBODY, "ask for reset", email)
-    return taken
+    return Asked(0, True)
 
 
 def check_reset(tx: Transaction, email: str, token: str, now: int) -> None:
@@ -64,6 +75,8 @@ def finish_reset(tx: Transaction, email: str, token: str, new: NewPassword, now:
 
     Raises Refusal: NOT_FOUND "user", INVALID "reset_token" for one that is unknown, another user's, used or too old.
     """
+    if not lock_user(tx, email):  # before the token, as `remove_user` does: nobody waits in a ring
+        raise not_found("user", "User not found")
     used = tx.run(
         "DELETE FROM resets WHERE digest = :digest AND email = :email AND expires_at > :now",
         digest=digest(token),

@@ -7,6 +7,7 @@ from undercroft.base.refusals import Kind, Refusal, conflict, invalid, not_found
 from undercroft.database import Transaction
 from undercroft.machinery.identity.actions import TOKENS
 from undercroft.machinery.identity.memberships import (
+    count_made,
     count_members,
     exists_in_any_case,
     is_member,
@@ -23,6 +24,8 @@ from undercroft.machinery.identity.namespaces import leave_to_admins, owners
 from undercroft.machinery.identity.records import record
 
 LONGEST_NAME = 100
+MOST_TEAMS = 100
+"""That are there at a time, made by one user. Admins make as many as they like."""
 
 # The contract's pattern, in ASCII and without line ends.
 _NAME = re.compile(r"[a-zA-Z][-@_.+\w ]+", re.ASCII)
@@ -40,14 +43,21 @@ def check_name(name: str) -> str:
 
 
 def create_team(tx: Transaction, name: str, creator: Identity, now: int) -> None:
-    """Its creator is its only member. Raises Refusal(CONFLICT): "team_exists" in any case, "namespace_held"."""
+    """Its creator is its only member.
+
+    Raises Refusal: CONFLICT "team_exists" in any case, CONFLICT "namespace_held", FORBIDDEN "most_teams" for who is no
+    admin and has made that many.
+    """
     if not lock_user(tx, creator.email):  # removed a moment ago: nobody would be in the team
         raise NotIdentified
+    if not creator.is_admin() and count_made(tx, creator.email) >= MOST_TEAMS:
+        message = f"You have made {MOST_TEAMS} teams, and no one makes more. Please remove one first."
+        raise Refusal(Kind.FORBIDDEN, "most_teams", message)
     lock_team(tx, ADMIN_TEAM)  # one after the other: of two names that differ by case the second finds the first
     if exists_in_any_case(tx, name):
         raise conflict("team_exists", "Team already exists")
     _refuse_namespace_of_others(tx, name)
-    put_team(tx, name, now)
+    put_team(tx, name, now, creator.email)
     put_member(tx, name, creator.email)
     tx.tell(TOKENS, [creator.email])
     record(tx, now, creator.email, "create team", name)

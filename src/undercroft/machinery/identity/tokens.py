@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from undercroft.base.clock import DAY
 from undercroft.base.ids import new_hex_secret, sortable_id
-from undercroft.base.refusals import Kind, Refusal, invalid
+from undercroft.base.refusals import Kind, Refusal, conflict, invalid
 from undercroft.database import Transaction
 from undercroft.machinery.identity import store
 from undercroft.machinery.identity.actions import TOKENS
@@ -54,10 +54,15 @@ def make_app_token(tx: Transaction, app: str, maker: Identity, now: int) -> str:
 
 
 def make_user_token(tx: Transaction, email: str, maker: Identity, now: int) -> str:
-    """Another token of this user's, who is made where there is none. It can do all that the user may, for good."""
+    """Another token of this user's, who is made where there is none. It can do all that the user may, for good.
+
+    Raises Refusal(CONFLICT, "removed") where somebody removes the user at the same moment.
+    """
     if not lock_user(tx, email):
         with suppress(Refusal):  # somebody else has made the user at this very moment
             create_user(tx, email, None, now, maker.email)
+        if not lock_user(tx, email):  # and somebody has removed it: a token would be nobody's
+            raise conflict("removed", f"{email} was removed at this moment; try again")
     token = Token(sortable_id(), email, "user token", None, now, None, None)
     secret = new_hex_secret()
     store.put_token(tx, token, digest(secret), MADE)

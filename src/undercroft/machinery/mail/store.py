@@ -199,5 +199,27 @@ def forget(tx: Transaction, after: str, before: str, limit: int) -> tuple[int, s
     return len(ended), rows[-1][0] if len(rows) == limit else None
 
 
+def forget_contents(tx: Transaction, namespace: str, after: str, before: str, limit: int) -> int:
+    """Of this namespace's mails past `after`: what is in those that had their end, or whose ids are below `before`.
+
+    Captured ones have nowhere else to be read, and wait for the latter.
+    Of how many that was, `limit` at the most; the mails themselves are kept.
+    """
+    # One ordered walk for each state: the index begins with these two.
+    walks = " UNION ALL ".join(
+        f"SELECT id FROM mails WHERE namespace = :namespace AND state = {int(state)} AND id > :after"
+        + (" AND id < :before" if state in (*WAITING, State.CAPTURED) else "")
+        for state in State
+    )
+    return tx.run(
+        "DELETE FROM mail_contents WHERE mail IN (SELECT w.id FROM"
+        f" ({walks}) AS w JOIN mail_contents c ON c.mail = w.id LIMIT :limit)",
+        namespace=namespace,
+        after=after,
+        before=before,
+        limit=limit,
+    )
+
+
 def _kept(row: tuple[Any, ...]) -> Kept:
     return Kept._make(row)._replace(state=State(row[5]))

@@ -1,6 +1,6 @@
 """Operations with passwords: signing in and out, changing one, and getting another when it was forgotten."""
 
-from undercroft.base.refusals import Kind, Refusal, invalid
+from undercroft.base.refusals import Kind, Refusal, invalid, not_found
 from undercroft.database import Transaction
 from undercroft.families.accounts.http import shapes
 from undercroft.families.accounts.http.reading import object_in, text_of, texts_in
@@ -80,9 +80,11 @@ class Passwords:
         given = text_of(object_in(request.body), "password") if request.body else ""
         if query.token is None:
             address = address_of(self._parts, request)
-            taken = await self._database.write(resets.begin_reset, email, address, request.now, self._parts.send_mail)
-            if taken.wait:
-                raise too_many("resets were asked for", taken.wait)
+            asked = await self._database.write(resets.begin_reset, email, address, request.now, self._parts.send_mail)
+            if asked.wait:
+                raise too_many("resets were asked for", asked.wait)
+            if not asked.known:
+                raise not_found("user", "User not found")
         else:
             await self._finish(request, email, query.token, given)
         return EMPTY

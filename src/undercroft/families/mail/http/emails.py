@@ -93,7 +93,7 @@ class Emails:
         return Reply(200, await self._outgoing.message_of(kept, mail), b"message/rfc822", rendering.AS_FILE)
 
     async def cancel(self, request: Request) -> Reply:
-        namespace = await self._namespace(request, writing=True)
+        namespace = await self._namespace(request, writing=False)
         kept = await self._database.write(actions.cancel, namespace, request.path["id"], request.now)
         return json_reply(shapes.Said("Email cancelled."), headers=_id_header(kept.id))
 

@@ -25,7 +25,7 @@ class Suppressions:
         address = _address(request)
         given = decode(_suppression, request.body) if request.body.strip() else SuppressionIn()
         reason = given.reason and check_line("body", given.reason, LONGEST_REASON)
-        namespace = await self._namespace(request)
+        namespace = await self._namespace(request, writing=True)
         await self._database.write(suppressions.put, namespace, address, reason, request.now)
         return json_reply(shapes.Done())
 
@@ -40,12 +40,12 @@ class Suppressions:
 
     async def remove(self, request: Request) -> Reply:
         address = _address(request)
-        if not await self._database.write(suppressions.remove, await self._namespace(request), address):
+        if not await self._database.write(suppressions.remove, await self._namespace(request, writing=False), address):
             raise not_found("unknown_suppression", f"{address} is not on the suppression list")
         return json_reply(shapes.Done())
 
-    async def _namespace(self, request: Request) -> str:
-        return await self._door.namespace(request, request.query(shapes.WhereQuery).namespace, writing=True)
+    async def _namespace(self, request: Request, *, writing: bool) -> str:
+        return await self._door.namespace(request, request.query(shapes.WhereQuery).namespace, writing=writing)
 
 
 def _address(request: Request) -> str:

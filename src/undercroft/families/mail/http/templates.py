@@ -47,7 +47,7 @@ class Templates:
 
     async def remove(self, request: Request) -> Reply:
         name = request.path["name"]
-        namespace = await self._namespace(request, writing=True)
+        namespace = await self._namespace(request, writing=False)
         if not await self._database.write(templates.remove, namespace, name):
             raise _unknown(name)
         return json_reply(shapes.Done())

@@ -18,6 +18,6 @@ class Doorway:
         check_accept(request)
         given = parameters(request) if request.query_string else {}
         named = given.get("namespace") or None
-        writing = request.method not in ("GET", "HEAD", "OPTIONS")
+        writing = request.method not in ("GET", "HEAD", "OPTIONS", "DELETE")
         place = await enter_named(self._enter, request.identity, FAMILY, named, request.now, writing=writing)
         return place, given
