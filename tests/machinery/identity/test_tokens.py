@@ -16,6 +16,7 @@ from undercroft.database import Transaction
 from undercroft.machinery.identity import actions, store, tokens, users
 from undercroft.machinery.identity.basic import Basic, is_basic
 from undercroft.machinery.identity.gate import REMEMBERED, Gate
+from undercroft.machinery.identity.limits import HERE
 from undercroft.machinery.identity.logins import PER_ACCOUNT, Logins
 from undercroft.machinery.identity.model import ADMIN_EMAIL, NotIdentified, Unidentified
 from undercroft.machinery.identity.passwords import Passwords
@@ -200,9 +201,9 @@ class Counting(Passwords):
         super().__init__(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         self._seen = seen
 
-    async def verify(self, stored: str | None, password: str) -> bool:
+    async def verify(self, stored: str | None, password: str, place: str = HERE) -> bool:
         self._seen.append(password)
-        return await super().verify(stored, password)
+        return await super().verify(stored, password, place)
 
 
 class Desk:
