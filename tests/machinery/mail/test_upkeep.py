@@ -11,6 +11,7 @@ from undercroft.base.ids import base32
 from undercroft.database import Database, Transaction, open_database
 from undercroft.machinery.mail import store
 from undercroft.machinery.mail.actions import Order, enqueue_many
+from undercroft.machinery.mail.content import content_of
 from undercroft.machinery.mail.model import State
 from undercroft.machinery.mail.upkeep import PAGE, MailUpkeep
 
@@ -32,7 +33,8 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 def order(number: int, made_at: int, namespace: str = HOUSE, to: str = "ann@example.com") -> Order:
     """With the id that a mail of that moment has."""
-    return Order(base32(1 << 129 | made_at << 80 | number), namespace, "undercroft", mail(to=to), made_at)
+    made = mail(to=to)
+    return Order(base32(1 << 129 | made_at << 80 | number), namespace, "undercroft", made, content_of(made), made_at)
 
 
 def told(tx: Transaction, order: Order, *states: State) -> None:
