@@ -85,18 +85,9 @@ class House:
             if all(tree == trees[0] for tree in trees) and await self.is_quiet(*wanted):
                 return trees[0]
             if asyncio.get_running_loop().time() > deadline:
-                raise AssertionError(await self._why_not(wanted, trees))
+                shown = [sorted((path, content[:60]) for path, content in tree.items())[:20] for tree in trees]
+                raise AssertionError(f"not equal after {seconds} s: {dict(zip(wanted, shown, strict=True))}")
             await asyncio.sleep(0.02)
-
-    async def _why_not(self, names: tuple[str, ...], trees: list[Tree]) -> str:
-        everywhere = set.intersection(*(set(tree.items()) for tree in trees))
-        told = []
-        for name, tree in zip(names, trees, strict=True):
-            link = self.engine.link(name)
-            late = await self.database.read(store.behind_of, name, "", 9)
-            alone = sorted((path, content[:60]) for path, content in set(tree.items()) - everywhere)[:9]
-            told.append(f"{name}: alone {alone}, behind {late}, link {link and (link.under_way, link.failed)}")
-        return "not equal: " + "; ".join(told)
 
     async def holds(self, wanted: Tree, *names: str) -> None:
         """Wait until these (all) entries hold exactly this."""

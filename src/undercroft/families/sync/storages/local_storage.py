@@ -254,9 +254,6 @@ class LocalStorage:
                 os.fsync(self._folder(folder))
         return None
 
-    def revision_of(self, temporary: bytes) -> str:
-        return _revision(os.stat(temporary, dir_fd=self._incoming, follow_symlinks=False))
-
     def put_in_place(self, put: Put, temporary: bytes) -> Replaced | None:
         """Give it its name; what was there, if it was what was expected. Raises Changed, or OSError."""
         folder, name = self._parent(put.path, make=True)

@@ -14,7 +14,7 @@ import msgspec
 from asyncinotify import Event, Inotify, Mask
 
 from undercroft.families.sync import wire
-from undercroft.families.sync.reconcile import Move, Operation, Put, Seen
+from undercroft.families.sync.reconcile import Operation, Put, Seen
 from undercroft.families.sync.storages.local_storage import LocalStorage, Vanished
 from undercroft.families.sync.worker.carrying import ROUND, SMALL, Carrier, Pace
 from undercroft.families.sync.worker.index import Index
@@ -177,11 +177,7 @@ class Worker:
         )
 
     async def _carry_out_in(self, thread: ThreadPoolExecutor, carrier: Carrier, some: list[Any]) -> None:
-        paths = {operation.path for operation in some} | {one.source for one in some if isinstance(one, Move)}
-        try:
-            self._send(await self._in(thread, carrier.carry_out, some))
-        finally:
-            self._index.busy -= paths
+        self._send(await self._in(thread, carrier.carry_out, some))
 
     def _tell_moving(self, path: str, done: int, size: int) -> None:
         self._loop.call_soon_threadsafe(self._send, wire.Moving(path, done, size))

@@ -58,7 +58,7 @@ class Ready(NamedTuple):
 
 
 class Carrier:
-    """One thread's. What it has in hand is busy until its result is sent: a change that comes after is told after."""
+    """One thread's."""
 
     def __init__(self, entry: str, storages: dict[str, tuple[str, dict[str, Any]]], index: Index, pace: Pace) -> None:
         self._entry = entry
@@ -130,6 +130,8 @@ class Carrier:
             done.failed += [Failed(path, operation.version, str(error), True) for path in paths]
         except OSError as error:
             done.failed += [Failed(path, operation.version, _reason(error), False) for path in paths]
+        finally:
+            self._index.busy -= paths
 
     def _receive(self, put: Put) -> bytes:
         if not put.sources:
@@ -149,12 +151,8 @@ class Carrier:
 
     def _place(self, one: Ready, done: Done) -> None:
         put = one.put
-        arrived = self._own.revision_of(one.temporary)
         replaced = self._own.put_in_place(put, one.temporary)
-        revision = self._own.look(put.path) or ""
-        # Renaming changes the last part only. Where more differs, somebody has changed it: that is to be noticed.
-        same = revision.rpartition(".")[0] == arrived.rpartition(".")[0]
-        seen = Seen(put.path, put.content, revision if same else arrived)
+        seen = Seen(put.path, put.content, self._own.look(put.path) or "")
         self._keep(put.path, replaced, done)
         self._index.note(seen)
         done.settled.append(Settled(seen, put.version))

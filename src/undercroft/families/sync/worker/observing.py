@@ -73,11 +73,7 @@ class Observer:
         reports: list[Seen] = []
         for path, revision in self._storage.walk(folder, self.watch):
             found.add(path)
-            if self._index.revision(path) == revision:
-                continue
-            if path in self._index.busy:
-                if later is not None:
-                    later.append(path)
+            if self._index.revision(path) == revision or path in self._index.busy:
                 continue
             seen = self._read(path)
             if seen is None:
