@@ -226,6 +226,6 @@ def test_nothing_sticks_out(page: Page, croft: Croft, receiver: Receiver) -> Non
 def test_the_docs_are_read(page: Page, croft: Croft) -> None:
     sign_in(page, croft)
     page.get_by_role("navigation", name="Pages").get_by_role("link", name="Docs").click()
-    expect(page.get_by_role("heading", name="Error codes")).to_be_visible()
+    expect(page.get_by_role("heading", name="Error codes").first).to_be_visible()
     page.get_by_role("navigation", name="Operations").get_by_role("link", name="POST /route/{db}", exact=True).click()
     expect(page.locator("article:target")).to_contain_text("Create a route")

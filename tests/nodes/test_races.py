@@ -125,9 +125,9 @@ class Interrupted:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._tx, name)
 
-    def each(self, sql: str, *args: Any, **kwargs: Any) -> Any:
-        found = self._tx.each(sql, *args, **kwargs)
-        if self._somebody_else and "INSERT INTO deliveries" in sql:
+    def put_in(self, table: str, *args: Any, **kwargs: Any) -> Any:
+        found = self._tx.put_in(table, *args, **kwargs)
+        if self._somebody_else and table == "deliveries":
             act, self._somebody_else = self._somebody_else, None
             act()
         return found

@@ -139,7 +139,7 @@ class Outcome(NamedTuple):
     status: int | None = None
     """A number in the transport's own language: for webhooks HTTP's, for mail SMTP's."""
     error: str | None = None
-    """One line for people, unless it is DONE: what went wrong."""
+    """One line for people: what went wrong, where the status alone does not say it."""
     reply: str | None = None
     retry_after: int | None = None
     """Seconds that the other side asked for: a pause is not shorter."""

@@ -132,7 +132,10 @@ class Worker:
                 await asyncio.wait_for(self._woken.wait(), max(0.001, min(nearest - now, LOOK_FOR_ROOT)))
 
     async def _scan(self) -> None:
-        scanned = await self._in(self._looking, self._observer.scan, self._report)
+        scanned, later = await self._in(self._looking, self._observer.scan, self._report)
+        now = time.monotonic()
+        for path in later:
+            self._due.setdefault(path, (now + 0.05, now))
         if not self._storage.is_there():
             raise Vanished(_GONE)
         for path in scanned.gone:

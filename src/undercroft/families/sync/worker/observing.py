@@ -28,14 +28,19 @@ class Observer:
         self.folders: dict[Watch, bytes] = {}
         self._names: set[bytes] = set()
 
-    def scan(self, tell: Tell) -> Scanned:
-        """Look at everything. `tell` is given what is new or changed, some at a time."""
+    def scan(self, tell: Tell) -> tuple[Scanned, list[str]]:
+        """Look at everything. `tell` is given what is new or changed, some at a time.
+
+        What changes at this moment, or is being written by an operation, is to be looked at later.
+        """
         began = time.monotonic()
         self._storage.skipped.clear()
         found: set[str] = set()
-        self._look_below(b"", tell, found)
+        later: list[str] = []
+        self._look_below(b"", tell, found, later)
         gone = [path for path in self._index.missing(found) if self._look(path) is None]
-        return Scanned(len(found), time.monotonic() - began, gone, list(self._storage.skipped.items()))
+        scanned = Scanned(len(found), time.monotonic() - began, gone, list(self._storage.skipped.items()))
+        return scanned, later
 
     def look_at(self, paths: Iterable[str], tell: Tell) -> list[str]:
         """Look at these again, which may be folders. What changes at this moment, to be looked at later."""
@@ -69,16 +74,15 @@ class Observer:
         self.folders[watch] = folder
         self._names.add(folder)
 
-    def _look_below(self, folder: bytes, tell: Tell, found: set[str], later: list[str] | None = None) -> None:
+    def _look_below(self, folder: bytes, tell: Tell, found: set[str], later: list[str]) -> None:
         reports: list[Seen] = []
         for path, revision in self._storage.walk(folder, self.watch):
             found.add(path)
-            if self._index.revision(path) == revision or path in self._index.busy:
+            if self._index.revision(path) == revision:
                 continue
-            seen = self._read(path)
+            seen = None if path in self._index.busy else self._read(path)
             if seen is None:
-                if later is not None:
-                    later.append(path)
+                later.append(path)
                 continue
             self._index.note(seen)
             reports.append(seen)

@@ -83,7 +83,7 @@ def meaning(status: int) -> tuple[Result, str | None]:
         return Result.GONE, "answered 410: the receiver says that it is gone"
     if 300 <= status < 400:
         return Result.AGAIN, f"answered {status}: redirects are not followed, give the final address instead"
-    return Result.AGAIN, f"answered {status}"
+    return Result.AGAIN, None
 
 
 def _seconds(retry_after: str | None, now: int) -> int | None:
