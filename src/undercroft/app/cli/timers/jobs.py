@@ -180,7 +180,7 @@ def _attempt_row(attempt: dict[str, Any]) -> list[str]:
     return [
         str(attempt["attempt"]),
         moment_text(attempt["started_at"]),
-        duration_text(took / 1_000) if isinstance(took, int) else "",
+        (duration_text(took / 1_000) if took else "0ms") if isinstance(took, int) else "",
         str(attempt.get("status") or ""),
         str(attempt.get("error") or ""),
         str(attempt.get("reply") or "")[:80],
