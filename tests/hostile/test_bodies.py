@@ -245,7 +245,7 @@ def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(target: T
 def test_who_needs_little_is_sent_no_more(target: Target, length: str) -> None:
     """A lock takes 64 KiB: not a byte more of it is kept."""
     with Wire(target.croft.port) as wire:
-        wire.send(target.request("POST /systems/locks", length))
+        wire.send(target.request("POST /systems/locks?namespace=shop", length))
         if "chunked" in length:
             wire.send(b"%x\r\n%b\r\n" % (70_000, b" " * 70_000))
 
@@ -253,6 +253,7 @@ def test_who_needs_little_is_sent_no_more(target: Target, length: str) -> None:
 
     assert reply.status == 413
     assert "larger than 65536 bytes" in reply.problem["error"]
+    assert reply.headers["x-gcore-version"] == "0.99", "in the words of locks"
 
 
 @pytest.mark.parametrize("told", ["with its length", "in chunks"])

@@ -177,7 +177,7 @@ class Server:
 
     def refuse_unread(self, status: int, message: str, url: bytes) -> Reply:
         kind, code = _UNREAD.get(status, (Kind.INVALID, "request"))
-        family = self._family_of(url) if url.startswith(b"/") else ""
+        family = self._family_of(url.partition(b"?")[0]) if url.startswith(b"/") else ""
         reply = self._refusers[family](Refusal(kind, code, message))
         return reply._replace(status=status, headers=self._headers.get(family, ()) + reply.headers)
 

@@ -4,18 +4,8 @@ from undercroft.base.refusals import Kind, Refusal
 from undercroft.families.messaging.errors import Wrong
 from undercroft.machinery.identity.model import NotIdentified, Unidentified
 from undercroft.machinery.operations import Reply, json_reply
+from undercroft.machinery.wording import STATUS
 
-_STATUS = {
-    Kind.INVALID: 400,
-    Kind.NOT_FOUND: 404,
-    Kind.CONFLICT: 409,
-    Kind.UNAUTHORIZED: 401,
-    Kind.FORBIDDEN: 403,
-    Kind.TOO_LARGE: 413,
-    Kind.TOO_MANY: 429,
-    Kind.UNAVAILABLE: 503,
-    Kind.INTERNAL: 500,
-}
 _ANSWERS = {"media_type": 415, "accept": 406}
 _UNIDENTIFIED = {
     Unidentified.MISSING: "Authentication credentials were not provided.",
@@ -37,7 +27,7 @@ def refuse(refusal: Refusal) -> Reply:
         return json_reply({"detail": f'Method "{method}" not allowed.'}, 405)
     if refusal.kind is Kind.NOT_FOUND and refusal.code == "path":
         return json_reply({"detail": "Not found."}, 404)
-    status = _ANSWERS.get(refusal.code, _STATUS[refusal.kind])
+    status = _ANSWERS.get(refusal.code, STATUS[refusal.kind])
     return json_reply({"detail": refusal.message}, status)
 
 
