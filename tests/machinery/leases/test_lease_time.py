@@ -4,8 +4,9 @@ import pytest
 
 from tests.machinery.leases.conftest import OpenHouse
 from tests.machinery.leases.house import START, Clocks, House, acquire, place
-from undercroft.machinery.leases.lease_clock import boot_clock
-from undercroft.machinery.leases.model import STEP, Seen, Span, step_between
+from undercroft.database import Transaction
+from undercroft.machinery.leases.lease_clock import LeaseClock, boot_clock
+from undercroft.machinery.leases.model import STEP, Reading, Seen, Span, step_between
 
 pytestmark = pytest.mark.anyio
 HOUR = 3_600_000
@@ -35,6 +36,18 @@ async def test_moments_are_shown_and_read_by_the_clock_as_it_is_now(house: House
     assert (await house.take("old")).free_at == START + by + 10_000
     new = await house.take("new", span=Span(ends_at=START + by + 500))
     assert (new.yes, new.left, new.expires_at) == (True, 500, START + by + 500)
+
+
+async def test_who_waits_for_the_turn_of_others_meanwhile_is_shown_the_moments_that_are_kept(house: House) -> None:
+    late = LeaseClock(lambda _tx: house.clocks.wall - 700, lambda: house.clocks.boot)  # it looked, then it waited
+    await house.take("decided meanwhile")
+
+    def decide(tx: Transaction) -> Reading:
+        return late.reserve(tx, 1)
+
+    reading = await house.database.write(decide)
+    assert (reading.now, reading.wall, reading.shown(reading.now + 10_000)) == (START, START, START + 10_000)
+    assert reading.end_of(Span(ends_at=START + 500)) == START + 500
 
 
 async def test_a_step_is_taken_out_once_however_many_nodes_see_it(open_house: OpenHouse) -> None:

@@ -43,7 +43,7 @@ class LeaseClock:
         if shift != state.shift:
             now = wall + shift
             store.shift(tx, shift, now, state.steps + 1)
-        return Reading(now, wall, state.fence - numbers + 1)
+        return Reading(now, now - shift, state.fence - numbers + 1)
 
     def read(self, tx: Transaction) -> Reading:
         """The time, in a transaction that writes nothing."""
@@ -53,7 +53,8 @@ class LeaseClock:
         state = store.state(tx)
         seen = Seen(wall, before + slack // 2, slack, state.steps)
         shift = self._shift(state, seen)
-        return Reading(max(wall + shift, state.at) if shift == state.shift else wall + shift, wall)
+        now = max(wall + shift, state.at) if shift == state.shift else wall + shift
+        return Reading(now, now - shift)
 
     def _shift(self, state: store.State, seen: Seen) -> int:
         """What turns the clock into lease time by now.

@@ -176,7 +176,10 @@ class Answer(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """One look at the time. `now` is lease time, `wall` what the clock of the database says."""
+    """One look at the time. `now` is lease time, `wall` the same moment on the database's clock.
+
+    Not what that clock said: lease time may have gone on while this transaction waited for its turn.
+    """
 
     now: int
     wall: int

@@ -15,7 +15,8 @@ from undercroft.families.sync.engine import Engine
 from undercroft.families.sync.http import shapes
 from undercroft.families.sync.http.reading import Door, check_page, decode, reply
 from undercroft.families.sync.model import mimetype
-from undercroft.families.sync.storages.local_storage import LocalStorage, SourceChanged, Vanished
+from undercroft.families.sync.storages.errors import SourceChanged, Vanished
+from undercroft.families.sync.storages.local_storage import LocalStorage
 from undercroft.machinery.operations import Reply, Request
 
 UNKNOWN_TYPE = "application/octet-stream"

@@ -23,6 +23,7 @@ from undercroft.base.ids import sortable_id
 from undercroft.families.sync.names import LONGEST_PATH, OWN_FOLDER, raw, shown
 from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
 from undercroft.families.sync.storages import kernel
+from undercroft.families.sync.storages.errors import Changed, SourceChanged, Vanished
 
 OWN = OWN_FOLDER.encode()
 BLOCK = 2**20
@@ -31,18 +32,6 @@ LARGE = 8 * 2**20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MOST_OPEN = 64
-
-
-class Vanished(Exception):
-    """The root is not there, or not the one that it was; the message says so."""
-
-
-class Changed(Exception):
-    """Somebody else changed it meanwhile."""
-
-
-class SourceChanged(Exception):
-    """The source no longer holds what was asked for."""
 
 
 class Found(NamedTuple):

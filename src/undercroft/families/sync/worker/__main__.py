@@ -15,7 +15,8 @@ from asyncinotify import Event, Inotify, Mask
 
 from undercroft.families.sync import wire
 from undercroft.families.sync.reconcile import Operation, Put, Seen
-from undercroft.families.sync.storages.local_storage import LocalStorage, Vanished
+from undercroft.families.sync.storages.errors import Vanished
+from undercroft.families.sync.storages.local_storage import LocalStorage
 from undercroft.families.sync.worker.carrying import ROUND, SMALL, Carrier, Pace
 from undercroft.families.sync.worker.index import Index
 from undercroft.families.sync.worker.observing import Observer, path_in

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from undercroft.families.sync.actions import Kept, Settled
 from undercroft.families.sync.model import option
 from undercroft.families.sync.reconcile import Delete, Move, Operation, Put, Seen
-from undercroft.families.sync.storages.local_storage import Changed, LocalStorage, Replaced, SourceChanged, Vanished
+from undercroft.families.sync.storages.errors import Changed, SourceChanged, Vanished
+from undercroft.families.sync.storages.local_storage import LocalStorage, Replaced
 from undercroft.families.sync.wire import Done, Failed
 from undercroft.families.sync.worker.index import Index
 

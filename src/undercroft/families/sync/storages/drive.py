@@ -1,0 +1,67 @@
+"""What a remote storage is asked for: the few verbs that `remote.py` makes a storage of. One file per kind.
+
+A drive is one thread's: it blocks, and keeps its own connections. Names are text, relative to the entry's root, with
+`/` between their parts; what a drive can't name it refuses with OSError(EILSEQ), never bending it into another name.
+What fails on the way (connection, time, a 5xx) is an OSError whose text says what to do; what is not there is
+FileNotFoundError. No secret is in any text.
+"""
+
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple, Protocol
+
+
+class Stat(NamedTuple):
+    """A file as a drive tells of it."""
+
+    name: str
+    size: int
+    revision: str
+    """Unlike that of any other content which the name ever had, as far as the drive can tell: an ETag, a `rev`."""
+    mtime: int
+    """Nanoseconds since 1970; of the content where the drive keeps it, else of its arrival."""
+
+
+class Reading(Protocol):
+    """An open file. A context manager; the drive is not used otherwise until it is closed."""
+
+    stat: Stat
+
+    def blocks(self) -> Iterator[bytes]: ...
+
+    def __enter__(self) -> "Reading": ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class Drive(Protocol):
+    """The constructor takes the entry's options and connects to nothing."""
+
+    def check(self) -> None:
+        """Raises Vanished where the root can't be reached, read and written; the text says what to mend."""
+
+    def walk(self) -> Iterator[Stat]:
+        """Every file below the root, in any order, without `.undercroft/`. Raises OSError: then nothing is known."""
+
+    def stat(self, name: str) -> Stat | None:
+        """None where there is no file."""
+
+    def open(self, name: str, start: int = 0) -> Reading:
+        """Its content from a byte on. Raises FileNotFoundError."""
+
+    def put(self, name: str, source: BinaryIO, size: int, mtime: int, base: str) -> Stat:
+        """Whole or not at all: nobody ever sees a part of it under the name. Folders above it are made.
+
+        `base`: the revision that it replaces, "" for none. Raises Changed where another is there, as surely as the
+        drive can tell (a conditional request; else a look just before).
+        """
+
+    def move(self, source: str, base: str, name: str) -> Stat:
+        """Onto a name that is free. Raises Changed where that is not so, or `source` is not `base` any more."""
+
+    def copy(self, source: str, base: str, name: str) -> Stat:
+        """Without sending it to us, where the drive can. Raises Changed."""
+
+    def delete(self, name: str, base: str) -> None:
+        """Folders that are empty then go as well. Raises Changed."""
+
+    def close(self) -> None: ...
