@@ -39,7 +39,7 @@ async def test_moments_are_shown_and_read_by_the_clock_as_it_is_now(house: House
 
 
 async def test_who_waits_for_the_turn_of_others_meanwhile_is_shown_the_moments_that_are_kept(house: House) -> None:
-    late = LeaseClock(lambda _tx: house.clocks.wall - 700, lambda: house.clocks.boot)  # it looked, then it waited
+    late = LeaseClock(lambda _tx: house.clocks.wall - STEP // 2, lambda: house.clocks.boot)  # it looked, then it waited
     await house.take("decided meanwhile")
 
     def decide(tx: Transaction) -> Reading:
