@@ -13,6 +13,7 @@ from tests.services.browser import browser_options, find_browser
 from tests.services.croft import Croft, new_token
 from tests.services.postgres import Postgres, find_postgres
 from tests.services.receiver import Receiver
+from tests.services.s3server import S3Server
 
 # Folders of tests that start whole servers come last. The browser's very last: Playwright keeps an event loop running
 # in this thread as long as the browser lives, and no other test could run its own.
@@ -89,6 +90,17 @@ def start_croft(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Call
 def receiver() -> Iterator[Receiver]:
     with Receiver() as listening:
         yield listening
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """The session's S3 server; a test takes a bucket of its own."""
+    server = S3Server()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
 @pytest.fixture(scope="session")
