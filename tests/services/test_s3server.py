@@ -18,7 +18,7 @@ def test_it_believes_nobody_without_a_signature(s3: S3Server, wrong: str, monkey
     bucket = s3.create_bucket()
     monkeypatch.setattr(s3, wrong, "wrong")
 
-    with pytest.raises(ClientError, match="InvalidAccessKeyId|SignatureDoesNotMatch"):
+    with pytest.raises(ClientError, match=r"InvalidAccessKeyId|SignatureDoesNotMatch"):
         s3.client().list_objects_v2(Bucket=bucket)
 
 
