@@ -8,7 +8,7 @@ from tests.docs.fences import PROJECT, fences, table_under
 from tests.docs.page import PageRun
 from tests.services.croft import Croft
 from undercroft.families.sync import actions
-from undercroft.families.sync.model import COMMON, DRIVERS
+from undercroft.families.sync.drivers import COMMON, DRIVERS
 
 PAGE = PROJECT / "docs" / "sync.md"
 

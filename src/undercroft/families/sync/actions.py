@@ -8,7 +8,8 @@ from undercroft.base.ids import sortable_id
 from undercroft.base.refusals import conflict, invalid, not_found
 from undercroft.database import Transaction
 from undercroft.families.sync import reconcile, store, store_entries
-from undercroft.families.sync.model import Rule, check_entry, check_rules, holders, option
+from undercroft.families.sync.drivers import option
+from undercroft.families.sync.model import Rule, check_entry, check_rules, holders
 from undercroft.families.sync.reconcile import Change, Operation, Seen
 from undercroft.families.sync.store_entries import Entry, KeptVersion, Rules
 
@@ -186,7 +187,7 @@ def is_wave(gone: int, present: int, share: float) -> bool:
 
 
 def expired(tx: Transaction, entry: Entry, now: int) -> list[KeptVersion]:
-    before = now - int(option(entry.options, "keep_versions") * DAY)
+    before = now - int(option(entry.driver, entry.options, "keep_versions") * DAY)
     return store_entries.expired_versions(tx, entry.name, before, PAGE)
 
 

@@ -12,7 +12,7 @@ from undercroft.base.clock import Clock
 from undercroft.database import Database, Transaction
 from undercroft.families.sync import actions, store, store_entries, wire
 from undercroft.families.sync.actions import Noticed
-from undercroft.families.sync.model import option
+from undercroft.families.sync.drivers import option
 from undercroft.families.sync.reconcile import Delete, Move, Operation, Put, Seen
 from undercroft.families.sync.store_entries import Entry
 
@@ -160,7 +160,7 @@ class Link:
         if gone > 0:
             self._gone.append((now, gone))
         total = sum(count for _, count in self._gone)
-        return actions.is_wave(total, self._present, option(self.entry.options, "delete_share"))
+        return actions.is_wave(total, self._present, option(self.entry.driver, self.entry.options, "delete_share"))
 
     # What it is given
 

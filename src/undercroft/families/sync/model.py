@@ -3,11 +3,12 @@
 import mimetypes
 import re
 from collections.abc import Collection, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from undercroft.base.refusals import invalid
+from undercroft.families.sync.drivers import COMMON, DRIVERS, Option
 
 FAMILY = "sync"
 # Rules of all in one list; more is a mistake of whoever generated them.
@@ -29,29 +30,6 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     match: Match
     sync: tuple[str, ...]
     """Names of entries."""
-
-
-class Option(NamedTuple):
-    kind: type
-    required: bool = False
-    default: Any = None
-    secret: bool = False
-    """Never shown."""
-
-
-COMMON = {
-    "ignore": Option(list, default=()),
-    "bandwidth": Option(int, default=0),
-    "chunk_size": Option(int, default=2**20),
-    "delete_share": Option(float, default=0.5),
-    "keep_versions": Option(float, default=30.0),
-}
-"""Of every driver: patterns of what is left alone; bytes per second (0: no limit); bytes at a time; the share of the
-files whose vanishing waits for a confirmation; days that replaced content is kept."""
-
-DRIVERS: dict[str, dict[str, Option]] = {
-    "local_storage": {"root": Option(str, required=True)},
-}
 
 
 def mimetype(filename: str) -> str | None:
@@ -118,10 +96,6 @@ def visible(driver: str, options: dict[str, Any]) -> dict[str, Any]:
     """Options without secrets."""
     known = DRIVERS.get(driver, {})
     return {name: "***" if name in known and known[name].secret else value for name, value in options.items()}
-
-
-def option(options: dict[str, Any], name: str) -> Any:
-    return options.get(name, COMMON[name].default)
 
 
 def _check_option(name: str, about: Option, value: Any) -> None:

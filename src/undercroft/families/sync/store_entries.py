@@ -19,6 +19,10 @@ class Entry(NamedTuple):
     reason: str | None
     """Why it stopped by itself."""
 
+    @property
+    def place(self) -> tuple[str, dict[str, Any]]:
+        return self.driver, self.options
+
 
 class KeptVersion(NamedTuple):
     id: str

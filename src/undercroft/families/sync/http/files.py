@@ -1,7 +1,6 @@
 """Operations on files."""
 
 import asyncio
-import os
 import re
 from collections.abc import AsyncIterator
 
@@ -15,8 +14,9 @@ from undercroft.families.sync.engine import Engine
 from undercroft.families.sync.http import shapes
 from undercroft.families.sync.http.reading import Door, check_page, decode, reply
 from undercroft.families.sync.model import mimetype
+from undercroft.families.sync.storages import Place, Storage, open_storage
 from undercroft.families.sync.storages.errors import SourceChanged, Vanished
-from undercroft.families.sync.storages.local_storage import LocalStorage
+from undercroft.families.sync.storages.storage import Source
 from undercroft.machinery.operations import Reply, Request
 
 UNKNOWN_TYPE = "application/octet-stream"
@@ -56,13 +56,13 @@ class Files:
         listed = await self._find(request)
         content = listed.file.content
         assert content is not None, "lists show no deleted files"
-        descriptor = await self._open(listed)
+        storage, source = await self._open(listed)
         start, end, status = _range_of(request, content.size)
         headers = [(b"accept-ranges", b"bytes"), (b"content-disposition", b"attachment")]
         if status == 206:
             headers.append((b"content-range", b"bytes %d-%d/%d" % (start, end - 1, content.size)))
         kind = (mimetype(listed.file.path) or UNKNOWN_TYPE).encode()
-        return Reply(status, b"", kind, tuple(headers), _blocks(descriptor, start, end))
+        return Reply(status, b"", kind, tuple(headers), _blocks(storage, source, start, end))
 
     async def versions(self, request: Request) -> Reply:
         path = await self._path(request)
@@ -107,22 +107,23 @@ class Files:
             raise not_found("unknown_file", f"file {fid} not found")
         return path
 
-    async def _open(self, listed: store.Listed) -> int:
+    async def _open(self, listed: store.Listed) -> tuple[Storage, Source]:
         entries = {entry.name: entry for entry in await self._database.read(store_entries.entries)}
         for name in listed.uptodate:
             try:
-                return await asyncio.to_thread(_open, entries[name].options["root"], listed.file.path)
-            except (KeyError, SourceChanged, Vanished):
+                return await asyncio.to_thread(_open, entries[name].place, listed.file.path)
+            except (KeyError, OSError, SourceChanged, Vanished):
                 continue
         raise Refusal(conflict("", "").kind, "unreadable", "no entry has this file up to date at this moment")
 
 
-def _open(root: str, path: str) -> int:
-    storage = LocalStorage(root, reading=True)
+def _open(place: Place, path: str) -> tuple[Storage, Source]:
+    storage = open_storage(place)
     try:
-        return storage.open_source(path)
-    finally:
+        return storage, storage.open_source(path)
+    except BaseException:
         storage.close()
+        raise
 
 
 def _range_of(request: Request, size: int) -> tuple[int, int, int]:
@@ -136,16 +137,18 @@ def _range_of(request: Request, size: int) -> tuple[int, int, int]:
     return (start, end, 206) if start < end else (0, size, 200)
 
 
-async def _blocks(descriptor: int, start: int, end: int) -> AsyncIterator[bytes]:
+async def _blocks(storage: Storage, source: Source, start: int, end: int) -> AsyncIterator[bytes]:
     try:
+        await asyncio.to_thread(source.seek, start)
         while start < end:
-            block = await asyncio.to_thread(os.pread, descriptor, min(_BLOCK, end - start), start)
+            block = await asyncio.to_thread(source.read, min(_BLOCK, end - start))
             if not block:
                 return
             start += len(block)
             yield block
     finally:
-        os.close(descriptor)
+        source.close()
+        storage.close()
 
 
 def _shape(listed: store.Listed) -> shapes.FileOut:

@@ -1,9 +1,15 @@
 """What a remote storage is asked for: the few verbs that `remote.py` makes a storage of. One file per kind.
 
-A drive is one thread's: it blocks, and keeps its own connections. Names are text, relative to the entry's root, with
-`/` between their parts; what a drive can't name it refuses with OSError(EILSEQ), never bending it into another name.
-What fails on the way (connection, time, a 5xx) is an OSError whose text says what to do; what is not there is
-FileNotFoundError. No secret is in any text.
+A drive is one thread's at a time: it blocks, and keeps its own connections; one that was cut is made anew at the next
+verb. Names are plain text, relative to the entry's root, with `/` between their parts; a byte of a name that is no
+UTF-8 stands as a lone surrogate (PEP 383). What a drive can't name it refuses with OSError(EILSEQ), never bending it
+into another name; UnicodeEncodeError counts as that.
+
+What fails on the way (connection, time, a 5xx) is an OSError whose text says what to do, and heals by itself. Vanished
+comes of every verb where somebody has to mend something first: credentials that are refused, a bucket that is gone.
+What is not there is FileNotFoundError. No secret is in any text.
+
+Names below `.undercroft/` are asked for as any other: what was replaced is kept there, and what marks the root.
 """
 
 from collections.abc import Iterator
@@ -16,7 +22,8 @@ class Stat(NamedTuple):
     name: str
     size: int
     revision: str
-    """Unlike that of any other content which the name ever had, as far as the drive can tell: an ETag, a `rev`."""
+    """Unlike that of any other content which the name ever had, as far as the drive can tell: an ETag, a `rev`. "" only
+    from a verb that changed it, where somebody else may have changed it since: then it will be looked at again."""
     mtime: int
     """Nanoseconds since 1970; of the content where the drive keeps it, else of its arrival."""
 
@@ -37,7 +44,7 @@ class Drive(Protocol):
     """The constructor takes the entry's options and connects to nothing."""
 
     def check(self) -> None:
-        """Raises Vanished where the root can't be reached, read and written; the text says what to mend."""
+        """Raises Vanished where the root is missing, or can't be read and written; the text says what to mend."""
 
     def walk(self) -> Iterator[Stat]:
         """Every file below the root, in any order, without `.undercroft/`. Raises OSError: then nothing is known."""
@@ -52,14 +59,20 @@ class Drive(Protocol):
         """Whole or not at all: nobody ever sees a part of it under the name. Folders above it are made.
 
         `base`: the revision that it replaces, "" for none. Raises Changed where another is there, as surely as the
-        drive can tell (a conditional request; else a look just before).
+        drive can tell (a conditional request; else a look just before). What `source.read` raises is let through.
         """
 
     def move(self, source: str, base: str, name: str) -> Stat:
-        """Onto a name that is free. Raises Changed where that is not so, or `source` is not `base` any more."""
+        """Onto a name that is free; folders above it are made, those that are empty then go.
+
+        Raises Changed where the name is taken, or `source` is not `base` any more.
+        """
 
     def copy(self, source: str, base: str, name: str) -> Stat:
-        """Without sending it to us, where the drive can. Raises Changed."""
+        """Onto a name that is free, without sending it to us where the drive can. Raises Changed.
+
+        Only ever asked for what is about to be replaced: a hard link will do.
+        """
 
     def delete(self, name: str, base: str) -> None:
         """Folders that are empty then go as well. Raises Changed."""

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ import msgspec
 from asyncinotify import Event, Inotify, Mask
 
 from undercroft.families.sync import wire
+from undercroft.families.sync.drivers import option
 from undercroft.families.sync.reconcile import Operation, Put, Seen
-from undercroft.families.sync.storages.errors import Vanished
-from undercroft.families.sync.storages.local_storage import LocalStorage
-from undercroft.families.sync.worker.carrying import ROUND, SMALL, Carrier, Pace
+from undercroft.families.sync.storages import Storage, open_storage
+from undercroft.families.sync.storages.errors import SourceChanged, Vanished
+from undercroft.families.sync.worker.carrying import SMALL, Carrier, Pace
 from undercroft.families.sync.worker.index import Index
 from undercroft.families.sync.worker.observing import Observer, path_in
 
@@ -28,6 +30,8 @@ SETTLED, STILL_WRITING, LONGEST_WAIT = 0.004, 0.4, 5.0
 # What no watch tells is found by looking at everything again (s).
 RESCAN_EVERY = 3_600.0
 LOOK_FOR_ROOT = 1.0
+# In the data folder: what arrives for a remote storage is gathered here.
+SPOOL = "sync-spool"
 _GONE = "the root is gone, or another folder has taken its place"
 _AT_ONCE = Mask.CLOSE_WRITE | Mask.MOVED_FROM | Mask.MOVED_TO | Mask.DELETE
 
@@ -35,10 +39,11 @@ _AT_ONCE = Mask.CLOSE_WRITE | Mask.MOVED_FROM | Mask.MOVED_TO | Mask.DELETE
 class Worker:
     """One connection's life."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, entry: str) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, entry: str, spool: Path) -> None:
         self._reader = reader
         self._writer = writer
         self._entry = entry
+        self._spool = spool
         self._loop = asyncio.get_running_loop()
         self._index = Index()
         self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(wire.ToWorker)
@@ -57,22 +62,43 @@ class Worker:
         if not isinstance(setup, wire.Setup):
             return
         await self._take_known()
-        options = setup.storages[self._entry][1]
-        LocalStorage.check(options["root"], setup.expected)
-        with Inotify() as inotify, contextlib.ExitStack() as stack:
-            storage = LocalStorage(options["root"], tuple(options.get("ignore", ())))
-            stack.callback(storage.close)
-            storage.forget_old_arrivals()
-            self._storage = storage
-            self._observer = Observer(storage, self._index, inotify)
-            pace = Pace(options.get("bandwidth", 0), self._tell_moving)
-            self._carriers = [Carrier(self._entry, setup.storages, self._index, pace) for _ in range(2)]
-            tasks = [asyncio.create_task(one) for one in (self._watch(inotify), self._observe(), self._obey())]
-            done, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in left:
-                task.cancel()
-            for task in done:
-                task.result()
+
+        def opened(entry: str) -> Storage:
+            if entry not in setup.storages:
+                raise SourceChanged(f"there is no entry {entry}")
+            return open_storage(setup.storages[entry], self._spool)
+
+        with contextlib.ExitStack() as stack:
+            self._storage = opened(self._entry)
+            stack.callback(self._storage.close)
+            await self._in(self._looking, self._storage.check, setup.expected)
+            pace = Pace(option(*setup.storages[self._entry], "bandwidth"), self._tell_moving)
+            self._carriers = [Carrier(self._entry, opened, self._index, pace) for _ in range(2)]
+            for carrier in self._carriers:
+                stack.callback(carrier.close)
+            inotify = stack.enter_context(Inotify())
+            self._observer = Observer(self._storage, self._index, inotify)
+            try:
+                await self._until_one_ends(self._watch(inotify), self._observe(), self._obey())
+            finally:
+                pace.stopped = True
+                await self._end_threads()
+
+    async def _until_one_ends(self, *coroutines: Coroutine[Any, Any, None]) -> None:
+        tasks = [asyncio.create_task(one) for one in coroutines]
+        done, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in left:
+            task.cancel()
+        for task in done:
+            task.result()
+
+    async def _end_threads(self) -> None:
+        """Only after that is closed what they have open, and the next connection's operations begin."""
+        threads = (self._looking, self._small, self._large)
+        for thread in threads:
+            thread.shutdown(wait=False, cancel_futures=True)
+        for thread in threads:
+            await asyncio.to_thread(thread.shutdown)
 
     async def _take_known(self) -> None:
         while isinstance(known := await wire.receive(self._reader, self._decoder), wire.Known):
@@ -159,8 +185,9 @@ class Worker:
             elif isinstance(message, wire.Drop):
                 await self._in(self._small, self._carriers[0].drop, message.places)
             elif isinstance(message, wire.Restore):
-                restored = await self._in(self._small, self._carriers[0].restore, message.path, message.place)
-                self._send(restored)
+                done, seen = await self._in(self._small, self._carriers[0].restore, message.path, message.place)
+                self._send(done)
+                self._send(wire.Report(seen))
             elif isinstance(message, wire.Do):
                 task = asyncio.create_task(self._carry_out(message))
                 carrying.add(task)
@@ -174,7 +201,8 @@ class Worker:
                 large.append(put)
             else:
                 small.append(put)
-        rounds = [small[at : at + ROUND] for at in range(0, len(small), ROUND)]
+        together = self._storage.together
+        rounds = [small[at : at + together] for at in range(0, len(small), together)]
         await asyncio.gather(
             *(self._carry_out_in(self._small, self._carriers[0], some) for some in rounds),
             *(self._carry_out_in(self._large, self._carriers[1], [put]) for put in large),
@@ -203,7 +231,7 @@ async def live(socket: Path, entry: str) -> int:
             await asyncio.sleep(0.1)
             continue
         try:
-            await Worker(reader, writer, entry).run()
+            await Worker(reader, writer, entry, socket.with_name(SPOOL)).run()
         except Vanished as error:
             writer.write(wire.packed(wire.Trouble(str(error))))
             await writer.drain()

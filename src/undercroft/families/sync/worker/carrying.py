@@ -8,15 +8,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from undercroft.families.sync.actions import Kept, Settled
-from undercroft.families.sync.model import option
-from undercroft.families.sync.reconcile import Delete, Move, Operation, Put, Seen
+from undercroft.families.sync.reconcile import Content, Delete, Move, Operation, Put, Seen
 from undercroft.families.sync.storages.errors import Changed, SourceChanged, Vanished
-from undercroft.families.sync.storages.local_storage import LocalStorage, Replaced
+from undercroft.families.sync.storages.storage import Replaced, Storage
 from undercroft.families.sync.wire import Done, Failed
 from undercroft.families.sync.worker.index import Index
 
-# A round of small files: one sync for all. Those that are larger have rounds of their own.
-ROUND = 1_000
+# Small files share rounds, as many as the storage makes durable together; each larger one has its own.
 SMALL = 4 * 2**20
 TELL_EVERY = 0.25
 
@@ -30,17 +28,20 @@ class Pace:
         self._bandwidth = bandwidth
         self._tell = tell
         self._earned = time.monotonic()
+        self.stopped = False
 
-    def of(self, put: Put) -> Callable[[int], None]:
+    def of(self, path: str, size: int) -> Callable[[int], None]:
         done, told = 0, time.monotonic()
 
         def note(now_done: int) -> None:
             nonlocal done, told
+            if self.stopped:  # what has arrived stays, to be gone on with
+                raise ConnectionAbortedError(errno.ECONNABORTED, "the server has hung up")
             self._wait_for(now_done - done)
             done = now_done
             if time.monotonic() - told > TELL_EVERY:
                 told = time.monotonic()
-                self._tell(put.path, done, put.content.size)
+                self._tell(path, done, size)
 
         return note
 
@@ -55,20 +56,24 @@ class Pace:
 
 class Ready(NamedTuple):
     put: Put
-    temporary: bytes
+    token: bytes
 
 
 class Carrier:
     """One thread's."""
 
-    def __init__(self, entry: str, storages: dict[str, tuple[str, dict[str, Any]]], index: Index, pace: Pace) -> None:
+    def __init__(self, entry: str, opened: Callable[[str], Storage], index: Index, pace: Pace) -> None:
+        """`opened`: any entry's storage, for this thread. Raises Vanished, SourceChanged where there is none."""
         self._entry = entry
-        self._storages = storages
+        self._opened = opened
         self._index = index
         self._pace = pace
-        options = storages[entry][1]
-        self._own = LocalStorage(options["root"], block=option(options, "chunk_size"))
-        self._sources: dict[str, LocalStorage] = {}
+        self._own = opened(entry)
+        self._sources: dict[str, Storage] = {}
+
+    @property
+    def together(self) -> int:
+        return self._own.together
 
     def carry_out(self, operations: list[Operation]) -> Done:
         """In this order: what goes, what moves, what comes."""
@@ -83,25 +88,27 @@ class Carrier:
             self._own.make_names_durable([one.seen.path for one in done.settled])
         return done
 
-    def restore(self, path: str, place: str) -> Done:
-        """Put a kept version back. It is told as any change that is made in the folder."""
+    def restore(self, path: str, place: str) -> tuple[Done, list[Seen]]:
+        """Put a kept version back. It is told as any change that is made in the storage."""
         done = Done([], [], [])
-        try:
-            source = self._own.open_kept(place)
-            try:
-                put = self._own.as_put(path, source)
-                temporary = self._own.receive(put, source, self._pace.of(put))
-            finally:
-                os.close(source)
-            self._own.make_durable([temporary])
-            self._keep(path, self._own.put_in_place(put, temporary), done)
-        except (Changed, SourceChanged, OSError) as error:
-            done.failed.append(Failed(path, 0, f"it could not be restored: {error}", False))
-        return done
+        seen: list[Seen] = []
+
+        def put_back(_: Put, done: Done) -> None:
+            restored = self._own.restore(path, place, self._pace.of(path, 0))
+            self._keep(path, restored.replaced, done)
+            self._index.note(restored.seen)
+            seen.append(restored.seen)
+
+        self._attempt(Put(path, 0, Content("", 0, 0, 0), "", "", ()), put_back, done)
+        for failed in done.failed:
+            failed.reason = f"it could not be restored: {failed.reason}"
+            failed.expected = False
+        return done, seen
 
     def drop(self, places: list[str]) -> None:
         for place in places:
-            self._own.drop(place)
+            with contextlib.suppress(Changed, OSError, Vanished):
+                self._own.drop(place)
 
     def _put_all(self, puts: list[Put], done: Done) -> None:
         ready: list[Ready] = []
@@ -113,11 +120,11 @@ class Carrier:
             self._attempt(put, receive, done)
         if not ready:
             return
-        self._own.make_durable([one.temporary for one in ready])
-        temporary = {one.put.path: one.temporary for one in ready}
+        self._own.make_durable([one.token for one in ready])
+        tokens = {one.put.path: one.token for one in ready}
 
         def place(put: Put, done: Done) -> None:
-            self._place(Ready(put, temporary[put.path]), done)
+            self._place(Ready(put, tokens[put.path]), done)
 
         for one in ready:
             self._attempt(one.put, place, done)
@@ -129,7 +136,7 @@ class Carrier:
             do(operation, done)
         except (Changed, SourceChanged) as error:
             done.failed += [Failed(path, operation.version, str(error), True) for path in paths]
-        except OSError as error:
+        except (OSError, Vanished) as error:
             done.failed += [Failed(path, operation.version, _reason(error), False) for path in paths]
         finally:
             self._index.busy -= paths
@@ -139,22 +146,17 @@ class Carrier:
             raise SourceChanged("nobody holds it at this moment")
         for entry, path in put.sources:
             try:
-                source = self._source(entry).open_source(path)
+                with self._source(entry).open_source(path) as source:
+                    return self._own.receive(put, source, self._pace.of(put.path, put.content.size))
             except (SourceChanged, Vanished):
                 continue
-            try:
-                return self._own.receive(put, source, self._pace.of(put))
-            except SourceChanged:
-                continue
-            finally:
-                os.close(source)
         raise SourceChanged("the source has changed meanwhile")
 
     def _place(self, one: Ready, done: Done) -> None:
         put = one.put
-        replaced = self._own.put_in_place(put, one.temporary)
-        seen = Seen(put.path, put.content, self._own.look(put.path) or "")
-        self._keep(put.path, replaced, done)
+        placed = self._own.put_in_place(put, one.token)
+        seen = Seen(put.path, put.content, placed.revision)
+        self._keep(put.path, placed.replaced, done)
         self._index.note(seen)
         done.settled.append(Settled(seen, put.version))
 
@@ -166,9 +168,9 @@ class Carrier:
         done.settled.append(Settled(seen, delete.version))
 
     def _move(self, move: Move, done: Done) -> None:
-        self._own.move(move)
+        revision = self._own.move(move)
         gone = Seen(move.source, None, "")
-        here = Seen(move.path, move.content, self._own.look(move.path) or "")
+        here = Seen(move.path, move.content, revision)
         self._index.note(gone)
         self._index.note(here)
         done.settled += [Settled(gone, move.source_version), Settled(here, move.version)]
@@ -177,13 +179,11 @@ class Carrier:
         if replaced is not None and replaced.place:
             done.kept.append(Kept(path, replaced.place, self._index.hash(path), replaced.size, replaced.mtime))
 
-    def _source(self, entry: str) -> LocalStorage:
+    def _source(self, entry: str) -> Storage:
         if entry == self._entry:
             return self._own
         if entry not in self._sources:
-            if entry not in self._storages:
-                raise SourceChanged(f"there is no entry {entry}")
-            self._sources[entry] = LocalStorage(self._storages[entry][1]["root"], reading=True)
+            self._sources[entry] = self._opened(entry)
         return self._sources[entry]
 
     def close(self) -> None:
@@ -192,11 +192,13 @@ class Carrier:
                 storage.close()
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError | Vanished) -> str:
+    if isinstance(error, Vanished) or error.errno is None:
+        return str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return _NO_ROOM
     if error.errno in (errno.EILSEQ, errno.EINVAL, errno.ENAMETOOLONG):
         return "the storage does not take this name"
     if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
         return "a link, a file or a folder of that name stands in the way"
-    return os.strerror(error.errno or 0)
+    return os.strerror(error.errno)

@@ -7,7 +7,7 @@ from asyncinotify import Inotify, Mask, Watch
 
 from undercroft.families.sync.names import raw, shown
 from undercroft.families.sync.reconcile import Seen
-from undercroft.families.sync.storages.local_storage import LocalStorage
+from undercroft.families.sync.storages.storage import Storage
 from undercroft.families.sync.wire import Scanned
 from undercroft.families.sync.worker.index import Index
 
@@ -21,7 +21,7 @@ Tell = Callable[[list[Seen]], None]
 
 
 class Observer:
-    def __init__(self, storage: LocalStorage, index: Index, inotify: Inotify) -> None:
+    def __init__(self, storage: Storage, index: Index, inotify: Inotify) -> None:
         self._storage = storage
         self._index = index
         self._inotify = inotify

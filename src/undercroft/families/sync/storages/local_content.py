@@ -1,0 +1,72 @@
+"""Content of local files: hashed, copied, told apart by what the kernel says about it."""
+
+import os
+import stat
+from collections.abc import Callable
+
+from blake3 import blake3
+
+from undercroft.families.sync.names import LONGEST_PATH
+from undercroft.families.sync.reconcile import Content
+from undercroft.families.sync.storages.errors import SourceChanged
+from undercroft.families.sync.storages.storage import Source
+
+BLOCK = 2**20
+# Larger ones are hashed on all cores, and tell how far they are.
+LARGE = 8 * 2**20
+
+
+def copy(source: Source, target: int, content: Content, block_size: int, pace: Callable[[int], None]) -> None:
+    digest = blake3(max_threads=blake3.AUTO) if content.size >= LARGE else blake3()
+    done = _take_up(source, target, content, digest)
+    while block := source.read(block_size):
+        digest.update(block)
+        view = memoryview(block)
+        while view:
+            view = view[os.write(target, view) :]
+        done += len(block)
+        pace(done)
+        if done > content.size:
+            break
+    if done != content.size or digest.hexdigest() != content.hash:
+        raise SourceChanged("the source has changed meanwhile")
+
+
+def _take_up(source: Source, target: int, content: Content, digest: "blake3") -> int:
+    """Hash what an earlier try left behind and go on there: the sum at the end tells whether that was right."""
+    there = os.fstat(target).st_size
+    if not there:
+        return 0
+    if there > content.size or there < LARGE:
+        os.ftruncate(target, 0)
+        return 0
+    while block := os.read(target, BLOCK):
+        digest.update(block)
+    source.seek(there)
+    return there
+
+
+def hash_of(descriptor: int, size: int) -> str:
+    digest = blake3(max_threads=blake3.AUTO) if size >= LARGE else blake3()
+    while block := os.read(descriptor, 4 * BLOCK if size >= LARGE else BLOCK):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def unfit(mode: int, path: bytes) -> str | None:
+    if len(path) > LONGEST_PATH:
+        return "its path is too long"
+    if stat.S_ISREG(mode):
+        return None
+    kinds = ((stat.S_ISLNK, "a symbolic link"), (stat.S_ISFIFO, "a fifo"), (stat.S_ISSOCK, "a socket"))
+    kind = next((name for is_kind, name in kinds if is_kind(mode)), "a device")
+    return f"{kind} is not synchronised"
+
+
+def revision_of(about: os.stat_result) -> str:
+    return f"{about.st_size}.{about.st_mtime_ns}.{about.st_ino}.{about.st_ctime_ns}"
+
+
+def same(revision: str, about: os.stat_result) -> bool:
+    """Whether it is that one, although renaming it has changed its ctime."""
+    return revision.rpartition(".")[0] == revision_of(about).rpartition(".")[0]

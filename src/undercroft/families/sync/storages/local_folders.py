@@ -1,0 +1,121 @@
+"""Open folders below a root: every step is taken from the folder above it and follows no link."""
+
+import contextlib
+import errno
+import os
+from collections import OrderedDict
+from pathlib import Path
+
+from undercroft.families.sync.names import raw
+from undercroft.families.sync.storages.errors import Vanished
+
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_MOST_OPEN = 64
+
+
+class Folders:
+    """For one thread: those of the last steps are remembered."""
+
+    def __init__(self, root: str) -> None:
+        """Raises Vanished."""
+        self.path = os.fsencode(Path(root).absolute())
+        self._open: OrderedDict[bytes, int] = OrderedDict()
+        try:
+            self.root = os.open(self.path, FOLDER)
+        except OSError as error:
+            raise Vanished(f"the root {root} can't be opened: {error.strerror}") from None
+
+    def at(self, path: bytes, *, make: bool = False) -> int:
+        """A descriptor of it, which this storage closes. Those of the last ones are kept, and checked at each use."""
+        if not path:
+            return self.root
+        known = self._open.get(path)
+        if known is not None:
+            if os.fstat(known).st_nlink and self._is_still(path, known):
+                self._open.move_to_end(path)
+                return known
+            self.forget()
+        above, _, name = path.rpartition(b"/")
+        parent = self.at(above, make=make)
+        try:
+            descriptor = os.open(name, FOLDER, dir_fd=parent)
+        except FileNotFoundError:
+            if not make:
+                raise
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, dir_fd=parent)
+            descriptor = os.open(name, FOLDER, dir_fd=parent)
+        self._open[path] = descriptor
+        while len(self._open) > _MOST_OPEN:
+            os.close(self._open.popitem(last=False)[1])
+        return descriptor
+
+    def parent(self, path: str, *, make: bool = False) -> tuple[int, bytes]:
+        above, _, name = raw(path).rpartition(b"/")
+        return self.at(above, make=make), name
+
+    def open(self, path: str) -> int:
+        folder, name = self.parent(path)
+        return os.open(name, READ, dir_fd=folder)
+
+    def stat(self, path: bytes) -> os.stat_result | None:
+        above, _, name = path.rpartition(b"/")
+        try:
+            return os.stat(name, dir_fd=self.at(above), follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
+                return None
+            raise
+
+    def prune(self, folder: bytes) -> None:
+        """Folders that are empty now, upward."""
+        while folder:
+            above, _, name = folder.rpartition(b"/")
+            try:
+                os.rmdir(name, dir_fd=self.at(above))
+            except OSError:
+                return
+            self.forget()
+            folder = above
+
+    def forget(self) -> None:
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+    def _is_still(self, path: bytes, descriptor: int) -> bool:
+        try:
+            now = os.lstat(joined(self.path, path))
+        except OSError:
+            return False
+        then = os.fstat(descriptor)
+        return (now.st_ino, now.st_dev) == (then.st_ino, then.st_dev)
+
+    def close(self) -> None:
+        self.forget()
+        os.close(self.root)
+
+
+def remove_empty(folder: int, name: bytes) -> bool:
+    """A folder that holds nothing but empty folders gives way to a file."""
+    try:
+        descriptor = os.open(name, FOLDER, dir_fd=folder)
+    except OSError:
+        return False
+    try:
+        for inner in os.listdir(descriptor):  # noqa: PTH208 - a descriptor
+            if not remove_empty(descriptor, os.fsencode(inner)):
+                return False
+    finally:
+        os.close(descriptor)
+    try:
+        os.rmdir(name, dir_fd=folder)
+    except OSError:
+        return False
+    return True
+
+
+def joined(folder: bytes, name: bytes) -> bytes:
+    return folder + b"/" + name if folder else name

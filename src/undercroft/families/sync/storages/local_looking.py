@@ -1,0 +1,139 @@
+"""Looking at a folder of this machine: what is there, since when, and what it holds."""
+
+import errno
+import fnmatch
+import io
+import os
+import stat
+from collections.abc import Iterator
+
+from undercroft.families.sync.names import OWN_FOLDER, raw, shown
+from undercroft.families.sync.reconcile import Content, Seen
+from undercroft.families.sync.storages.errors import SourceChanged, Vanished
+from undercroft.families.sync.storages.local_content import BLOCK, hash_of, revision_of, unfit
+from undercroft.families.sync.storages.local_folders import Folders, joined
+from undercroft.families.sync.storages.storage import Found, OnFolder, Source
+
+OWN = OWN_FOLDER.encode()
+
+
+class LocalLooking:
+    """For one thread: open folders are remembered."""
+
+    def __init__(self, root: str, ignore: tuple[str, ...] = (), *, block: int = BLOCK) -> None:
+        """`block`: bytes that are copied at a time. Raises Vanished where there is no root."""
+        self.root = root
+        self._ignore = ignore
+        self._block = block
+        self._folders = Folders(root)
+        self.skipped: dict[str, str] = {}
+
+    def check(self, expected: int) -> None:
+        """Raises Vanished for a root that can't be used, or that is not where `expected` files were."""
+        try:
+            with os.scandir(self._folders.root) as entries:
+                names = {os.fsencode(entry.name) for entry in entries}
+        except OSError as error:
+            raise Vanished(f"the root {self.root} can't be read: {error.strerror}") from None
+        if not os.access(self._folders.path, os.R_OK | os.W_OK | os.X_OK):
+            raise Vanished(f"the root {self.root} may not be written")
+        if expected and OWN not in names:
+            raise Vanished(
+                f"the root {self.root} is not the folder that it was: its {OWN_FOLDER} is missing."
+                " Is a disk not mounted? Nothing was deleted elsewhere"
+            )
+
+    def is_there(self) -> bool:
+        """Whether the root's name still leads to the folder that was opened."""
+        try:
+            now, then = os.lstat(self._folders.path), os.fstat(self._folders.root)
+            os.stat(OWN, dir_fd=self._folders.root)
+        except OSError:
+            return False
+        return (now.st_ino, now.st_dev) == (then.st_ino, then.st_dev)
+
+    def walk(self, below: bytes, on_folder: OnFolder) -> Iterator[Found]:
+        """Every file below a folder (b"" is the root). `on_folder` is called with each one's path and descriptor before
+        it is read: what appears there from then on is noticed by a watch."""
+        waiting = [below]
+        while waiting:
+            folder = waiting.pop()
+            try:
+                descriptor = os.dup(self._folders.at(folder))
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                    self.skipped[shown(folder)] = f"this folder can't be read: {error.strerror}"
+                continue
+            try:
+                on_folder(folder, descriptor)
+                with os.scandir(descriptor) as entries:
+                    yield from self._entries(folder, entries, waiting)
+            except OSError as error:
+                self.skipped[shown(folder)] = f"this folder can't be read: {error.strerror}"
+            finally:
+                os.close(descriptor)
+
+    def _entries(self, folder: bytes, entries: Iterator["os.DirEntry[str]"], waiting: list[bytes]) -> Iterator[Found]:
+        for entry in entries:
+            path = joined(folder, os.fsencode(entry.name))
+            if self.is_ignored(path):
+                continue
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(path)
+                    continue
+                about = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            reason = unfit(about.st_mode, path)
+            if reason is None:
+                yield Found(shown(path), revision_of(about))
+            else:
+                self.skipped[shown(path)] = reason
+
+    def is_ignored(self, path: bytes) -> bool:
+        if path == OWN or path.startswith(OWN + b"/"):
+            return True
+        text = shown(path)
+        name = text.rpartition("/")[2]
+        return any(fnmatch.fnmatchcase(text, p) or fnmatch.fnmatchcase(name, p) for p in self._ignore)
+
+    def is_folder(self, path: str) -> bool:
+        about = self._folders.stat(raw(path))
+        return about is not None and stat.S_ISDIR(about.st_mode)
+
+    def look(self, path: str) -> str | None:
+        """The revision of the file that is there; None where there is no file."""
+        name = raw(path)
+        about = self._folders.stat(name)
+        if about is None or stat.S_ISDIR(about.st_mode):
+            return None
+        reason = unfit(about.st_mode, name)
+        if reason is not None:
+            self.skipped[path] = reason
+            return None
+        self.skipped.pop(path, None)
+        return revision_of(about)
+
+    def read(self, path: str) -> Seen | None:
+        """Hash it. None where it changes meanwhile. Raises OSError where it can't be read."""
+        descriptor = self._folders.open(path)
+        try:
+            before = os.fstat(descriptor)
+            if not stat.S_ISREG(before.st_mode):
+                return None
+            digest = hash_of(descriptor, before.st_size)
+            after = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+        if revision_of(before) != revision_of(after):
+            return None
+        content = Content(digest, after.st_size, after.st_mtime_ns, stat.S_IMODE(after.st_mode) & 0o777)
+        return Seen(path, content, revision_of(after))
+
+    def open_source(self, path: str) -> Source:
+        """Raises SourceChanged where there is no file."""
+        try:
+            return io.FileIO(self._folders.open(path))
+        except OSError as error:
+            raise SourceChanged(f"{path} can't be read: {error.strerror}") from None

@@ -1,0 +1,110 @@
+"""What an entry's worker needs of a storage, whatever its kind.
+
+A storage is one thread's at a time: it blocks. Paths are text as `names.shown` gives it. Whatever is replaced or
+deleted goes to `.undercroft/versions` on the same storage.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
+
+from undercroft.families.sync.reconcile import Delete, Move, Put, Seen
+
+Source = io.RawIOBase
+"""Content to read from, as an open binary file. An `io.FileIO` has a descriptor, by which the kernel may copy it."""
+Pace = Callable[[int], None]
+"""Told of the bytes so far; it waits where that is too quick."""
+OnFolder = Callable[[bytes, int], None]
+
+
+class Found(NamedTuple):
+    path: str
+    revision: str
+
+
+class Replaced(NamedTuple):
+    """`place`: in the versions area; or `kept_as`: beside."""
+
+    place: str
+    kept_as: str
+    size: int
+    mtime: int
+
+
+class Placed(NamedTuple):
+    """`revision`: of what was put there, though somebody else may have changed it since."""
+
+    revision: str
+    replaced: Replaced | None
+
+
+class Restored(NamedTuple):
+    seen: Seen
+    replaced: Replaced | None
+
+
+class Storage(Protocol):
+    polled: float | None
+    """It is looked at again after so many seconds; None: it is watched."""
+    together: int
+    """So many small files are made durable together."""
+    skipped: dict[str, str]
+    """What can't be synchronised, and why; of what was looked at."""
+
+    def check(self, expected: int) -> None:
+        """Raises Vanished for a root that can't be used, or that is not where `expected` files were; OSError for one
+        that can't be reached at this moment."""
+
+    def is_there(self) -> bool:
+        """Whether the root is still the one that was checked. Raises OSError where that can't be told."""
+
+    # Looking
+
+    def walk(self, below: bytes, on_folder: OnFolder) -> Iterator[Found]:
+        """Every file below a folder (b"" is the root). Where the storage is watched, `on_folder` is called with each
+        folder's path and descriptor before it is read: what appears there from then on is noticed by the watch."""
+
+    def is_ignored(self, path: bytes) -> bool: ...
+
+    def is_folder(self, path: str) -> bool: ...
+
+    def look(self, path: str) -> str | None:
+        """The revision of the file that is there; None where there is no file."""
+
+    def read(self, path: str) -> Seen | None:
+        """Hash it. None where it changes meanwhile. Raises OSError where it can't be read."""
+
+    def open_source(self, path: str) -> Source:
+        """To read it, for any entry. Raises SourceChanged where there is no file, OSError, Vanished."""
+
+    # Changing
+
+    def receive(self, put: Put, source: Source, pace: Pace) -> bytes:
+        """Bring the content where it can be given its name at once, verified on the way; the token for that.
+
+        Raises SourceChanged where it is not what was asked for. What is left of an earlier try is gone on with.
+        """
+
+    def make_durable(self, tokens: list[bytes]) -> None: ...
+
+    def put_in_place(self, put: Put, token: bytes) -> Placed:
+        """Give it its name; what was there, if it was what was expected, is kept. Raises Changed, or OSError."""
+
+    def delete(self, delete: Delete) -> Replaced:
+        """To the versions. Raises Changed, or OSError."""
+
+    def move(self, move: Move) -> str:
+        """The revision under the new name. Raises Changed, or OSError."""
+
+    def restore(self, path: str, place: str, pace: Pace) -> Restored:
+        """A kept version under this name, over whatever is there. Raises Changed, SourceChanged, OSError."""
+
+    def make_names_durable(self, paths: list[str]) -> None: ...
+
+    def drop(self, place: str) -> None:
+        """A kept version whose time is over."""
+
+    def forget_old_arrivals(self, older_than: float = 86_400) -> None:
+        """What began to arrive and was never finished, in seconds."""
+
+    def close(self) -> None: ...
