@@ -40,6 +40,8 @@ def describe(served: list[Served]) -> dict[str, Any]:
     schemas, components = _schemas(served)
     paths: dict[str, dict[str, Any]] = {}
     for one in served:
+        if one.operation.method == "OPTIONS":  # says in other words what stands here
+            continue
         paths.setdefault(one.operation.path, {})[one.operation.method.lower()] = _operation(one, schemas)
     return {
         "openapi": "3.1.0",

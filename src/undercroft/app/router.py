@@ -20,6 +20,8 @@ class Served(NamedTuple):
     access: Access
     name: str = ""
     """As metrics and logs have it, "POST /job/{db}/{collection}"; the router fills it in, once for all requests."""
+    allow: bytes = b""
+    """The methods of its path, where its family names them on every answer; the router fills it in, too."""
 
 
 # Paths that were found lately, and their length at the most: clients call a few over and over. When there are more,
@@ -37,12 +39,22 @@ class _Branch:
         self.methods: dict[str, tuple[Served, tuple[str, ...]]] = {}
 
 
+# In this order, and no others.
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+SUFFIX = b".json"
+
+
 class Router:
-    def __init__(self, served: list[Served]) -> None:
+    def __init__(self, served: list[Served], resourceful: frozenset[str] = frozenset()) -> None:
+        """`resourceful`: families whose answers name the path's methods, and whose paths may end in .json."""
         self._root = _Branch()
         self._found: dict[tuple[str, bytes], tuple[Served, dict[str, str]]] = {}
+        self._resourceful = resourceful
         for one in served:
             self._add(one)
+        for one in served:
+            if one.family in resourceful:
+                self._name_methods(one)
 
     def find(self, method: str, raw_path: bytes) -> tuple[Served, dict[str, str]]:
         """The operation and its parameters.
@@ -55,8 +67,11 @@ class Router:
     def _search(self, method: str, raw_path: bytes) -> tuple[Served, dict[str, str]]:
         branch = self._root
         values: list[bytes] = []
-        for segment in raw_path.removeprefix(b"/").removesuffix(b"/").split(b"/"):
+        segments = raw_path.removeprefix(b"/").removesuffix(b"/").split(b"/")
+        for position, segment in enumerate(segments, 1):
             following = branch.below.get(segment)
+            if following is None and position == len(segments) and segment.endswith(SUFFIX):
+                following = self._without_suffix(branch, segment)
             if following is None:
                 following = branch.parameter
                 if following is None or not segment:
@@ -73,6 +88,22 @@ class Router:
                 self._found.clear()
             self._found[method, raw_path] = (served, path)
         return served, path
+
+    def _without_suffix(self, branch: _Branch, segment: bytes) -> _Branch | None:
+        found = branch.below.get(segment.removesuffix(SUFFIX))
+        families = {served.family for served, _ in found.methods.values()} if found else set()
+        return found if families & self._resourceful else None
+
+    def _name_methods(self, served: Served) -> None:
+        branch = self._root
+        for segment in served.operation.path.strip("/").split("/"):
+            following = branch.parameter if segment.startswith("{") else branch.below[segment.encode()]
+            assert following is not None, "it was added"
+            branch = following
+        known = {*branch.methods, *(("HEAD",) if "GET" in branch.methods else ())}
+        allow = ", ".join(method for method in _METHODS if method in known).encode()
+        own, names = branch.methods[served.operation.method]
+        branch.methods[served.operation.method] = (own._replace(allow=allow), names)
 
     def _add(self, served: Served) -> None:
         branch = self._root
@@ -105,15 +136,17 @@ def _decode(segment: bytes) -> str:
 
 
 class MethodNotAllowed(Refusal):
-    """The path exists; `allowed` names its methods, `method` what was tried."""
+    """The path exists; `allow` names its methods, `method` what was tried; `served` is what it serves."""
 
-    def __init__(self, allowed: list[str], method: str) -> None:
+    def __init__(self, served: dict[str, Served], method: str) -> None:
+        allowed = sorted(served)
         super().__init__(Kind.NOT_FOUND, "path", f"this path takes {' and '.join(allowed)}")
-        self.allowed = allowed
+        self.served = served[allowed[0]]
+        self.allow = self.served.allow or ", ".join(allowed).encode()
         self.method = method
 
 
 def _no_such_method(branch: _Branch, method: str) -> Refusal:
     if not branch.methods:
         return Refusal(Kind.NOT_FOUND, "path", "there is nothing at this path; /docs lists what there is")
-    return MethodNotAllowed(sorted(branch.methods), method)
+    return MethodNotAllowed({name: served for name, (served, _) in branch.methods.items()}, method)

@@ -79,7 +79,7 @@ class Server:
         """`refuse`: the house's wording; `families`: with their own, their prefixes and headers."""
         self.max_body = max_body
         self.served = served
-        self._router = Router(served)
+        self._router = Router(served, frozenset(family.name for family in families if family.resourceful))
         self._refusers = {"": refuse, **{family.name: family.refuse for family in families}}
         self._prefixes = {prefix.encode(): family.name for family in families for prefix in family.prefixes}
         self._headers = {family.name: family.headers for family in families if family.headers}
@@ -115,10 +115,10 @@ class Server:
         request_id = self._request_id(head.headers)
         name: str = "unknown"
         family: str | None = None
-        refused = False
+        refused, allow = False, b""
         try:
             served, path = self._router.find(_routed(head.method), raw_path)
-            operation, family, _, name = served
+            operation, family, _, name, allow = served
             now = self._clock()
             identity = await self._identify(served, path, head, now, claiming=operation.method not in _TAKING_NOTHING)
             _check_coding(head)
@@ -128,7 +128,7 @@ class Server:
             reply = await operation.run(request)
         except Refusal as refusal:
             family = self._family_of(raw_path) if family is None else family
-            reply = self._render(refusal, family)
+            reply = self._render(await self._to_be_told(refusal, head), family)
             refused = reply.status < 500
         except Exception:
             family = self._family_of(raw_path) if family is None else family
@@ -139,6 +139,8 @@ class Server:
             await self._settle(refused=True)
         self._note(name, reply.status, time.perf_counter() - start - reply.waited, request_id)
         headers = ((b"x-request-id", request_id), *self._headers.get(family, ()), *reply.headers)
+        if allow:
+            headers = (*headers, (b"allow", allow))
         return Reply(reply.status, reply.body, reply.content_type, headers, reply.stream)
 
     async def give_up_endless(self, _now: int) -> bool:
@@ -190,7 +192,7 @@ class Server:
 
         Raises Refusal(UNAUTHORIZED) or Refusal(FORBIDDEN).
         """
-        operation, family, access, _ = served
+        operation, family, access, *_ = served
         if access is Access.PUBLIC:
             return _NOBODY
         authorization = head.headers.get(b"authorization")
@@ -247,6 +249,16 @@ class Server:
         foreign = head.headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin")
         return not foreign and b"origin" not in head.headers and not _FORWARDED & head.headers.keys()
 
+    async def _to_be_told(self, refusal: Refusal, head: Head) -> Refusal:
+        """In a resourceful family nobody is told which methods there are who may not call them."""
+        if not isinstance(refusal, MethodNotAllowed) or not refusal.served.allow:
+            return refusal
+        try:
+            await self._identify(refusal.served, {}, head, self._clock(), claiming=False)
+        except Refusal as stranger:
+            return stranger
+        return refusal
+
     # Replies
 
     def _given_up(self, head: Head) -> Reply:
@@ -273,7 +285,7 @@ class Server:
         if refusal.kind is Kind.UNAUTHORIZED:
             extra.append((b"www-authenticate", b'Basic realm="api"' if family in self._with_basic else b"Bearer"))
         if isinstance(refusal, MethodNotAllowed):
-            extra.append((b"allow", ", ".join(refusal.allowed).encode()))
+            extra.append((b"allow", refusal.allow))
             if not family:
                 reply = reply._replace(status=405)
         return reply._replace(headers=reply.headers + tuple(extra))

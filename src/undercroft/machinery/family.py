@@ -24,3 +24,6 @@ class Family(NamedTuple):
     """On every answer at its paths, refusals too. Names in lower case."""
     basic: bool = False
     """Whether its callers may also sign in by HTTP Basic, with e-mail and password."""
+    resourceful: bool = False
+    """Whether its answers name the path's methods (Allow), OPTIONS included, its paths may end in .json, and a method
+    that is not there is told to those alone who may call the path."""

@@ -76,7 +76,8 @@ class House:
     async def call(self, method: str, path: str, body: Any = None, **headers: str | None) -> Answer:
         """The answer to the admin's request at /api/v1/PATH, or at another path that begins with a slash."""
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        given: dict[str, str | None] = {"authorization": f"Token {TOKEN}", "host": "house.example:3862", **headers}
+        given: dict[str, str | None] = {"authorization": f"Token {TOKEN}", "host": "house.example:3862",
+                                        "content_type": "application/json", **headers}  # fmt: skip
         sent = {name.replace("_", "-").encode(): value.encode() for name, value in given.items() if value is not None}
         url = path if path.startswith("/") else API + path
         reply = await self.parts.server.answer(Head(method, url.encode(), sent, "127.0.0.1"), data)

@@ -40,6 +40,7 @@ def family(database: Database, enter: Enter, ways: Ways, folder: Path) -> Family
         loops=(Loop("message runs", runs.step, 0.25), Loop("who is behind", search.step, 1)),
         guide=GUIDE,
         basic=True,
+        resourceful=True,
         headers=((b"vary", b"Accept"), (b"x-frame-options", b"SAMEORIGIN")),
     )
 

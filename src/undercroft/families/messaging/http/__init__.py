@@ -9,8 +9,10 @@ from undercroft.families.messaging.channels import Ways
 from undercroft.families.messaging.http import fields, filters, rendering, shapes
 from undercroft.families.messaging.http.beyond import Beyond
 from undercroft.families.messaging.http.binaries import Binaries
+from undercroft.families.messaging.http.describing import Written, browsable, with_options
 from undercroft.families.messaging.http.directory import Directory
 from undercroft.families.messaging.http.entering import Doorway
+from undercroft.families.messaging.http.fields import Field
 from undercroft.families.messaging.http.helpers import Helpers
 from undercroft.families.messaging.http.rendering import ROOT
 from undercroft.families.messaging.http.resource import Noun, Resource
@@ -31,7 +33,7 @@ MESSAGE = Noun(f"{ROOT}/message", MESSAGES, fields.MESSAGE,
 
 def operations(database: Database, enter: Enter, ways: Ways, folder: Path) -> list[Operation]:
     door = Doorway(enter)
-    return [
+    made = [
         *_usual("schedule", SCHEDULE.path, Resource(database, door, SCHEDULE), shapes.Schedule, shapes.Schedules),
         *_usual("message set", MESSAGE_SET.path, Resource(database, door, MESSAGE_SET), shapes.MessageSet,
                 shapes.MessageSets),
@@ -45,6 +47,16 @@ def operations(database: Database, enter: Enter, ways: Ways, folder: Path) -> li
         *_on_directory(Directory(database, door)),
         *_on_helpers(Helpers(database, door)),
     ]  # fmt: skip
+    return with_options(made, door, _WRITTEN)
+
+
+_WRITTEN = {
+    SCHEDULE.path: Written(fields.SCHEDULE, shapes.Schedule),
+    MESSAGE_SET.path: Written(fields.MESSAGE_SET, shapes.MessageSet),
+    MESSAGE.path: Written(fields.MESSAGE, shapes.Message),
+    f"{ROOT}/binarycontent": Written((Field("content", fields.anything, required=True),), shapes.File),
+    f"{ROOT}/subscriptions": Written(fields.SUBSCRIPTION, shapes.Subscription),
+}
 
 
 def _usual(noun: str, many: str, resource: Any, one: Any, page: Any) -> list[Operation]:
@@ -162,6 +174,7 @@ def _operation(
     wrong = {400: None, **dict.fromkeys((401, 403, 404, 406, 409, 413, 415, 429, 503), shapes.Detail)}
     has_body = method in ("PUT", "PATCH") or (method == "POST" and path in _WITH_BODY)
     given = {"takes": dict[str, Any] if has_body and "/binarycontent" not in path else None, "query": shapes.AnyQuery}
+    run = browsable(run, summary)
     return Operation(method, path, run, summary, verb, gives={status: gives, **wrong}, **{**given, **more})
 
 

@@ -7,10 +7,11 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from undercroft.base.refusals import invalid
+from undercroft.base.refusals import Refusal, invalid
 from undercroft.families.messaging.errors import Wrong, missing
 from undercroft.machinery.operations import Request
 
+JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 _MOST_FIELDS = 1_000
@@ -40,29 +41,61 @@ class Body(NamedTuple):
 
 def read_body(request: Request) -> Body:
     """Raises Refusal for another media type, and for what is not what its media type says."""
-    content_type = request.header(b"content-type") or "application/json"
+    content_type = request.header(b"content-type") or ""
     kind = content_type.partition(";")[0].strip().lower()
     if not request.body:
         return Body({}, {}, is_form=kind in (FORM, MULTIPART))
-    # No form begins so; curl calls whatever it is given a form, unless it is told otherwise.
-    if kind == "application/json" or (kind == FORM and request.body[:64].lstrip()[:1] == b"{"):
+    if kind == JSON or (kind == FORM and _is_json_after_all(request.body)):
         return Body(_json(request.body), {})
     if kind == FORM:
         return Body(_form(request.body), {}, is_form=True)
     if kind == MULTIPART:
         return _multipart(request.body, content_type)
-    raise invalid("media_type", f'Unsupported media type "{content_type}" in request.')
+    if not kind:
+        return Body(_untold(request.body), {})
+    raise _unsupported(content_type)
+
+
+def _is_json_after_all(content: bytes) -> bool:
+    """No form begins so; curl calls whatever it is given a form, unless it is told otherwise."""
+    return content[:64].lstrip()[:1] in (b"{", b"[", b'"')
+
+
+def _untold(content: bytes) -> Any:
+    """What has no type is JSON, or nothing that is taken here."""
+    try:
+        return _json(content)
+    except Refusal:
+        raise _unsupported("") from None
+
+
+def _unsupported(content_type: str, why: str = "") -> Refusal:
+    return invalid("media_type", f'Unsupported media type "{content_type}" in request{why}.')
+
+
+_PAGES, _DATA, _EITHER = {"text/html", "text/*"}, {JSON, "application/*"}, {"*/*", ""}
 
 
 def check_accept(request: Request) -> None:
-    """Raises Refusal(…, "accept") where the caller takes no JSON."""
+    """Raises Refusal(…, "accept") where the caller takes neither JSON nor a page."""
     accept = request.headers.get(b"accept")
-    if accept is None or accept == b"*/*":
-        return
-    words = accept.decode("latin-1").lower().split(",")
-    kinds = {word.partition(";")[0].strip() for word in words}
-    if not kinds & {"*/*", "application/*", "application/json", "text/html", "text/*", ""}:
+    if accept is not None and accept != b"*/*" and not _accepted(accept) & (_PAGES | _DATA | _EITHER):
         raise invalid("accept", "Could not satisfy the request Accept header.")
+
+
+def wants_page(request: Request) -> bool:
+    """`?format=` decides; else a page is for whoever names HTML and not JSON, as browsers do."""
+    query = request.query_string
+    if b"format=" in query and (named := parameters(request).get("format")):
+        return named == "api"
+    accept = request.headers.get(b"accept")
+    return (
+        accept is not None and b"text/" in accept and not (kinds := _accepted(accept)) & _DATA and bool(kinds & _PAGES)
+    )
+
+
+def _accepted(accept: bytes) -> set[str]:
+    return {word.partition(";")[0].strip() for word in accept.decode("latin-1").lower().split(",")}
 
 
 def parameters(request: Request) -> dict[str, str]:
@@ -117,6 +150,8 @@ def _python_words(content: bytes) -> str | None:
 
 
 def _form(content: bytes) -> dict[str, str]:
+    if not all(b"=" in pair for pair in content.split(b"&", _MOST_FIELDS) if pair):
+        raise _unsupported(FORM, ": its body is no form; JSON is sent as application/json")
     try:
         return dict(parse_qsl(content.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS))
     except ValueError as error:
