@@ -218,7 +218,7 @@ class Engine:
         if not entry or not entry.up:
             writer.close()
             return
-        link = Link(entry, reader, writer, self._database, self._clock, self._noticed)
+        link = Link(entry, reader, writer, self._database, self._clock, self._noticed, self._all_again)
         self._links[entry.name] = link
         reason = None
         try:
@@ -240,6 +240,11 @@ class Engine:
                 self._links[name].busy.set()
         if noticed.paths and self._listeners:
             self._tell("files", {"filenames": noticed.paths[:100], "count": len(noticed.paths)})
+
+    def _all_again(self) -> None:
+        """A storage is back: the others may have waited for what it holds."""
+        for link in self.links():
+            link.try_again()
 
     async def _turn(self, name: str, up: bool) -> None:
         await self._be_here()

@@ -36,19 +36,24 @@ class Link:
         database: Database,
         clock: Clock,
         on_noticed: OnNoticed,
+        on_back: Callable[[], None],
     ) -> None:
+        """`on_back`: the storage can be reached, or can be again."""
         self.entry = entry
         self.name = entry.name
         self.transfers: dict[str, tuple[int, int]] = {}
         """Of large files: path → (bytes so far, of how many)."""
         self.scanned: wire.Scanned | None = None
         self.failed: dict[str, str] = {}
+        self.away = ""
+        """Why its storage can't be reached at this moment."""
         self.busy = asyncio.Event()
         self._reader = reader
         self._writer = writer
         self._database = database
         self._clock = clock
         self._on_noticed = on_noticed
+        self._on_back = on_back
         self._under_way: dict[str, int] = {}
         self._again: dict[str, tuple[float, int]] = {}
         self._gone: list[tuple[int, int]] = []
@@ -73,6 +78,11 @@ class Link:
             giving.cancel()
             self._writer.close()
         return None
+
+    def try_again(self) -> None:
+        """What has failed, at once."""
+        self._again.clear()
+        self.busy.set()
 
     def rescan(self) -> None:
         self._writer.write(wire.packed(wire.Rescan()))
@@ -108,8 +118,19 @@ class Link:
                 await self._note_scan(message)
             case wire.Done():
                 await self._note_done(message)
+            case wire.Away(reason=reason):
+                self._note_away(reason)
             case wire.Moving():
                 self.transfers[message.path] = (message.done, message.size)
+
+    def _note_away(self, reason: str) -> None:
+        if reason:
+            log.warning("entry_away", entry=self.name, reason=reason)
+        elif self.away:
+            log.info("entry_back", entry=self.name)
+        self.away = reason
+        if not reason:
+            self._on_back()
 
     async def _note(self, seen: list[Seen]) -> None:
         gone = [report for report in seen if report.content is None]

@@ -4,7 +4,7 @@ They talk over a Unix socket in the data folder, to which a worker connects and,
 again. The server owns the index and decides; a worker scans and watches one storage and carries out operations. Content
 never passes through the server: a worker that needs some opens the source's storage itself.
 
-    worker → server   Hello · Report · Scanned · Done · Moving · Trouble
+    worker → server   Hello · Report · Scanned · Done · Moving · Trouble · Away
     server → worker   Setup · Known · Do · Rescan · Drop
 """
 
@@ -73,6 +73,12 @@ class Trouble(Message):
     reason: str
 
 
+class Away(Message):
+    """The storage can't be reached at this moment, and is tried again; "" when it is back."""
+
+    reason: str
+
+
 class Setup(Message):
     """`storages`: entry → (driver, options), of all entries; its own among them."""
 
@@ -112,7 +118,7 @@ class Drop(Message):
     places: list[str]
 
 
-ToServer = Hello | Report | Scanned | Done | Moving | Trouble
+ToServer = Hello | Report | Scanned | Done | Moving | Trouble | Away
 ToWorker = Setup | Known | Do | Rescan | Restore | Drop
 
 _encoder = msgspec.msgpack.Encoder()

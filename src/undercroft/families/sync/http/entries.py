@@ -67,7 +67,9 @@ class Entries:
     async def status(self, request: Request) -> Reply:
         entry = await self._find(request)
         status = await self._engine.status(entry.name)
-        return reply(shapes.EntryState(entry.name, status, request.now / SECOND, entry.reason))
+        link = self._engine.link(entry.name)
+        reason = entry.reason or (link.away if link else "") or None
+        return reply(shapes.EntryState(entry.name, status, request.now / SECOND, reason))
 
     async def start(self, request: Request) -> Reply:
         await self._door.admit(request)

@@ -30,6 +30,7 @@ class LocalStorage(LocalLooking):
 
     polled: float | None = None
     together = 1_000
+    lanes = 1
 
     def check(self, expected: int) -> None:
         super().check(expected)

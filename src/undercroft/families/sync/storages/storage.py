@@ -48,6 +48,8 @@ class Storage(Protocol):
     """It is looked at again after so many seconds; None: it is watched."""
     together: int
     """So many small files are made durable together."""
+    lanes: int
+    """So many of those are under way at once."""
     skipped: dict[str, str]
     """What can't be synchronised, and why; of what was looked at."""
 

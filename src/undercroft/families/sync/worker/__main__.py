@@ -6,34 +6,26 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from asyncinotify import Event, Inotify, Mask
+from blake3 import blake3
 
 from undercroft.families.sync import wire
 from undercroft.families.sync.drivers import option
-from undercroft.families.sync.reconcile import Operation, Put, Seen
+from undercroft.families.sync.reconcile import Operation, Seen
 from undercroft.families.sync.storages import Storage, open_storage
 from undercroft.families.sync.storages.errors import SourceChanged, Vanished
 from undercroft.families.sync.worker.carrying import SMALL, Carrier, Pace
 from undercroft.families.sync.worker.index import Index
-from undercroft.families.sync.worker.observing import Observer, path_in
+from undercroft.families.sync.worker.noticing import Noticing, until_one_ends
 
 # A server that was killed has this long (s) to come back; then its next one starts us anew.
 PATIENCE = 20.0
-# After the last event on a path, before it is looked at (s): renames come in pairs, and who writes in place pauses.
-SETTLED, STILL_WRITING, LONGEST_WAIT = 0.004, 0.4, 5.0
-# What no watch tells is found by looking at everything again (s).
-RESCAN_EVERY = 3_600.0
-LOOK_FOR_ROOT = 1.0
 # In the data folder: what arrives for a remote storage is gathered here.
 SPOOL = "sync-spool"
-_GONE = "the root is gone, or another folder has taken its place"
-_AT_ONCE = Mask.CLOSE_WRITE | Mask.MOVED_FROM | Mask.MOVED_TO | Mask.DELETE
 
 
 class Worker:
@@ -47,13 +39,10 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._index = Index()
         self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(wire.ToWorker)
-        # One thread that looks, one for small operations, one for large ones; each with a storage of its own.
+        # One thread that looks, some for small operations, one for large ones; each with a storage of its own.
         self._looking = ThreadPoolExecutor(1)
-        self._small = ThreadPoolExecutor(1)
-        self._large = ThreadPoolExecutor(1)
-        self._due: dict[str, tuple[float, float]] = {}
-        self._woken = asyncio.Event()
-        self._rescan = False
+        self._lanes: list[Lane] = []
+        self._large: Lane
 
     async def run(self) -> None:
         """Until the server hangs up. Raises Vanished."""
@@ -71,30 +60,22 @@ class Worker:
         with contextlib.ExitStack() as stack:
             self._storage = opened(self._entry)
             stack.callback(self._storage.close)
-            await self._in(self._looking, self._storage.check, setup.expected)
             pace = Pace(option(*setup.storages[self._entry], "bandwidth"), self._tell_moving)
-            self._carriers = [Carrier(self._entry, opened, self._index, pace) for _ in range(2)]
-            for carrier in self._carriers:
-                stack.callback(carrier.close)
-            inotify = stack.enter_context(Inotify())
-            self._observer = Observer(self._storage, self._index, inotify)
+            self._large, *self._lanes = [
+                Lane(Carrier(self._entry, opened, self._index, pace)) for _ in range(1 + self._storage.lanes)
+            ]
+            for lane in (self._large, *self._lanes):
+                stack.callback(lane.carrier.close)
+            self._noticing = Noticing(self._storage, self._index, self._look, self._tell, self._report)
             try:
-                await self._until_one_ends(self._watch(inotify), self._observe(), self._obey())
+                await until_one_ends(self._noticing.run(setup.expected), self._obey())
             finally:
                 pace.stopped = True
                 await self._end_threads()
 
-    async def _until_one_ends(self, *coroutines: Coroutine[Any, Any, None]) -> None:
-        tasks = [asyncio.create_task(one) for one in coroutines]
-        done, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in left:
-            task.cancel()
-        for task in done:
-            task.result()
-
     async def _end_threads(self) -> None:
         """Only after that is closed what they have open, and the next connection's operations begin."""
-        threads = (self._looking, self._small, self._large)
+        threads = (self._looking, self._large.thread, *(lane.thread for lane in self._lanes))
         for thread in threads:
             thread.shutdown(wait=False, cancel_futures=True)
         for thread in threads:
@@ -109,65 +90,11 @@ class Worker:
 
     # Noticing
 
-    async def _watch(self, inotify: Inotify) -> None:
-        async for event in inotify:
-            self._note(event)
+    async def _look(self, call: Any, *arguments: Any) -> Any:
+        return await self._in(self._looking, call, *arguments)
 
-    def _note(self, event: Event) -> None:
-        if event.mask & Mask.Q_OVERFLOW:
-            self._rescan = True
-            self._woken.set()
-            return
-        folder = self._observer.folders.get(event.watch) if event.watch else None
-        if event.mask & Mask.IGNORED and event.watch:
-            self._observer.folders.pop(event.watch, None)
-        if folder is None or event.name is None:
-            return
-        path = path_in(folder, os.fsencode(event.name))
-        now = time.monotonic()
-        first = self._due.get(path, (0.0, now))[1]
-        wait = SETTLED if event.mask & (_AT_ONCE | Mask.ISDIR) else STILL_WRITING
-        due = now if now - first > LONGEST_WAIT else now + wait
-        self._due[path] = (due, first)
-        self._woken.set()
-
-    async def _observe(self) -> None:
-        await self._scan()
-        scanned = time.monotonic()
-        while True:
-            if self._rescan or time.monotonic() - scanned > RESCAN_EVERY:
-                self._rescan = False
-                await self._scan()
-                scanned = time.monotonic()
-            now = time.monotonic()
-            # What is nearly due goes along: both halves of a rename have to be told of in one report.
-            is_due = any(due <= now for due, _ in self._due.values())
-            ripe = [path for path, (due, _) in self._due.items() if is_due and due <= now + SETTLED]
-            for path in ripe:
-                del self._due[path]
-            if ripe:
-                later = await self._in(self._looking, self._observer.look_at, ripe, self._report)
-                for path in later:
-                    self._due.setdefault(path, (time.monotonic() + 0.05, now))
-                await self._writer.drain()
-                continue
-            if not self._storage.is_there():
-                raise Vanished(_GONE)
-            self._woken.clear()
-            nearest = min((due for due, _ in self._due.values()), default=now + LOOK_FOR_ROOT)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), max(0.001, min(nearest - now, LOOK_FOR_ROOT)))
-
-    async def _scan(self) -> None:
-        scanned, later = await self._in(self._looking, self._observer.scan, self._report)
-        now = time.monotonic()
-        for path in later:
-            self._due.setdefault(path, (now + 0.05, now))
-        if not self._storage.is_there():
-            raise Vanished(_GONE)
-        for path in scanned.gone:
-            self._index.note(Seen(path, None, ""))
-        self._send(scanned)
+    async def _tell(self, message: wire.Message) -> None:
+        self._send(message)
         await self._writer.drain()
 
     def _report(self, seen: list[Seen]) -> None:
@@ -180,12 +107,13 @@ class Worker:
         carrying: set[asyncio.Task[None]] = set()
         while (message := await wire.receive(self._reader, self._decoder)) is not None:
             if isinstance(message, wire.Rescan):
-                self._rescan = True
-                self._woken.set()
+                self._noticing.rescan()
             elif isinstance(message, wire.Drop):
-                await self._in(self._small, self._carriers[0].drop, message.places)
+                lane = self._lanes[0]
+                await self._in(lane.thread, lane.carrier.drop, message.places)
             elif isinstance(message, wire.Restore):
-                done, seen = await self._in(self._small, self._carriers[0].restore, message.path, message.place)
+                lane = self._lanes[0]
+                done, seen = await self._in(lane.thread, lane.carrier.restore, message.path, message.place)
                 self._send(done)
                 self._send(wire.Report(seen))
             elif isinstance(message, wire.Do):
@@ -194,22 +122,25 @@ class Worker:
                 task.add_done_callback(carrying.discard)
 
     async def _carry_out(self, do: wire.Do) -> None:
-        small: list[Operation] = [*do.deletes, *do.moves]
-        large: list[Put] = []
-        for put in do.puts:
-            if put.content.size > SMALL:
-                large.append(put)
-            else:
-                small.append(put)
-        together = self._storage.together
-        rounds = [small[at : at + together] for at in range(0, len(small), together)]
-        await asyncio.gather(
-            *(self._carry_out_in(self._small, self._carriers[0], some) for some in rounds),
-            *(self._carry_out_in(self._large, self._carriers[1], [put]) for put in large),
-        )
+        await self._noticing.usable.wait()
+        first: list[Operation] = [*do.deletes, *do.moves]
+        small: list[Operation] = [put for put in do.puts if put.content.size <= SMALL]
+        large: list[Operation] = [put for put in do.puts if put.content.size > SMALL]
+        if len(self._lanes) == 1:
+            first, small = [], first + small
+        await self._in_rounds(first)
+        await asyncio.gather(self._in_rounds(small), *(self._carry_out_in(self._large, [put]) for put in large))
 
-    async def _carry_out_in(self, thread: ThreadPoolExecutor, carrier: Carrier, some: list[Any]) -> None:
-        self._send(await self._in(thread, carrier.carry_out, some))
+    async def _in_rounds(self, some: list[Operation]) -> None:
+        size, lanes = self._storage.together, self._lanes
+        rounds = [some[at : at + size] for at in range(0, len(some), size)]
+        await asyncio.gather(*(self._carry_out_in(lanes[n % len(lanes)], one) for n, one in enumerate(rounds)))
+
+    async def _carry_out_in(self, lane: "Lane", some: list[Operation]) -> None:
+        done = await self._in(lane.thread, lane.carrier.carry_out, some)
+        self._send(done)
+        if any(not failed.expected for failed in done.failed):
+            self._noticing.doubt()
 
     def _tell_moving(self, path: str, done: int, size: int) -> None:
         self._loop.call_soon_threadsafe(self._send, wire.Moving(path, done, size))
@@ -221,9 +152,18 @@ class Worker:
         self._writer.write(wire.packed(message))
 
 
+class Lane:
+    """Operations one after the other."""
+
+    def __init__(self, carrier: Carrier) -> None:
+        self.carrier = carrier
+        self.thread = ThreadPoolExecutor(1)
+
+
 async def live(socket: Path, entry: str) -> int:
     """Serve one server after the other; the exit code."""
     deadline = time.monotonic() + PATIENCE
+    spool = socket.with_name(SPOOL) / blake3(entry.encode()).hexdigest(16)
     while time.monotonic() < deadline:
         try:
             reader, writer = await connect(socket)
@@ -231,7 +171,7 @@ async def live(socket: Path, entry: str) -> int:
             await asyncio.sleep(0.1)
             continue
         try:
-            await Worker(reader, writer, entry, socket.with_name(SPOOL)).run()
+            await Worker(reader, writer, entry, spool).run()
         except Vanished as error:
             writer.write(wire.packed(wire.Trouble(str(error))))
             await writer.drain()

@@ -21,7 +21,7 @@ Tell = Callable[[list[Seen]], None]
 
 
 class Observer:
-    def __init__(self, storage: Storage, index: Index, inotify: Inotify) -> None:
+    def __init__(self, storage: Storage, index: Index, inotify: Inotify | None) -> None:
         self._storage = storage
         self._index = index
         self._inotify = inotify
@@ -70,6 +70,7 @@ class Observer:
 
     def watch(self, folder: bytes, descriptor: int) -> None:
         """By its descriptor: it is certainly this folder, whatever its name leads to by now."""
+        assert self._inotify is not None, "only what is watched tells of its folders"
         watch = self._inotify.add_watch(f"/proc/self/fd/{descriptor}", _MASK)
         self.folders[watch] = folder
         self._names.add(folder)

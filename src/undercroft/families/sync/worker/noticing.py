@@ -1,0 +1,194 @@
+"""What others do in the storage is noticed: by a watch where there can be one, else by looking again and again."""
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from asyncinotify import Event, Inotify, Mask
+
+from undercroft.families.sync import wire
+from undercroft.families.sync.reconcile import Seen
+from undercroft.families.sync.storages import Storage
+from undercroft.families.sync.storages.errors import Vanished
+from undercroft.families.sync.worker.index import Index
+from undercroft.families.sync.worker.observing import Observer, path_in
+
+# After the last event on a path, before it is looked at (s): renames come in pairs, and who writes in place pauses.
+SETTLED, STILL_WRITING, LONGEST_WAIT = 0.004, 0.4, 5.0
+# What no watch tells is found by looking at everything again (s).
+RESCAN_EVERY = 3_600.0
+LOOK_FOR_ROOT = 1.0
+# A storage that can't be reached is tried again after this (s), and twice as much each time.
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+_GONE = "the root is gone, or another has taken its place; nothing was deleted elsewhere"
+_AT_ONCE = Mask.CLOSE_WRITE | Mask.MOVED_FROM | Mask.MOVED_TO | Mask.DELETE
+
+Ask = Callable[..., Awaitable[Any]]
+"""Awaits a call in the thread that looks."""
+Send = Callable[[wire.Message], Awaitable[None]]
+
+
+class Unreachable(Exception):
+    """At this moment; the message says what is wrong."""
+
+
+class Noticing:
+    def __init__(
+        self, storage: Storage, index: Index, ask: Ask, send: Send, tell: Callable[[list[Seen]], None]
+    ) -> None:
+        """`tell` is called in the thread that looks."""
+        self._storage = storage
+        self._index = index
+        self._ask_thread = ask
+        self._send = send
+        self._tell = tell
+        self._observer: Observer
+        self._due: dict[str, tuple[float, float]] = {}
+        self._woken = asyncio.Event()
+        self._rescan = False
+        self._doubt = False
+        self.usable = asyncio.Event()
+        """The root has been reached and is the right one: it may be changed."""
+
+    def rescan(self) -> None:
+        self._rescan = True
+        self._woken.set()
+
+    def doubt(self) -> None:
+        """Something has failed: maybe the storage can't be reached any more."""
+        if self._storage.polled is not None:
+            self._doubt = True
+            self._woken.set()
+
+    async def run(self, expected: int) -> None:
+        """Until cancelled. `expected`: so many files should be there. Raises Vanished."""
+        if self._storage.polled is not None:
+            self._observer = Observer(self._storage, self._index, None)
+            return await self._keep_trying(expected)
+        with Inotify() as inotify:
+            self._observer = Observer(self._storage, self._index, inotify)
+            await self._ask(self._storage.check, expected)
+            await until_one_ends(self._watch(inotify), self._keep_looking())
+        return None
+
+    async def _keep_trying(self, expected: int) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            began = time.monotonic()
+            try:
+                await self._ask(self._storage.check, max(expected, len(self._index)))
+                await self._send(wire.Away(""))
+                await self._keep_looking()
+            except Unreachable as error:
+                self.usable.clear()
+                pause = FIRST_PAUSE if time.monotonic() - began > 2 * LONGEST_PAUSE else pause
+                await self._send(wire.Away(str(error)))
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _keep_looking(self) -> None:
+        self.usable.set()
+        await self._scan()
+        scanned = time.monotonic()
+        every = self._storage.polled or RESCAN_EVERY
+        while True:
+            if self._rescan or time.monotonic() - scanned > every:
+                self._rescan = False
+                await self._scan()
+                scanned = time.monotonic()
+            if await self._look_at_ripe():
+                continue
+            if self._storage.polled is None or self._doubt:
+                self._doubt = False
+                await self._require_root()
+            await self._rest(scanned + every)
+
+    async def _look_at_ripe(self) -> bool:
+        """Whether there was something to look at."""
+        now = time.monotonic()
+        # What is nearly due goes along: both halves of a rename have to be told of in one report.
+        is_due = any(due <= now for due, _ in self._due.values())
+        ripe = [path for path, (due, _) in self._due.items() if is_due and due <= now + SETTLED]
+        for path in ripe:
+            del self._due[path]
+        if ripe:
+            self._look_later(await self._ask(self._observer.look_at, ripe, self._tell))
+        return bool(ripe)
+
+    async def _rest(self, until: float) -> None:
+        self._woken.clear()
+        if self._doubt or self._rescan:
+            return
+        now = time.monotonic()
+        nearest = min((due for due, _ in self._due.values()), default=until)
+        if self._storage.polled is None:
+            nearest = min(nearest, now + LOOK_FOR_ROOT)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), max(0.001, nearest - now))
+
+    async def _scan(self) -> None:
+        scanned, later = await self._ask(self._observer.scan, self._tell)
+        self._look_later(later)
+        await self._require_root()
+        for path in scanned.gone:
+            self._index.note(Seen(path, None, ""))
+        await self._send(scanned)
+
+    def _look_later(self, paths: list[str]) -> None:
+        now = time.monotonic()
+        for path in paths:
+            self._due.setdefault(path, (now + 0.05, now))
+
+    async def _require_root(self) -> None:
+        """After looking: what was not there may not have been there for that."""
+        here = self._storage.is_there() if self._storage.polled is None else await self._ask(self._storage.is_there)
+        if not here:
+            raise Vanished(_GONE)
+
+    async def _ask(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return await self._ask_thread(call, *arguments)
+        except OSError as error:
+            if self._storage.polled is None:
+                raise
+            raise Unreachable(error.strerror or str(error)) from None
+
+    # The watch
+
+    async def _watch(self, inotify: Inotify) -> None:
+        async for event in inotify:
+            self._note(event)
+
+    def _note(self, event: Event) -> None:
+        if event.mask & Mask.Q_OVERFLOW:
+            self.rescan()
+            return
+        folder = self._observer.folders.get(event.watch) if event.watch else None
+        if event.mask & Mask.IGNORED and event.watch:
+            self._observer.folders.pop(event.watch, None)
+        if folder is None or event.name is None:
+            return
+        path = path_in(folder, os.fsencode(event.name))
+        now = time.monotonic()
+        first = self._due.get(path, (0.0, now))[1]
+        wait = SETTLED if event.mask & (_AT_ONCE | Mask.ISDIR) else STILL_WRITING
+        due = now if now - first > LONGEST_WAIT else now + wait
+        self._due[path] = (due, first)
+        self._woken.set()
+
+
+async def until_one_ends(*coroutines: Coroutine[Any, Any, None]) -> None:
+    """All at once; when one has ended the others are cancelled. What it raised is raised."""
+    tasks = [asyncio.create_task(one) for one in coroutines]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
