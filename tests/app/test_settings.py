@@ -97,7 +97,9 @@ def test_every_setting_can_come_from_a_variable_and_from_a_file(tmp_path: Path) 
         "mail_retries": "5s,1m", "mail_rate": "5", "mail_max_attachments": "1MB", "mail_keep": "1d",
         "messaging_channel": "mail", "messaging_url": "https://m.example.com", "messaging_sender_url": "http://s:1",
         "messaging_sender_token": "t", "messaging_identity_url": "http://i:2/", "messaging_identity_token": "u",
-        "dkim_selector": "s", "dkim_domain": "b.c", "dkim_key": "k",
+        "messaging_files": "s3://bucket/folder", "messaging_files_endpoint": "http://s3:9",
+            "messaging_files_region": "r", "messaging_files_key": "k", "messaging_files_secret": "s",
+            "dkim_selector": "s", "dkim_domain": "b.c", "dkim_key": "k",
     }  # fmt: skip
     assert set(written) == set(READERS) == {field.name for field in msgspec.structs.fields(Settings)}
     from_variables = read_settings({f"UNDERCROFT_{name.upper()}": text for name, text in written.items()})
@@ -316,3 +318,14 @@ def test_what_is_wrong_with_signing_is_explained() -> None:
 def test_a_sender_that_is_none_is_explained(sender: str) -> None:
     (problem,) = problems_of({"UNDERCROFT_MAIL_FROM": sender})
     assert "write no-reply@example.com" in problem.message
+
+
+def test_an_object_store_needs_a_bucket_and_whole_credentials() -> None:
+    alone = Settings(messaging_files_key="k", messaging_files_endpoint="http://s3:9")
+    assert {p.setting for p in check(alone)} == {"messaging_files_key", "messaging_files_endpoint"}
+    assert all("s3://BUCKET" in p.hint for p in check(alone))
+    half = Settings(messaging_files="s3://bucket", messaging_files_secret=Secret("s"))
+    assert [(p.setting, p.message) for p in check(half)] == [("messaging_files_key", "is missing")]
+    assert check(Settings(messaging_files="s3://bucket")) == []
+    with pytest.raises(WrongSettings, match="write s3://BUCKET"):
+        read_settings({"UNDERCROFT_MESSAGING_FILES": "https://bucket"})

@@ -7,7 +7,7 @@ from undercroft.app.dashboard import Post, dashboard
 from undercroft.app.house import House
 from undercroft.app.house import refuse as refuse_in_house
 from undercroft.app.mailing import Mailing, mailing
-from undercroft.app.messages import transports_of, ways_of
+from undercroft.app.messages import files_of, transports_of, ways_of
 from undercroft.app.openapi import Describing, describe
 from undercroft.app.permissions import HOUSE, access_of
 from undercroft.app.router import Served
@@ -97,7 +97,7 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
         timers.family(database, settings.webhook_default_scheme),
         locks.family(database, leases, desk, gate.enter, _lock_rules(settings)),
         mail.family(database, gate.enter, post.outgoing, post.sending),
-        messaging.family(database, gate.enter, ways_of(settings), settings.data_dir / "media"),
+        messaging.family(database, gate.enter, ways_of(settings), files_of(settings)),
         sync.family(database, entries, gate.enter, keep_entries),
         accounts.family(in_accounts, _account_rules(settings)),
         accounts.user_tokens(in_accounts, _account_rules(settings)),

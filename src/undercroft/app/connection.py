@@ -248,20 +248,23 @@ class Connection(asyncio.Protocol):
             self._say_last(self._last)
 
     def _write(self, reply: Reply, keep_alive: bool, head_only: bool) -> None:
-        head = render_head(reply, self._shared.date(), len(reply.body), keep_alive)
+        length = len(reply.body) if reply.stream is None else reply.length
+        head = render_head(reply, self._shared.date(), length, keep_alive)
         self._transport.write(head if head_only else head + reply.body)
 
     async def _write_stream(self, reply: Reply, stream: AsyncIterator[bytes]) -> None:
-        """In chunks, at the client's pace; the connection ends if the source fails midway."""
-        self._transport.write(render_head(reply, self._shared.date(), None, True))
+        """At the client's pace, in chunks where nobody knows how much it is; the connection ends if the source fails
+        midway."""
+        self._transport.write(render_head(reply, self._shared.date(), reply.length, True))
+        piece, end = (b"%x\r\n%b\r\n", b"0\r\n\r\n") if reply.length is None else (b"", b"")
         try:
             async for chunk in stream:
                 if self._transport.is_closing():
                     return
                 if chunk:
-                    self._transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+                    self._transport.write(piece % (len(chunk), chunk) if piece else chunk)
                 await self._may_write.wait()
-            self._transport.write(b"0\r\n\r\n")
+            self._transport.write(end)
         except Exception:
             log.exception("stream_failed")
             self._transport.abort()

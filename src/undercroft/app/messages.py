@@ -21,6 +21,18 @@ def ways_of(settings: Settings) -> messaging.Ways:
     )
 
 
+def files_of(settings: Settings) -> messaging.Files:
+    """In the data folder, or where `messaging_files` says."""
+    bucket = None
+    if settings.messaging_files:
+        name, _, folder = settings.messaging_files.removeprefix("s3://").partition("/")
+        key, secret = settings.messaging_files_key, settings.messaging_files_secret.reveal()
+        bucket = messaging.Bucket(
+            name, folder, settings.messaging_files_endpoint, settings.messaging_files_region, key, secret
+        )
+    return messaging.files_in(settings.data_dir / "media", bucket)
+
+
 def transports_of(settings: Settings, clock: Clock, posting: WebhookTransport) -> dict[str, Transport]:
     """Raises OSError for certificates of the relay that can't be read."""
     lookup = None

@@ -141,7 +141,7 @@ class Server:
         headers = ((b"x-request-id", request_id), *self._headers.get(family, ()), *reply.headers)
         if allow:
             headers = (*headers, (b"allow", allow))
-        return Reply(reply.status, reply.body, reply.content_type, headers, reply.stream)
+        return Reply(reply.status, reply.body, reply.content_type, headers, reply.stream, length=reply.length)
 
     async def give_up_endless(self, _now: int) -> bool:
         """A step: requests whose operation has run for longer than LONGEST_RUN are answered with a 503."""

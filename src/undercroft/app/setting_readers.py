@@ -125,6 +125,20 @@ def _channel(value: object) -> str:
     return text
 
 
+def _bucket(value: object) -> str:
+    text = _text(value).strip().rstrip("/")
+    if text and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._-]+)*", text):
+        raise ValueError(f"{text!r} is no place for files: write s3://BUCKET or s3://BUCKET/FOLDER")
+    return text
+
+
+def _word(value: object) -> str:
+    text = _text(value).strip()
+    if not (text.isascii() and text.isprintable() and " " not in text):
+        raise ValueError(f"{text!r} holds spaces or other than ASCII characters")
+    return text
+
+
 def _listen(value: object) -> tuple[str, ...]:
     addresses = _names(value)
     for text in addresses:
@@ -221,6 +235,11 @@ READERS: dict[str, Callable[[object], Any]] = {
     "messaging_sender_token": _secret,
     "messaging_identity_url": _base_url,
     "messaging_identity_token": _secret,
+    "messaging_files": _bucket,
+    "messaging_files_endpoint": _base_url,
+    "messaging_files_region": _word,
+    "messaging_files_key": _word,
+    "messaging_files_secret": _secret,
     "mail_keep": _duration(3_600, 3_650 * _DAY),
     "dkim_selector": _text,
     "dkim_domain": _text,

@@ -68,6 +68,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     messaging_sender_token: Secret = Secret()
     messaging_identity_url: str = ""
     messaging_identity_token: Secret = Secret()
+    messaging_files: str = ""
+    messaging_files_endpoint: str = ""
+    messaging_files_region: str = "us-east-1"
+    messaging_files_key: str = ""
+    messaging_files_secret: Secret = Secret()
     public_signup: bool = False
     login_expires: float = 7 * 86_400.0
     max_sessions: int = 100
@@ -214,6 +219,7 @@ def check(settings: Settings, openable: Collection[str] = OPENABLE) -> list[Prob
         *_check_listen(settings.listen),
         *_check_token(settings.admin_token),
         *_check_mail(settings),
+        *_check_files(settings),
     ]
     if not re.fullmatch(r"[\w.:@-]{1,128}", settings.node_name):
         found.append(
@@ -285,6 +291,20 @@ def _check_mail(settings: Settings) -> list[Problem]:
         if not name.fullmatch(text)
     ]
     return found or _check_signing(settings)
+
+
+def _check_files(settings: Settings) -> list[Problem]:
+    given = ("messaging_files_endpoint", "messaging_files_key", "messaging_files_secret")
+    if not settings.messaging_files:
+        hint = "name the bucket: messaging_files = s3://BUCKET/FOLDER"
+        return [Problem(name, "is set, and messaging_files is not", hint) for name in given if getattr(settings, name)]
+    key, secret = bool(settings.messaging_files_key), bool(settings.messaging_files_secret)
+    if key == secret:
+        return []
+    lacking = "messaging_files_secret" if key else "messaging_files_key"
+    return [
+        Problem(lacking, "is missing", "key and secret belong together; without both the machine's own role is used")
+    ]
 
 
 def _check_signing(settings: Settings) -> list[Problem]:

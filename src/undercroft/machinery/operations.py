@@ -111,9 +111,11 @@ class Reply(NamedTuple):
     content_type: bytes = b"application/json"
     headers: tuple[tuple[bytes, bytes], ...] = ()
     stream: AsyncIterator[bytes] | None = None
-    """Sent in chunks instead of `body`."""
+    """Sent instead of `body`; in chunks, unless `length` says how long it is."""
     waited: float = 0.0
     """Of the seconds that it took, those that its client had asked it to wait: they make no request a slow one."""
+    length: int | None = None
+    """Of all that `stream` gives, in bytes, where that is known."""
 
 
 Run = Callable[[Request], Awaitable[Reply]]

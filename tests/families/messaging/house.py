@@ -21,13 +21,22 @@ from undercroft.machinery.identity.actions import PRESET, set_up_admin
 
 TOKEN = "a-token-of-these-tests"
 API = "/api/v1/"
-_STEPS = ("message runs", "who is behind", "look ahead", "file precisely", "release held", "sweep overdue")
+_STEPS = (
+    "message runs",
+    "who is behind",
+    "remove files",
+    "look ahead",
+    "file precisely",
+    "release held",
+    "sweep overdue",
+)
 
 
 class Answer:
-    def __init__(self, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, status: int, body: bytes, kind: bytes, headers: list[tuple[bytes, bytes]]) -> None:
         self.status = status
         self.body = body
+        self.kind = kind
         self.headers = dict(headers)
 
     @property
@@ -84,7 +93,7 @@ class House:
         content = reply.body
         if reply.stream is not None:
             content = b"".join([piece async for piece in reply.stream])
-        return Answer(reply.status, content, list(reply.headers))
+        return Answer(reply.status, content, reply.content_type, list(reply.headers))
 
     async def get(self, path: str) -> Any:
         answer = await self.call("GET", path)

@@ -1,13 +1,13 @@
 """Staged messaging: message sets on schedules, step by step to each subscriber. The family's only door."""
 
-from pathlib import Path
-
 from undercroft.base.clock import Clock
 from undercroft.database import Database
 from undercroft.families.messaging.behind import Search
+from undercroft.families.messaging.binaries import Removal
 from undercroft.families.messaging.channels import Sender, Ways, capture, mail, webhook
 from undercroft.families.messaging.channels.mail import MailTransport
 from undercroft.families.messaging.channels.targets import FAMILY
+from undercroft.families.messaging.files import Bucket, Files, files_in
 from undercroft.families.messaging.guide import GUIDE
 from undercroft.families.messaging.http import operations
 from undercroft.families.messaging.lookup import Lookup
@@ -28,16 +28,20 @@ _NOUNS = (
 )  # fmt: skip
 
 
-def family(database: Database, enter: Enter, ways: Ways, folder: Path) -> Family:
-    """`enter`: the gate's; `folder`: where files are kept."""
-    runs, search = Runs(database, ways), Search(database)
+def family(database: Database, enter: Enter, ways: Ways, files: Files) -> Family:
+    """`enter`: the gate's; `files`: where the bytes of files are."""
+    runs, search, removal = Runs(database, ways), Search(database), Removal(database, files)
     return Family(
         name=FAMILY,
-        operations=operations(database, enter, ways, folder),
+        operations=operations(database, enter, ways, files),
         refuse=refuse,
         prefixes=(*(f"api/v1/{noun}" for noun in _NOUNS), "api/metrics", "api/health", "media"),
         hooks=Hooks(due=tick, settled=settled),
-        loops=(Loop("message runs", runs.step, 0.25), Loop("who is behind", search.step, 1)),
+        loops=(
+            Loop("message runs", runs.step, 0.25),
+            Loop("who is behind", search.step, 1),
+            Loop("remove files", removal.step, 10),
+        ),
         guide=GUIDE,
         basic=True,
         resourceful=True,
@@ -56,4 +60,4 @@ def transports(
     }
 
 
-__all__ = ["FAMILY", "Lookup", "MailTransport", "Sender", "Ways", "family", "transports"]
+__all__ = ["FAMILY", "Bucket", "Files", "Lookup", "MailTransport", "Sender", "Ways", "family", "files_in", "transports"]

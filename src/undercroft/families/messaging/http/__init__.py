@@ -1,11 +1,11 @@
 """The wire format of messaging: parse, one action, render. Every path is served with and without its final slash."""
 
-from pathlib import Path
 from typing import Any
 
 from undercroft.database import Database
 from undercroft.families.messaging import messages, messagesets, schedules
 from undercroft.families.messaging.channels import Ways
+from undercroft.families.messaging.files import Files
 from undercroft.families.messaging.http import fields, filters, rendering, shapes
 from undercroft.families.messaging.http.beyond import Beyond
 from undercroft.families.messaging.http.binaries import Binaries
@@ -31,17 +31,17 @@ MESSAGE = Noun(f"{ROOT}/message", MESSAGES, fields.MESSAGE,
                messages.create, messages.change, messages.delete, rendering.message, filters.MESSAGE)  # fmt: skip
 
 
-def operations(database: Database, enter: Enter, ways: Ways, folder: Path) -> list[Operation]:
+def operations(database: Database, enter: Enter, ways: Ways, files: Files) -> list[Operation]:
     door = Doorway(enter)
     made = [
         *_usual("schedule", SCHEDULE.path, Resource(database, door, SCHEDULE), shapes.Schedule, shapes.Schedules),
         *_usual("message set", MESSAGE_SET.path, Resource(database, door, MESSAGE_SET), shapes.MessageSet,
                 shapes.MessageSets),
         *_usual("message", MESSAGE.path, Resource(database, door, MESSAGE), shapes.Message, shapes.Messages),
-        *_usual("file", f"{ROOT}/binarycontent", Binaries(database, door, folder), shapes.File, shapes.Files),
+        *_usual("file", f"{ROOT}/binarycontent", Binaries(database, door, files), shapes.File, shapes.Files),
         *_usual("subscription", f"{ROOT}/subscriptions", Subscriptions(database, door, ways), shapes.Subscription,
                 shapes.Subscriptions),
-        *_on_sets(MessageSets(database, door), Work(database, door, ways), Binaries(database, door, folder)),
+        *_on_sets(MessageSets(database, door), Work(database, door, ways), Binaries(database, door, files)),
         *_on_subscriptions(Subscriptions(database, door, ways), Beyond(database, door, ways)),
         *_on_work(Work(database, door, ways)),
         *_on_directory(Directory(database, door)),
@@ -75,7 +75,7 @@ def _usual(noun: str, many: str, resource: Any, one: Any, page: Any) -> list[Ope
     ]
 
 
-def _on_sets(sets: MessageSets, work: Work, files: Binaries) -> list[Operation]:
+def _on_sets(sets: MessageSets, work: Work, binaries: Binaries) -> list[Operation]:
     one = f"{ROOT}/messageset/{{id}}"
     return [
         _operation("GET", one + "/messages", sets.messages, "A set with its messages", shapes.SetWithMessages),
@@ -89,7 +89,7 @@ def _on_sets(sets: MessageSets, work: Work, files: Binaries) -> list[Operation]:
         _operation("GET", f"{ROOT}/message/{{id}}/content", sets.content, "A message as it is sent", shapes.Content),
         _operation("POST", f"{ROOT}/schedule/{{id}}/send", work.fire, "Send everybody the next message now",
                    dict[str, Any], status=202),
-        Operation("GET", "/media/{name}", files.download, "A file, whole or in part", "download",
+        Operation("GET", "/media/{name}", binaries.download, "A file, whole or in part", "download",
                   gives={200: None, 206: None, 404: shapes.Detail, 416: None}),
     ]  # fmt: skip
 

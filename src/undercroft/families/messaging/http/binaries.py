@@ -1,14 +1,14 @@
 """Files: taken as the part `content` of a form, given at their URL, in parts too."""
 
-import asyncio
 import mimetypes
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
-from undercroft.base.refusals import Kind, Refusal
+from undercroft.base.refusals import unavailable
 from undercroft.database import Database
 from undercroft.families.messaging import binaries
+from undercroft.families.messaging.binaries import Kept, Part
 from undercroft.families.messaging.errors import Wrong, missing
+from undercroft.families.messaging.files import Files
 from undercroft.families.messaging.http import rendering
 from undercroft.families.messaging.http.entering import Doorway
 from undercroft.families.messaging.http.paging import base_url, envelope, shown, window
@@ -19,17 +19,17 @@ from undercroft.machinery.operations import Reply, Request, json_reply
 
 PATH = f"{rendering.ROOT}/binarycontent"
 LONGEST_NAME = 100
-# Up to this size (bytes) a file is answered whole, beyond it piece by piece.
-_AT_ONCE = 1_024 * 1_024
+# So much (bytes) is read at once; what is longer is sent piece by piece.
+PIECE = 1_024 * 1_024
 # What a browser may show here; anything else could be a page with a script in it, on our own origin.
 _HARMLESS = ("audio/", "video/", "image/png", "image/jpeg", "image/gif", "image/webp", "text/plain", "application/pdf")
 
 
 class Binaries:
-    def __init__(self, database: Database, doorway: Doorway, folder: Path) -> None:
+    def __init__(self, database: Database, doorway: Doorway, files: Files) -> None:
         self._database = database
         self._doorway = doorway
-        self._folder = folder
+        self._files = files
 
     async def list_page(self, request: Request) -> Reply:
         place, given = await self._doorway.into(request)
@@ -41,14 +41,9 @@ class Binaries:
 
     async def create(self, request: Request) -> Reply:
         place, _ = await self._doorway.into(request)
-        file = _file_in(request)
-        while True:
-            name = await self._keep(file, request.now)
-            made = await self._database.write(
-                binaries.create, place, name, _type_of(name), len(file.content), request.now
-            )
-            if made is not None:
-                return json_reply(rendering.binary_content(made, base_url(request)), 201)
+        kept = await self._keep(_file_in(request), request.now)
+        made = await self._database.write(binaries.create, place, kept, request.now)
+        return json_reply(rendering.binary_content(made, base_url(request)), 201)
 
     async def fetch(self, request: Request) -> Reply:
         place, _ = await self._doorway.into(request)
@@ -59,11 +54,8 @@ class Binaries:
         place, _ = await self._doorway.into(request)
         id = number_in_path(request)
         await self._database.read(binaries.require, place, id)
-        file = _file_in(request)
-        name = await self._keep(file, request.now)
-        changed: Binary = await self._database.write(
-            binaries.replace, place, id, name, _type_of(name), len(file.content)
-        )
+        kept = await self._keep(_file_in(request), request.now)
+        changed: Binary = await self._database.write(binaries.replace, place, id, kept)
         return json_reply(rendering.binary_content(changed, base_url(request)))
 
     async def delete(self, request: Request) -> Reply:
@@ -73,34 +65,43 @@ class Binaries:
 
     async def download(self, request: Request) -> Reply:
         """For whoever has the URL: senders fetch it without a token."""
-        name = request.path["name"]
-        path = self._folder / name
-        if not binaries.NAME.fullmatch(name) or not await asyncio.to_thread(path.is_file):
-            raise missing()
-        size = (await asyncio.to_thread(path.stat)).st_size
-        part = binaries.range_of(request.header(b"range"), size)
-        headers = (*_headers(name), (b"accept-ranges", b"bytes"))
-        kind = _type_of(name).encode()
+        file = await self._database.read(binaries.served, request.path["name"])
+        part = binaries.range_of(request.header(b"range"), file.size)
+        kind, headers = file.type.encode(), (*_headers(file), (b"accept-ranges", b"bytes"))
         if part is None:
-            return Reply(416, b"", kind, (*headers, (b"content-range", b"bytes */%d" % size)))
-        whole = part.end - part.start == size
+            return Reply(416, b"", kind, (*headers, (b"content-range", b"bytes */%d" % file.size)))
+        length = part.end - part.start
+        whole = length == file.size
         if not whole:
-            headers = (*headers, (b"content-range", b"bytes %d-%d/%d" % (part.start, part.end - 1, size)))
-        pieces = binaries.read_part(path, part)
-        if part.end - part.start <= _AT_ONCE:
-            return Reply(200 if whole else 206, b"".join(await asyncio.to_thread(list, pieces)), kind, headers)
-        return Reply(200 if whole else 206, b"", kind, headers, stream=_stream(pieces))
+            headers = (*headers, (b"content-range", b"bytes %d-%d/%d" % (part.start, part.end - 1, file.size)))
+        first = await self._read(file, part.start, min(length, PIECE))
+        status = 200 if whole else 206
+        if length <= PIECE:
+            return Reply(status, first, kind, headers)
+        return Reply(status, b"", kind, headers, stream=self._pieces(file, part, first), length=length)
 
-    async def _keep(self, file: File, now: int) -> str:
-        while True:
-            name = binaries.file_name(file.name, now)
-            try:
-                await asyncio.to_thread(binaries.keep_file, self._folder, name, file.content)
-            except FileExistsError:
-                continue
-            except OSError as error:
-                raise Refusal(Kind.UNAVAILABLE, "unavailable", f"the file can't be kept: {error.strerror}") from None
-            return name
+    async def _keep(self, file: File, now: int) -> Kept:
+        name = binaries.file_name(file.name, now)
+        kept = Kept(name, _type_of(name), len(file.content))
+        await self._database.write(binaries.announce, kept, now)
+        try:
+            await self._files.keep(name, file.content, kept.type)
+        except OSError as error:
+            raise unavailable(f"the file can't be kept: {error.strerror or error}") from None
+        return kept
+
+    async def _read(self, file: Kept, start: int, length: int) -> bytes:
+        try:
+            return await self._files.read(file.name, start, length)
+        except FileNotFoundError:
+            raise missing() from None
+        except OSError as error:
+            raise unavailable(f"the file can't be read: {error.strerror or error}") from None
+
+    async def _pieces(self, file: Kept, part: Part, first: bytes) -> AsyncIterator[bytes]:
+        yield first
+        for start in range(part.start + PIECE, part.end, PIECE):
+            yield await self._files.read(file.name, start, min(PIECE, part.end - start))
 
 
 def _file_in(request: Request) -> File:
@@ -123,16 +124,7 @@ def _type_of(name: str) -> str:
     return mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
-def _headers(name: str) -> tuple[tuple[bytes, bytes], ...]:
-    kept: tuple[tuple[bytes, bytes], ...] = (
-        (b"x-content-type-options", b"nosniff"),
-        (b"cache-control", b"public, max-age=31536000, immutable"),
-    )
-    if _type_of(name).startswith(_HARMLESS):
-        return kept
-    return (*kept, (b"content-disposition", b"attachment"))
-
-
-async def _stream(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    while piece := await asyncio.to_thread(next, pieces, b""):
-        yield piece
+def _headers(file: Kept) -> tuple[tuple[bytes, bytes], ...]:
+    """Kept elsewhere only for a short while: a file that is deleted is to be gone."""
+    kept: tuple[tuple[bytes, bytes], ...] = ((b"cache-control", b"private, max-age=300"),)
+    return kept if file.type.startswith(_HARMLESS) else (*kept, (b"content-disposition", b"attachment"))
