@@ -20,12 +20,17 @@ from benchmarks.works import (
     contended,
     create,
     enqueue,
+    first,
     hanging,
     instant,
+    known,
+    large,
+    latency,
     million,
     nodes,
     pairs,
     pending,
+    rescan,
     send,
     steady,
     subscribe,
@@ -43,12 +48,15 @@ TIMERS: dict[str, ModuleType] = {
 LOCKS: dict[str, ModuleType] = {"pairs": pairs, "contended": contended}
 MAIL: dict[str, ModuleType] = {"enqueue": enqueue}
 MESSAGING: dict[str, ModuleType] = {"subscribe": subscribe, "send": send, "million": million}
+# Those that make many files come first: deleting many makes that slow for a while.
+SYNC: dict[str, ModuleType] = {"first": first, "rescan": rescan, "latency": latency, "known": known, "large": large}
 # Family → what is measured of it.
 WORKS: dict[str, dict[str, ModuleType]] = {
     "timers": TIMERS,
     "locks": LOCKS,
     "mail": MAIL,
     "messaging": MESSAGING,
+    "sync": SYNC,
 }
 
 

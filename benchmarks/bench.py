@@ -61,7 +61,9 @@ class Bench:
         print(text, file=sys.stderr, flush=True)
 
     @contextmanager
-    def opened(self, contestant: C) -> Iterator[C]:
+    def opened(self, contestant: C, *, keep: bool = False) -> Iterator[C]:
+        """`keep`: its folder stays until the end of the run. ext4 takes many times longer to make a file in the minutes
+        after many were deleted."""
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         folder.chmod(0o711)
         try:
@@ -71,7 +73,8 @@ class Bench:
             finally:
                 contestant.close()
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            if not keep:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def turn(self, who: str, measure: Callable[[C], T], contestant: C) -> T:
         """One contestant measures, again after a loud turn while patience lasts; the noise is kept beside it."""
@@ -106,14 +109,17 @@ class Bench:
         contestants: Sequence[C],
         measure: Callable[[C], T],
         once: frozenset[str] = frozenset(),
+        *,
+        keep: bool = False,
     ) -> dict[str, list[T]]:
         """What each contestant measured, a value per round; those in `once` only take part in the first.
 
+        `keep`: as in `opened`.
         One that cannot go on is left out of the work; the report notes its name and reason.
         """
         found: dict[str, list[T]] = {contestant.name: [] for contestant in contestants}
         with ExitStack() as stack:
-            standing = [c for c in contestants if self._tried(report, c, lambda c: self._enter(stack, c))]
+            standing = [c for c in contestants if self._tried(report, c, lambda c: self._enter(stack, c, keep))]
             for number in range(self.rounds):
                 for contestant in [c for c in standing if number == 0 or c.name not in once]:
                     if not self._tried(
@@ -122,8 +128,23 @@ class Bench:
                         standing.remove(contestant)
         return {name: values for name, values in found.items() if values}
 
-    def _enter(self, stack: ExitStack, contestant: C) -> None:
-        stack.enter_context(self.opened(contestant))
+    def anew(
+        self, report: Report, contestants: Sequence[C], measure: Callable[[C], T], *, keep: bool = False
+    ) -> dict[str, list[T]]:
+        """As `alternate`, with each contestant opened for its turn only, on an empty folder."""
+        found: dict[str, list[T]] = {contestant.name: [] for contestant in contestants}
+        standing = list(contestants)
+
+        def take_turn(contestant: C) -> None:
+            with self.opened(contestant, keep=keep) as opened:
+                found[contestant.name].append(self.turn(contestant.name, measure, opened))
+
+        for _ in range(self.rounds):
+            standing = [contestant for contestant in standing if self._tried(report, contestant, take_turn)]
+        return {name: values for name, values in found.items() if values}
+
+    def _enter(self, stack: ExitStack, contestant: C, keep: bool) -> None:
+        stack.enter_context(self.opened(contestant, keep=keep))
 
     def _tried(self, report: Report, contestant: C, step: Callable[[C], object]) -> bool:
         try:

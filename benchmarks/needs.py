@@ -53,6 +53,31 @@ def etcd() -> str:
     return _debian_program("etcd", "etcd-server")
 
 
+def rsync() -> str:
+    return _debian_program("rsync", "rsync")
+
+
+def rclone() -> str:
+    return _debian_program("rclone", "rclone")
+
+
+def lsyncd() -> str:
+    return _debian_program("lsyncd", "lsyncd")
+
+
+def syncthing() -> str:
+    return _debian_program("syncthing", "syncthing")
+
+
+def unison() -> str:
+    return _debian_program("unison", "unison")
+
+
+def unison_repeat() -> str:
+    """What `-repeat` is given: a watcher where there is one, which Debian's package has not, else a second."""
+    return "watch" if shutil.which("unison-fsmonitor") else "1"
+
+
 @cache
 def postgres_programs() -> Path:
     """The folder of initdb and postgres, the newest version of those installed."""

@@ -47,9 +47,31 @@ class Neighbours:
         return time.perf_counter() - self.began
 
 
-def resident_mb(roots: Iterable[int]) -> float:
-    """Memory in RAM of these processes and all that they started, in MB."""
-    return sum(_resident_kb(pid) for pid in _family(roots, _processes())) / 1024
+def resident_mb(roots: Iterable[int], *, alone: bool = False) -> float:
+    """Memory in RAM of these processes and, unless `alone`, all that they started, in MB."""
+    return sum(_memory_kb(pid, "VmRSS:") for pid in (roots if alone else _family(roots, _processes()))) / 1024
+
+
+def forget_peaks(roots: Iterable[int]) -> None:
+    """`peak_mb` counts from here on."""
+    for pid in _family(roots, _processes()):
+        with contextlib.suppress(OSError):
+            (PROC / str(pid) / "clear_refs").write_text("5")
+
+
+def peak_mb(roots: Iterable[int]) -> float:
+    """The most memory that each of these processes and all that they started ever had in RAM, summed, in MB."""
+    return sum(_memory_kb(pid, "VmHWM:") for pid in _family(roots, _processes())) / 1024
+
+
+def children_with(root: int, word: str) -> list[int]:
+    """The living processes that this one started and whose command line ends with the word."""
+    found = []
+    for pid in _family([root], _processes()) - {root}:
+        with contextlib.suppress(OSError):
+            words = (PROC / str(pid) / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+            found += [pid] if words[-1] == word.encode() else []
+    return found
 
 
 def stop(process: subprocess.Popen[str], asked: signal.Signals = signal.SIGTERM) -> None:
@@ -99,9 +121,9 @@ def _family(roots: Iterable[int], table: dict[int, tuple[int, int]]) -> set[int]
     return members
 
 
-def _resident_kb(pid: int) -> int:
+def _memory_kb(pid: int, what: str) -> int:
     with contextlib.suppress(OSError):
         for line in (PROC / str(pid) / "status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(what):
                 return int(line.split()[1])
     return 0

@@ -44,6 +44,7 @@ class Link:
         self.transfers: dict[str, tuple[int, int]] = {}
         """Of large files: path → (bytes so far, of how many)."""
         self.scanned: wire.Scanned | None = None
+        self.scanned_at: int | None = None
         self.failed: dict[str, str] = {}
         self.away = ""
         """Why its storage can't be reached at this moment."""
@@ -151,7 +152,7 @@ class Link:
             self._on_noticed(await self._database.write(actions.note_seen, self.name, gone, now, hold=hold))
         await self._database.write(store_entries.replace_skipped, self.name, scanned.skipped, True)
         self._present = await self._database.read(store.count_present, self.name)
-        self.scanned = scanned
+        self.scanned, self.scanned_at = scanned, self._clock()
         self.busy.set()
 
     async def _note_done(self, done: wire.Done) -> None:

@@ -102,7 +102,8 @@ class Entries:
         held = await self._database.read(store.held_of, entry.name, actions.PAGE)
         skipped = await self._database.read(store_entries.skipped, entry.name, MOST_SHOWN)
         failed = dict(list(link.failed.items())[:MOST_SHOWN]) if link else {}
-        return reply(shapes.Progress(entry.name, files, behind, len(held), skipped, failed))
+        scanned = link.scanned_at / SECOND if link and link.scanned_at else None
+        return reply(shapes.Progress(entry.name, files, behind, len(held), skipped, failed, scanned))
 
     async def confirm(self, request: Request) -> Reply:
         entry = await self._find(request)

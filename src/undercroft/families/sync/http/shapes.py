@@ -95,6 +95,8 @@ class Progress(msgspec.Struct):
     held: int
     skipped: list[tuple[str, str]]
     failed: dict[str, str]
+    scanned_at: float | None
+    """When its process last had looked at everything, in seconds since 1970; null before the first time."""
 
 
 class ConfirmIn(msgspec.Struct, forbid_unknown_fields=True):
