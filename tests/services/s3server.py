@@ -26,15 +26,18 @@ UNCHECKED = 3
 class S3Server:
     """`start` makes the one user, `remove` ends it all; what it holds is in memory and in `folder`.
 
+    `believing`: it checks no signature, for tests that bend requests on the way.
+
     `url`, `key` and `secret` are what a client is told, `REGION` its region, path-style its addresses.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, believing: bool = False) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.key = self.secret = ""
         self.folder = Path(tempfile.mkdtemp(prefix="undercroft-s3-"))
         self.log = self.folder / "log"
+        self._unchecked = 10**9 if believing else UNCHECKED
         self._process: subprocess.Popen[bytes] | None = None
         self._names = (f"bucket-{number}" for number in itertools.count(1))
 
@@ -48,7 +51,7 @@ class S3Server:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)],
                 cwd=self.folder,
-                env={**os.environ, "TMPDIR": str(self.folder), "INITIAL_NO_AUTH_ACTION_COUNT": str(UNCHECKED)},
+                env={**os.environ, "TMPDIR": str(self.folder), "INITIAL_NO_AUTH_ACTION_COUNT": str(self._unchecked)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -1,0 +1,150 @@
+"""HTTP requests to a remote storage: kept connections, patience with a busy server, and what fails on the way in words.
+
+No text here holds an address's query, a header or a body: secrets travel in those.
+"""
+
+import errno
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from typing import NamedTuple, TypeVar
+from urllib.parse import urlsplit
+
+from pyreqwest.client import SyncClient, SyncClientBuilder
+from pyreqwest.exceptions import BuilderError, ConnectError, PyreqwestError, RequestTimeoutError
+from pyreqwest.request import SyncRequestBuilder, SyncStreamRequest
+
+from undercroft.families.sync.storages.errors import Vanished
+
+# A part of 5 MiB has to be through in this time: 18 kB/s.
+SILENCE = timedelta(seconds=300)
+BUSY = frozenset({429, 500, 502, 503, 504})
+# Before each further try.
+PAUSES = (0.2, 1.0, 3.0)
+LONGEST_PAUSE = 30.0
+"""Who asks us to wait for longer is taken at his word: the request fails, and is made again another time."""
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+
+    def close(self) -> None: ...
+
+
+class Streamed:
+    """An answer whose body is read as it comes. `close` it."""
+
+    def __init__(self, request: SyncStreamRequest, host: str) -> None:
+        self._request, self._host = request, host
+        with _Worded(host):
+            self._response = request.__enter__()
+        self.status = self._response.status
+        self.headers = {name.lower(): value for name, value in self._response.headers.items()}
+
+    def body(self) -> bytes:
+        """All of it: an error's."""
+        with _Worded(self._host):
+            return bytes(self._response.body_reader.bytes())
+
+    def blocks(self) -> Iterator[bytes]:
+        """As it comes. Raises OSError where it ends before its length."""
+        reader = self._response.body_reader
+        while True:
+            with _Worded(self._host):
+                block = reader.read_chunk()
+            if block is None:
+                return
+            yield bytes(block)
+
+    def close(self) -> None:
+        self._request.__exit__(None, None, None)
+
+
+Said = TypeVar("Said", Answer, Streamed)
+
+
+class Asking:
+    """For one thread. `pause` sleeps so many seconds; tests hand in another."""
+
+    def __init__(self, pause: Callable[[float], None] = time.sleep) -> None:
+        self._pause = pause
+        self._kept: SyncClient | None = None
+
+    def ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes | bytearray = b"") -> Answer:
+        """One that may be made again. Raises OSError."""
+        return self._patiently(lambda: self._once(method, url, headers, body))
+
+    def stream(self, method: str, url: str, headers: Mapping[str, str]) -> Streamed:
+        """Raises OSError."""
+        return self._patiently(lambda: Streamed(self._request(method, url, headers).build_streamed(), _host(url)))
+
+    def _patiently(self, ask: Callable[[], Said]) -> Said:
+        """A server that is busy or was out of reach is asked a few times; one that was silent for long is not."""
+        for pause in PAUSES:
+            try:
+                answer = ask()
+            except ConnectionError:
+                self._pause(pause)
+                continue
+            asked = _seconds(answer.headers.get("retry-after", ""))
+            if answer.status not in BUSY or asked > LONGEST_PAUSE:
+                return answer
+            answer.close()
+            self._pause(max(pause, asked))
+        return ask()
+
+    def close(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+    def _once(self, method: str, url: str, headers: Mapping[str, str], body: bytes | bytearray) -> Answer:
+        request = self._request(method, url, headers)
+        if body or method in ("PUT", "POST"):
+            request = request.body_bytes(body)
+        with _Worded(_host(url)):
+            response = request.build().send()
+            said = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status, said, bytes(response.bytes()))
+
+    def _request(self, method: str, url: str, headers: Mapping[str, str]) -> SyncRequestBuilder:
+        if self._kept is None:
+            # Redirects would carry signatures elsewhere; a body that was stored compressed is its file's content.
+            plain = SyncClientBuilder().follow_redirects(False).referer(False)
+            plain = plain.gzip(False).brotli(False).zstd(False).deflate(False)
+            self._kept = plain.connect_timeout(timedelta(seconds=10)).read_timeout(SILENCE).build()
+        with _Worded(_host(url)):
+            return self._kept.request(method, url).headers(dict(headers))
+
+
+class _Worded:
+    """What the client raises, as OSError with a host and what to do, and nothing else of the request."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, BuilderError | ValueError):  # the latter of a header that can't be sent
+            raise Vanished(f"{self._host} can't be asked like this: look at the entry's options") from None
+        if isinstance(error, RequestTimeoutError):
+            raise TimeoutError(errno.ETIMEDOUT, f"{self._host} did not answer in time; it is tried again") from None
+        if isinstance(error, ConnectError):
+            text = f"{self._host} can't be reached: does it run, and is its address right?"
+            raise ConnectionRefusedError(errno.ECONNREFUSED, text) from None
+        if isinstance(error, PyreqwestError):
+            text = f"the connection to {self._host} broke; it is tried again"
+            raise ConnectionResetError(errno.ECONNRESET, text) from None
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _seconds(said: str) -> float:
+    """Retry-After's; a date counts as nothing said."""
+    return float(said) if said.isascii() and said.isdigit() and len(said) < 7 else 0.0

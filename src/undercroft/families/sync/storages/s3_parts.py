@@ -1,0 +1,65 @@
+"""An object that is made of parts: nothing of it is there before all have come, nothing is left of one that failed."""
+
+import contextlib
+import math
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from undercroft.families.sync.storages.errors import SourceChanged, Vanished
+from undercroft.families.sync.storages.s3_bucket import Bucket, Held
+
+SMALLEST_PART = 5 * 2**20
+MOST_PARTS = 10_000
+COPIED_PART = 2**30
+
+
+class Parts:
+    """An upload under way; see `upload`."""
+
+    def __init__(self, bucket: Bucket, key: str, upload: str) -> None:
+        self._bucket, self._key, self._upload = bucket, key, upload
+        self._etags: list[str] = []
+
+    def send(self, source: BinaryIO, size: int, length: int) -> None:
+        """`length`: of a part, which is in memory as a whole; more where there would be too many."""
+        length = max(length, math.ceil(size / MOST_PARTS))
+        for number, at in enumerate(range(0, size, length), 1):
+            body = read_exactly(source, min(length, size - at))
+            self._etags.append(self._bucket.part(self._key, self._upload, number, body))
+            del body  # before the next is read
+
+    def copy(self, source: str, there: Held) -> None:
+        """From an object of the same bucket, as long as it is still the one that was seen."""
+        condition = {"x-amz-copy-source-if-match": f'"{there.etag}"'}
+        for number, at in enumerate(range(0, there.size, COPIED_PART), 1):
+            reach = {"x-amz-copy-source-range": f"bytes={at}-{min(at + COPIED_PART, there.size) - 1}"}
+            headers = {**condition, **reach}
+            self._etags.append(self._bucket.copied_part(source, self._key, self._upload, number, headers))
+
+    def complete(self, condition: dict[str, str]) -> str:
+        """Its ETag."""
+        return self._bucket.complete(self._key, self._upload, self._etags, condition)
+
+
+@contextlib.contextmanager
+def upload(bucket: Bucket, key: str, headers: dict[str, str]) -> Iterator[Parts]:
+    """Aborted where it fails: its parts would be paid for, for ever."""
+    begun = bucket.begin(key, headers)
+    try:
+        yield Parts(bucket, key, begun)
+    except BaseException:
+        with contextlib.suppress(OSError, Vanished):
+            bucket.abort(key, begun)
+        raise
+
+
+def read_exactly(source: BinaryIO, size: int) -> bytes | bytearray:
+    """Raises SourceChanged where there are fewer bytes."""
+    gathered: bytes | bytearray = source.read(size) if size else b""
+    if 0 < len(gathered) < size:
+        gathered = bytearray(gathered)
+        while (left := size - len(gathered)) and (block := source.read(left)):
+            gathered += block
+    if len(gathered) != size:
+        raise SourceChanged("it ended before its length")
+    return gathered
