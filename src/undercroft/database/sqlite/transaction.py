@@ -72,7 +72,8 @@ class SqliteTransaction:
 @cache
 def dialect(sql: str) -> str:
     """The house's SQL in SQLite's words."""
-    return sql.replace("{identity}", "INTEGER PRIMARY KEY AUTOINCREMENT").replace("{skip_locked}", "")
+    sql = sql.replace("{identity}", "INTEGER PRIMARY KEY AUTOINCREMENT")
+    return sql.replace("{skip_locked}", "").replace("{locked}", "")  # there is one writer
 
 
 # Rows are bound in pieces of these sizes, so that a handful of prepared statements serves every number of rows; as many

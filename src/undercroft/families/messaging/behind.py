@@ -145,7 +145,7 @@ def _write_down(tx: Transaction, run: Run, found: Found, position: int, now: int
 
 def fast_forward(tx: Transaction, namespace: str, id: str, now: int) -> list[str]:
     """Bring it to where it should be by now, without sending what lies between; the ids of what it now consists of."""
-    one = subscriptions.require(tx, namespace, id)
+    one = subscriptions.require(tx, namespace, id, locked=True)
     course = course_of(tx, namespace)
     if not one.is_ready or not course.numbers.get((one.messageset, one.lang)):
         return [one.id]

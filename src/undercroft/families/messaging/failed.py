@@ -1,15 +1,18 @@
 """What failed: messages whose attempts are used up, which are dead deliveries; and how they are tried again."""
 
+import msgspec
+
 from undercroft.database import Transaction
 from undercroft.families.messaging.channels import Ways
 from undercroft.families.messaging.channels.targets import FAMILY
-from undercroft.families.messaging.sending import QUEUE, Occasion, queue_messages
-from undercroft.families.messaging.store import SUBSCRIPTIONS
+from undercroft.families.messaging.sending import QUEUE, Occasion, Sent, queue_messages
+from undercroft.families.messaging.store import locked_subscriptions
 from undercroft.families.messaging.tables import Window
 from undercroft.machinery.deliveries import listing, store, targets
 from undercroft.machinery.deliveries.model import Delivery, State
 
 PER_STEP = 500
+_sent = msgspec.json.Decoder(Sent)
 
 
 def page(tx: Transaction, namespace: str, window: Window) -> list[Delivery]:
@@ -27,19 +30,19 @@ def find(tx: Transaction, namespace: str, id: int) -> Delivery | None:
 
 
 def requeue(tx: Transaction, namespace: str, ways: Ways, before: int | None, now: int) -> int | None:
-    """Forget the newest dead ones older than this one, and send their subscriptions the next message; where to go on,
-    None at the end. Who is no longer ready, or has a message under way, is only forgotten."""
+    """Forget the newest dead ones older than this one, and try them anew: their subscriptions are sent the next
+    message, or, where it was a resend, the last one; where to go on, None at the end. Who is no longer ready, or has
+    a message under way, is only forgotten."""
     dead = page(tx, namespace, Window(PER_STEP - 1, before))
     store.delete(tx, [store.seen(one) for one in dead])
-    rows = tx.each(
-        f"SELECT {SUBSCRIPTIONS.columns} FROM messaging_subscriptions"
-        " WHERE id IN (SELECT r.one FROM {rows}) AND namespace = :namespace",
-        "one TEXT",
-        [(id,) for id in {subscription_of(one) for one in dead}],
-        namespace=namespace,
-    )
-    those = [one for row in rows if (one := SUBSCRIPTIONS.made(row)).is_ready and not one.under_way]
-    queue_messages(tx, namespace, those, ways, Occasion(now))
+    sents = [_sent.decode(one.options) for one in dead if one.options]
+    ready = [one for one in locked_subscriptions(tx, [sent.number for sent in sents]) if one.is_ready]
+    turns = {sent.number for sent in sents if sent.turn}
+    again = {sent.number for sent in sents if not sent.turn}
+    free = [one for one in ready if one.number in turns and not one.under_way]
+    queue_messages(tx, namespace, free, ways, Occasion(now))
+    resends = [one for one in ready if one.number in again - {each.number for each in free}]
+    queue_messages(tx, namespace, resends, ways, Occasion(now, resend=True))
     return dead[-1].id if len(dead) == PER_STEP else None
 
 

@@ -13,7 +13,7 @@ from undercroft.families.messaging.channels import Ways
 from undercroft.families.messaging.channels.targets import FAMILY
 from undercroft.families.messaging.model import Run, Schedule, Subscription
 from undercroft.families.messaging.sending import Occasion, queue_messages
-from undercroft.families.messaging.store import RUNS, SCHEDULES, SUBSCRIPTIONS
+from undercroft.families.messaging.store import RUNS, SCHEDULES, SUBSCRIPTIONS, locked_subscriptions
 from undercroft.machinery.deliveries import claims, store, targets
 from undercroft.machinery.deliveries.model import NO_TARGET, Delivery, Kind, NewDelivery, State
 from undercroft.machinery.recurrence import next_occurrence
@@ -119,7 +119,9 @@ def carry_on(tx: Transaction, ways: Ways, now: int) -> bool:
         return False
     schedule = SCHEDULES.find_all(tx, {run.schedule or 0}).get(run.schedule or 0)
     these = [] if schedule is None else _ready(tx, run)
-    free = [one for one in these if not one.under_way]
+    # Looked at once more, locked: somebody may opt out at this moment. The step is as long as what was seen first.
+    standing = locked_subscriptions(tx, [one.number for one in these if not one.under_way])
+    free = [one for one in standing if one.is_ready and not one.under_way and one.schedule == run.schedule]
     why = Occasion(now, run.planned_at, schedule, run.id)
     queued = queue_messages(tx, run.namespace, free, ways, why)
     done = len(these) < PER_STEP

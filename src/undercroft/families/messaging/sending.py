@@ -59,13 +59,14 @@ def queue_messages(tx: Transaction, namespace: str, these: list[Subscription], w
         return Queued(0, [], [])
     batch = _Batch(tx, namespace, ways, why)
     sets = SETS.find_all(tx, {one.messageset for one in these})
-    contents = _contents(tx, these, ways, resend=why.resend)
+    numbers = _last_numbers(tx, these) if why.resend else {one.number: one.next_sequence_number for one in these}
+    contents = _contents(tx, these, numbers, ways)
     routes = {
         id: way_of(tx, ways, namespace, each.channel, why.now, dry_run=bool(each.dry_run)) for id, each in sets.items()
     }
     reached = _reached(tx, namespace, these, routes, ways)
     for one in these:
-        content = contents.get((one.messageset, one.lang, number_to_send(one, resend=why.resend)))
+        content = contents.get((one.messageset, one.lang, numbers[one.number]))
         if content is None:
             batch.without_message.append(one.id)
         elif one.identity not in reached[routes[one.messageset].address_kind]:
@@ -76,10 +77,16 @@ def queue_messages(tx: Transaction, namespace: str, these: list[Subscription], w
     return batch.put_in()
 
 
-def number_to_send(subscription: Subscription, *, resend: bool) -> int:
-    """A resend is of the message before the next one, or of the first. (contract §7)"""
-    upcoming = subscription.next_sequence_number
-    return upcoming if not resend else max(upcoming - 1, 1) if upcoming > 1 else 1
+def _last_numbers(tx: Transaction, these: list[Subscription]) -> dict[int, int]:
+    """A resend is of the message before the next one, or of the first (contract §7), whether or not the set counts
+    without gaps."""
+    rows = tx.each(
+        "SELECT r.key, MAX(m.sequence_number) FROM {rows} JOIN messaging_messages m"
+        " ON m.messageset = r.messageset AND m.lang = r.lang AND m.sequence_number < r.number GROUP BY r.key",
+        "key BIGINT, messageset BIGINT, lang TEXT, number BIGINT",
+        [(one.number, one.messageset, one.lang, one.next_sequence_number) for one in these],
+    )
+    return {one.number: one.next_sequence_number for one in these} | dict(rows)
 
 
 class _Batch:
@@ -155,8 +162,10 @@ Numbered = tuple[int, str, int]
 """(set, language, sequence number)"""
 
 
-def _contents(tx: Transaction, these: list[Subscription], ways: Ways, *, resend: bool) -> dict[Numbered, Content]:
-    wanted = {(one.messageset, one.lang, number_to_send(one, resend=resend)) for one in these}
+def _contents(
+    tx: Transaction, these: list[Subscription], numbers: dict[int, int], ways: Ways
+) -> dict[Numbered, Content]:
+    wanted = {(one.messageset, one.lang, numbers[one.number]) for one in these}
     rows = tx.each(
         f"SELECT {', '.join('m.' + name for name in Message._fields)} FROM messaging_messages m JOIN {{rows}}"
         " ON m.messageset = r.messageset AND m.lang = r.lang AND m.sequence_number = r.number",

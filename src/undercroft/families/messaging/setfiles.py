@@ -4,6 +4,7 @@ for two functions at the end."""
 import csv
 import io
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -15,6 +16,10 @@ from undercroft.families.messaging.given import Given
 from undercroft.families.messaging.model import Binary, Message, MessageSet
 
 MOST_MESSAGES = 10_000
+DEEPEST = 30
+_EVENTS_PER_MESSAGE = 50
+# All texts of a file together.
+LONGEST_FILE = 16 * 2**20
 COLUMNS = ("sequence_number", "lang", "text_content", "metadata")
 # What a spreadsheet would take for a formula is written behind an apostrophe, and read without it.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -58,7 +63,7 @@ def read_file(content: bytes, kind: str) -> list[dict[str, Any]]:
     """
     try:
         text = content.decode("utf-8-sig")
-        rows = list(_from_csv(text) if kind == "csv" else _from_yaml(text))
+        rows = list(islice(_from_csv(text) if kind == "csv" else _from_yaml(text), MOST_MESSAGES + 1))
     except UnicodeDecodeError:
         raise Wrong({"file": ["It is not UTF-8."]}) from None
     except (csv.Error, msgspec.DecodeError, msgspec.ValidationError, RecursionError, ValueError) as error:
@@ -87,16 +92,28 @@ def _from_csv(text: str) -> Iterable[dict[str, Any]]:
 
 
 def _from_yaml(text: str) -> Iterable[dict[str, Any]]:
-    if "&" in text and "*" in text:  # a few lines of aliases can stand for gigabytes
-        import yaml
-
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
-            raise ValueError("aliases are not taken: write each message out")
+    _check_yaml(text)
     content = msgspec.yaml.decode(text)
     listed = content.get("messages") if isinstance(content, dict) else content
     if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
         raise ValueError("it must have messages: a list, each with sequence_number, lang and text_content")
     return listed
+
+
+def _check_yaml(text: str) -> None:
+    """Raises ValueError for what would cost more to read than it is long: libyaml goes as deep as the text does, on the
+    C stack, and a few lines of aliases can stand for gigabytes. Its events come one by one."""
+    import yaml
+
+    depth = 0
+    for number, event in enumerate(yaml.parse(text, Loader=yaml.CSafeLoader)):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError("aliases are not taken: write each message out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError(f"it is nested deeper than {DEEPEST}")
+        if number > MOST_MESSAGES * _EVENTS_PER_MESSAGE:
+            raise ValueError(f"it holds more than {MOST_MESSAGES} messages can")
 
 
 def whole_set(tx: Transaction, namespace: str, id: int) -> tuple[MessageSet, Whole]:

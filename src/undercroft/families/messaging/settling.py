@@ -2,6 +2,7 @@
 when its message was accepted, and only then."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -12,7 +13,8 @@ from undercroft.families.messaging.lookup import NO_ADDRESS as HAS_NO_ADDRESS
 from undercroft.families.messaging.model import COMPLETED, NO_ADDRESS, READY, Subscription
 from undercroft.families.messaging.outbound import without_prepended
 from undercroft.families.messaging.sending import Sent
-from undercroft.families.messaging.store import SETS, SUBSCRIPTIONS
+from undercroft.families.messaging.store import SETS, locked_subscriptions
+from undercroft.machinery.deliveries import store
 from undercroft.machinery.deliveries.hooks import Settled
 from undercroft.machinery.deliveries.model import Kind, State
 
@@ -29,16 +31,35 @@ def settled(tx: Transaction, those: list[Settled]) -> None:
     """The hook of the same name."""
     ours = [(one, _sent.decode(one.delivery.options)) for one in those if one.delivery.options]
     _note_left(tx, Counter(sent.run for one, sent in ours if sent.run and not one.delivery.attempts))
+    ours = [(one, sent) for one, sent in ours if one.delivery.kind == Kind.OUTWARD]
+    standing = {one.number: one for one in locked_subscriptions(tx, [sent.number for _, sent in ours])}
+    _take_back(tx, [one for one, sent in ours if one.verdict.state not in _OVER and not _is_wanted(sent, standing)])
     ends = [
         End(sent, one.verdict.state == State.DELIVERED, one.outcome.error == HAS_NO_ADDRESS)
         for one, sent in ours
-        if one.verdict.state in (State.DELIVERED, State.DEAD) and sent.turn and one.delivery.kind == Kind.OUTWARD
+        if one.verdict.state in _OVER and sent.turn and _is_wanted(sent, standing)
     ]
     if not ends:
         return
     now = max(one.outcome.started_at + one.outcome.took_ms for one in those)
     _free(tx, [end for end in ends if not end.delivered], now)
-    _advance(tx, [end.sent for end in ends if end.delivered], now)
+    _advance(tx, {end.sent.number: end.sent for end in ends if end.delivered}, standing, now)
+
+
+_OVER = (State.DELIVERED, State.DEAD)
+
+
+def _is_wanted(sent: Sent, standing: Mapping[int, Subscription]) -> bool:
+    """Somebody may have opted out, or been moved, while a courier had the message in its hands."""
+    one = standing.get(sent.number)
+    if one is None:
+        return False
+    return one.under_way == sent.turn if sent.turn else bool(one.active or one.completed)
+
+
+def _take_back(tx: Transaction, unwanted: list[Settled]) -> None:
+    """What would be tried again."""
+    store.delete(tx, [(one.delivery.id, one.delivery.revision, one.verdict.state) for one in unwanted])
 
 
 def _note_left(tx: Transaction, left: Counter[int]) -> None:
@@ -62,15 +83,8 @@ def _free(tx: Transaction, failed: list[End], now: int) -> None:
     )
 
 
-def _advance(tx: Transaction, sent: list[Sent], now: int) -> None:
-    by_number = {one.number: one for one in sent}
-    rows = tx.each(
-        f"SELECT {', '.join('s.' + name for name in Subscription._fields)} FROM messaging_subscriptions s"
-        " JOIN {rows} ON s.number = r.number AND s.under_way = r.turn",
-        "number BIGINT, turn BIGINT",
-        [(one.number, one.turn) for one in by_number.values()],
-    )
-    moving = [SUBSCRIPTIONS.made(row) for row in rows]
+def _advance(tx: Transaction, sent: dict[int, Sent], standing: Mapping[int, Subscription], now: int) -> None:
+    moving = [standing[number] for number in sent]
     onward = _following(tx, moving)
     tx.each(
         "UPDATE messaging_subscriptions SET under_way = 0, updated_at = :now, next_sequence_number = r.number,"
@@ -80,7 +94,7 @@ def _advance(tx: Transaction, sent: list[Sent], now: int) -> None:
         [_moved(one, onward.get(_place(one))) for one in moving],
         now=now,
     )
-    _forget_said(tx, [one for one in moving if by_number[one.number].prepended])
+    _forget_said(tx, [one for one in moving if sent[one.number].prepended])
     begin_next_sets(tx, [one for one in moving if onward.get(_place(one)) is None], now)
 
 
@@ -125,17 +139,35 @@ def begin_next_sets(tx: Transaction, completed: list[Subscription], now: int) ->
     new ids."""
     sets = SETS.find_all(tx, {one.messageset for one in completed})
     following = SETS.find_all(tx, {each.next_set for each in sets.values() if each.next_set is not None})
-    fresh = [
-        (new_uuid(), one.namespace, one.identity, next_set.id, one.lang, next_set.default_schedule)
+    onward = [
+        (one, next_set)
         for one in completed
         if (next_set := following.get(sets[one.messageset].next_set or 0)) is not None
+    ]
+    firsts = _firsts(tx, {(next_set.id, one.lang) for one, next_set in onward})
+    fresh = [
+        (new_uuid(), one.namespace, one.identity, each.id, one.lang, each.default_schedule, firsts[each.id, one.lang])
+        for one, each in onward
     ]
     tx.each(
         "INSERT INTO messaging_subscriptions (id, namespace, identity, messageset, lang, schedule, version,"
         " next_sequence_number, active, completed, process_status, initial_sequence_number, created_at, updated_at)"
-        " SELECT r.*, 1, 1, 1, 0, 0, 1, CAST(:now AS BIGINT), CAST(:now AS BIGINT) FROM {rows}",
-        "id TEXT, namespace TEXT, identity TEXT, messageset BIGINT, lang TEXT, schedule BIGINT",
+        " SELECT r.id, r.namespace, r.identity, r.messageset, r.lang, r.schedule, 1, r.first, 1, 0, 0, r.first,"
+        " CAST(:now AS BIGINT), CAST(:now AS BIGINT) FROM {rows}",
+        "id TEXT, namespace TEXT, identity TEXT, messageset BIGINT, lang TEXT, schedule BIGINT, first BIGINT",
         fresh,
         now=now,
     )
     return [one[0] for one in fresh]
+
+
+def _firsts(tx: Transaction, places: set[tuple[int, str]]) -> dict[tuple[int, str], int]:
+    """With which number each set begins in that language: 1 (contract §7), unless it has none of that number."""
+    rows = tx.each(
+        "SELECT r.messageset, r.lang, MIN(m.sequence_number) FROM {rows} JOIN messaging_messages m"
+        " ON m.messageset = r.messageset AND m.lang = r.lang"
+        " GROUP BY r.messageset, r.lang HAVING COUNT(CASE WHEN m.sequence_number = 1 THEN 1 END) = 0",
+        "messageset BIGINT, lang TEXT",
+        list(places),
+    )
+    return dict.fromkeys(places, 1) | {(messageset, lang): first for messageset, lang, first in rows}

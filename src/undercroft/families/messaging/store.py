@@ -1,5 +1,8 @@
 """The tables of messaging."""
 
+from collections.abc import Collection
+
+from undercroft.database import Transaction
 from undercroft.families.messaging.model import Behind, Binary, Message, MessageSet, Person, Run, Schedule, Subscription
 from undercroft.families.messaging.tables import Table
 
@@ -11,3 +14,15 @@ SUBSCRIPTIONS = Table("messaging_subscriptions", Subscription, "number", newest_
 RUNS = Table("messaging_runs", Run, newest_first=True)
 BEHIND = Table("messaging_behind", Behind, newest_first=True)
 PERSONS = Table("messaging_identities", Person, "number")
+
+
+def locked_subscriptions(tx: Transaction, numbers: Collection[int]) -> list[Subscription]:
+    """As they are now, and so until the end of the transaction. Locked in one order, so that no two wait for each
+    other."""
+    rows = tx.each(
+        f"SELECT {SUBSCRIPTIONS.columns} FROM messaging_subscriptions"
+        " WHERE number IN (SELECT r.one FROM {rows}) ORDER BY number {locked}",
+        "one BIGINT",
+        [(number,) for number in sorted(set(numbers))],
+    )
+    return [SUBSCRIPTIONS.made(row) for row in rows]

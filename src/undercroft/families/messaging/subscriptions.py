@@ -33,6 +33,9 @@ _NEW_NAMES = tuple(column.split()[0] for column in _NEW.split(", "))
 # What a message under way was chosen by: a change of these is a change of mind.
 _CHOSEN_BY = {"messageset", "next_sequence_number", "lang", "active", "completed", "process_status", "identity"}
 
+# Of who has had more turns than this, the oldest have long had their end.
+MOST_RECALLED = 1_000
+
 
 class Order(NamedTuple):
     """A subscription to be made."""
@@ -85,13 +88,13 @@ def find(tx: Transaction, namespace: str, id: str) -> Labelled:
 def change(tx: Transaction, namespace: str, id: str, given: Given, now: int) -> Labelled:
     """A message that was under way by what is now another is not sent, unless it is being sent at this moment; and then
     the subscription does not move on by it."""
-    before = require(tx, namespace, id)
+    before = require(tx, namespace, id, locked=True)
     check(tx, namespace, given)
     values = {**given.values, "updated_at": now}
     if "metadata" in values:
         values["metadata_keys"] = metadata_keys(values["metadata"])
     differing = {name for name in _CHOSEN_BY & values.keys() if values[name] != getattr(before, name)}
-    if before.under_way and differing:
+    if before.turns and differing:
         recall(tx, before)
         values["under_way"] = 0
     changed = SUBSCRIPTIONS.update(tx, before.number, values)
@@ -101,25 +104,26 @@ def change(tx: Transaction, namespace: str, id: str, given: Given, now: int) -> 
 
 def delete(tx: Transaction, namespace: str, id: str, _now: int) -> None:
     """With what is on its way to it, and with what is told of it elsewhere."""
-    subscription = require(tx, namespace, id)
-    if subscription.under_way:
-        recall(tx, subscription)
+    subscription = require(tx, namespace, id, locked=True)
+    recall(tx, subscription)
     tx.run("DELETE FROM messaging_behind WHERE subscription = :id", id=id)
     SUBSCRIPTIONS.delete(tx, subscription.number)
 
 
 def recall(tx: Transaction, subscription: Subscription) -> None:
-    """Take back the message that is under way, as long as no courier has it in its hands."""
+    """Take back what is on its way, what is sent again included. What a courier has in its hands is not tried again
+    if it fails: `settling` sees to that."""
     queue = targets.find_queue(tx, FAMILY, subscription.namespace, QUEUE)
-    name = f"{subscription.id}#{subscription.under_way}"
-    delivery = store.find_one(tx, queue.id, name) if queue else None
-    if delivery is not None and delivery.state < PENDING_LIMIT:
-        store.delete(tx, [store.seen(delivery)])
+    if queue is None or not subscription.turns:
+        return
+    turns = range(max(1, subscription.turns - MOST_RECALLED + 1), subscription.turns + 1)
+    found = store.find_named(tx, queue.id, {f"{subscription.id}#{turn}" for turn in turns})
+    store.delete(tx, [store.seen(one) for one in found if one.state < PENDING_LIMIT])
 
 
 def send_next(tx: Transaction, namespace: str, id: str, ways: Ways, now: int) -> None:
     """Send the next message now. Raises Wrong that says why not. (contract §0)"""
-    subscription = SUBSCRIPTIONS.find(tx, namespace, id)
+    subscription = SUBSCRIPTIONS.find(tx, namespace, id, locked=True)
     if subscription is None:
         raise _not_accepted(f"Cannot find subscription with ID {id}")
     if not subscription.is_ready:
@@ -136,28 +140,50 @@ def send_next(tx: Transaction, namespace: str, id: str, ways: Ways, now: int) ->
 
 
 def resend(tx: Transaction, namespace: str, id: str, ways: Ways, now: int) -> None:
-    """Send the last message again; nothing moves on. What can't be sent is not told. (contract §5)"""
-    subscription = SUBSCRIPTIONS.find(tx, namespace, id)
+    """Send the last message again; nothing moves on. What can't be sent, or to whom nothing is to be sent any more, is
+    not told. (contract §5, §7)"""
+    subscription = SUBSCRIPTIONS.find(tx, namespace, id, locked=True)
     if subscription is None:
         raise _not_accepted(f"Cannot find subscription with ID {id}")
     if subscription.process_status == NO_ADDRESS:  # asked for once more: perhaps there is one by now
         SUBSCRIPTIONS.update(tx, subscription.number, {"process_status": READY})
-    queue_messages(tx, namespace, [subscription], ways, Occasion(now, resend=True))
+        subscription = subscription._replace(process_status=READY)
+    if subscription.is_ready:
+        queue_messages(tx, namespace, [subscription], ways, Occasion(now, resend=True))
 
 
 def opt_out(tx: Transaction, id: str, now: int) -> Subscription:
-    """By its link, which is worth a token for just this."""
-    row = tx.one(f"SELECT {SUBSCRIPTIONS.columns} FROM messaging_subscriptions WHERE id = :id", id=id)
+    """By its link, which is worth a token for just this: whoever has come to the end of its set meanwhile gets no more
+    of the sets that followed it."""
+    row = tx.one(f"SELECT {SUBSCRIPTIONS.columns} FROM messaging_subscriptions WHERE id = :id {{locked}}", id=id)
     if row is None:
         raise missing()
     subscription = SUBSCRIPTIONS.made(row)
-    if subscription.active:
-        change(tx, subscription.namespace, id, Given({"active": 0}, {}), now)
+    ending = [subscription] if subscription.active else _successors(tx, subscription) if subscription.completed else []
+    for one in ending:
+        change(tx, one.namespace, one.id, Given({"active": 0}, {}), now)
     return subscription
 
 
-def require(tx: Transaction, namespace: str, id: str) -> Subscription:
-    found = SUBSCRIPTIONS.find(tx, namespace, id)
+def _successors(tx: Transaction, subscription: Subscription) -> list[Subscription]:
+    """The active ones of the sets that follow, made since."""
+    chain: set[int] = set()
+    following = SETS.find_all(tx, {subscription.messageset}).get(subscription.messageset)
+    while following is not None and following.next_set is not None and following.next_set not in chain:
+        chain.add(following.next_set)
+        following = SETS.find_all(tx, {following.next_set}).get(following.next_set)
+    rows = tx.all(
+        f"SELECT {SUBSCRIPTIONS.columns} FROM messaging_subscriptions WHERE namespace = :namespace"
+        " AND identity = :identity AND number > :number AND active = 1 ORDER BY number {locked}",
+        namespace=subscription.namespace,
+        identity=subscription.identity,
+        number=subscription.number,
+    )
+    return [one for row in rows if (one := SUBSCRIPTIONS.made(row)).messageset in chain]
+
+
+def require(tx: Transaction, namespace: str, id: str, *, locked: bool = False) -> Subscription:
+    found = SUBSCRIPTIONS.find(tx, namespace, id, locked=locked)
     if found is None:
         raise missing()
     return found

@@ -37,9 +37,11 @@ class Table(Generic[R]):
         )
         return None if found is None else self.made(found)
 
-    def find(self, tx: Transaction, namespace: str, id: int | str, by: str = "id") -> R | None:
+    def find(self, tx: Transaction, namespace: str, id: int | str, by: str = "id", *, locked: bool = False) -> R | None:
+        """`locked`: it stays as it is until the end of the transaction, which goes by what it reads."""
         found = tx.one(
-            f"SELECT {self.columns} FROM {self.name} WHERE {by} = :id AND namespace = :namespace",
+            f"SELECT {self.columns} FROM {self.name} WHERE {by} = :id AND namespace = :namespace"
+            + (" {locked}" if locked else ""),
             id=id,
             namespace=namespace,
         )

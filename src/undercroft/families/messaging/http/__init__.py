@@ -3,7 +3,7 @@
 from typing import Any
 
 from undercroft.database import Database
-from undercroft.families.messaging import messages, messagesets, schedules
+from undercroft.families.messaging import messages, messagesets, schedules, setfiles
 from undercroft.families.messaging.channels import Ways
 from undercroft.families.messaging.files import Files
 from undercroft.families.messaging.http import fields, filters, rendering, shapes
@@ -85,7 +85,8 @@ def _on_sets(sets: MessageSets, work: Work, binaries: Binaries) -> list[Operatio
                    status=201),
         _operation("GET", one + "/export", sets.export, "A set as a file", None, query=shapes.FileQuery),
         _operation("POST", one + "/import", sets.import_set, "Put a file's messages into a set", shapes.Imported,
-                   query=shapes.FileQuery, content_types=("application/yaml", "text/csv"), takes=str),
+                   query=shapes.FileQuery, content_types=("application/yaml", "text/csv"), takes=str,
+                   most_body=setfiles.LONGEST_FILE),
         _operation("GET", f"{ROOT}/message/{{id}}/content", sets.content, "A message as it is sent", shapes.Content),
         _operation("POST", f"{ROOT}/schedule/{{id}}/send", work.fire, "Send everybody the next message now",
                    dict[str, Any], status=202),

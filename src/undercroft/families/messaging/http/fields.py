@@ -16,6 +16,8 @@ from undercroft.families.messaging.hours import is_zone
 from undercroft.families.messaging.model import AUDIO, TEXT, special_letters
 
 INT32 = 2**31 - 1
+# Letters. Each message that is sent has a copy of its text, and a page shows a thousand rows.
+LONGEST_TEXT, LONGEST_JSON = 65_536, 16_384
 Read = Callable[[Any], Any]
 
 
@@ -161,13 +163,16 @@ def _kind(value: Any) -> str:
 def anything(value: Any) -> str:
     """Any JSON, kept as such."""
     try:
-        return msgspec.json.encode(value).decode()
-    except (OverflowError, RecursionError, ValueError):
+        written = msgspec.json.encode(value).decode()
+    except (OverflowError, RecursionError, TypeError, ValueError):
         raise Bad("Value must be valid JSON.") from None
+    if len(written) > LONGEST_JSON:
+        raise Bad(f"Ensure this field has no more than {LONGEST_JSON} characters.")
+    return written
 
 
 def message_text(value: Any) -> str:
-    words: str = text(None, blank=True)(value)
+    words: str = text(LONGEST_TEXT, blank=True)(value)
     special = special_letters(words)
     if special:
         raise Bad(f'Text "{words}" has special characters which can be replaced: {special}')
@@ -219,7 +224,7 @@ MESSAGE_SET = (
     Field("short_name", text(100), required=True),
     Field("label", text(100, blank=True)),
     Field("content_type", choice(TEXT, AUDIO)),
-    Field("notes", text(None, blank=True), null=True),
+    Field("notes", text(LONGEST_TEXT, blank=True), null=True),
     Field("next_set", key(null=True), null=True),
     Field("default_schedule", key(), required=True),
     Field("channel", text(64, blank=True), null=True),

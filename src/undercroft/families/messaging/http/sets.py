@@ -1,5 +1,7 @@
 """What there is of message sets beyond the usual: their messages, their languages, clones, sets as files."""
 
+import asyncio
+
 from undercroft.database import Database
 from undercroft.families.messaging import messages, messagesets, setfiles
 from undercroft.families.messaging.errors import Wrong
@@ -56,9 +58,13 @@ class MessageSets:
         """Puts the file's messages into the set; those whose number and language are there get new words."""
         place, given = await self._doorway.into(request)
         id, kind = number_in_path(request), _kind(given.get("to", "yaml"))
-        rows = [self._message(number, row) for number, row in enumerate(setfiles.read_file(request.body, kind), 1)]
+        rows = await asyncio.to_thread(self._messages_in, request.body, kind)
         created, changed = await self._database.write(setfiles.put_messages, place, id, rows, request.now)
         return json_reply({"created": created, "changed": changed})
+
+    def _messages_in(self, content: bytes, kind: str) -> list[dict[str, object]]:
+        """In a thread: others have requests, too."""
+        return [self._message(number, row) for number, row in enumerate(setfiles.read_file(content, kind), 1)]
 
     def _message(self, number: int, row: dict[str, object]) -> dict[str, object]:
         given = read_fields(fields.MESSAGE[1:5], row, partial=False)

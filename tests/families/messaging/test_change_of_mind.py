@@ -1,0 +1,198 @@
+"""People opt out, are moved and are sent to again at the very moment when something is on its way to them."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.families.messaging.house import NOW, House, opened
+from undercroft.app.messages import ways_of
+from undercroft.app.settings import Settings
+from undercroft.base.clock import DAY, HOUR
+from undercroft.database import Transaction
+from undercroft.families.messaging import settling, subscriptions
+from undercroft.families.messaging.model import Subscription
+
+pytestmark = pytest.mark.anyio
+EIGHT = NOW // DAY * DAY + DAY + 8 * HOUR
+
+
+async def link_of(house: House, id: str) -> str:
+    url: str = (await house.get(f"subscriptions/{id}/optout"))["url"]
+    return url.partition("3862")[2]
+
+
+async def opt_out(house: House, link: str) -> None:
+    assert (await house.call("POST", link, authorization=None)).status == 200
+
+
+async def resend(house: House, id: str) -> None:
+    assert tuple(await house.call("POST", f"subscriptions/{id}/resend")) == (202, {"accepted": True})
+    await house.go_on()
+
+
+async def hours_pass(house: House, hours: int = 20) -> None:
+    for _ in range(hours):
+        await house.at(house.clock.now + HOUR)
+
+
+async def test_what_fails_after_an_opt_out_is_not_tried_again(house: House) -> None:
+    id = await house.subscribe()
+    link = await link_of(house, id)
+    house.receiver.status["+27820001001"] = 500
+    house.receiver.meanwhile = lambda: opt_out(house, link)
+    await house.call("POST", "schedule/1/send/")
+    await house.go_on()
+    await hours_pass(house)
+    assert len(house.receiver.sent) == 1
+    assert (await house.get("failed-tasks/"))["results"] == []
+
+
+async def test_what_is_sent_again_is_taken_back_as_well(house: House) -> None:
+    id = await house.subscribe()
+    await house.at(EIGHT)
+    house.receiver.status["+27820001001"] = 500
+    await resend(house, id)
+    await opt_out(house, await link_of(house, id))
+    await hours_pass(house)
+    assert len(house.receiver.sent) == 2
+
+
+async def test_a_removed_subscription_is_sent_nothing_more(house: House) -> None:
+    id = await house.subscribe()
+    house.receiver.status["+27820001001"] = 500
+
+    async def remove() -> None:
+        await house.call("DELETE", f"subscriptions/{id}/")
+
+    house.receiver.meanwhile = remove
+    await house.call("POST", "schedule/1/send/")
+    await house.go_on()
+    await hours_pass(house)
+    assert len(house.receiver.sent) == 1
+
+
+async def test_nothing_is_sent_again_to_who_wants_no_more(house: House) -> None:
+    id = await house.subscribe()
+    await house.at(EIGHT)
+    await opt_out(house, await link_of(house, id))
+    await resend(house, id)
+    assert len(house.receiver.sent) == 1
+
+
+async def test_the_link_of_a_message_ends_what_followed_its_set(house: House) -> None:
+    await house.made("messageset/", short_name="then", default_schedule=1, channel="webhook:hook")
+    await house.made("message/", messageset=2, sequence_number=5, lang="eng", text_content="five")
+    await house.call("PATCH", "messageset/1/", {"next_set": 2})
+    id = await house.subscribe(next_sequence_number=2)
+    elsewhere = await house.subscribe("+27820001002", messageset=2, next_sequence_number=5)
+    link = await link_of(house, id)
+    await house.at(EIGHT)
+    await opt_out(house, link)
+    by_identity = {one["identity"]: one for one in (await house.get("subscriptions/?active=true"))["results"]}
+    assert set(by_identity) <= {"+27820001002"}
+    await house.at(EIGHT + DAY)
+    assert ("+27820001001", "five") not in house.receiver.said
+    assert ("+27820001002", "five") in house.receiver.said, elsewhere
+
+
+async def test_a_set_that_follows_begins_with_its_first_message(house: House) -> None:
+    await house.made("messageset/", short_name="then", default_schedule=1, channel="webhook:hook")
+    await house.made("message/", messageset=2, sequence_number=5, lang="eng", text_content="five")
+    await house.call("PATCH", "messageset/1/", {"next_set": 2})
+    await house.subscribe(next_sequence_number=2)
+    await house.at(EIGHT)
+    await house.at(EIGHT + DAY)
+    assert [said for _, said in house.receiver.said] == ["two", "five"]
+
+
+async def test_a_set_with_gaps_sends_its_last_message_again(house: House) -> None:
+    await house.made("message/", messageset=1, sequence_number=10, lang="eng", text_content="ten")
+    id = await house.subscribe(next_sequence_number=2)
+    await house.at(EIGHT)
+    assert (await house.subscription(id))["next_sequence_number"] == 10
+    await resend(house, id)
+    assert [said for _, said in house.receiver.said] == ["two", "two"]
+
+
+async def test_a_failed_resend_is_sent_again_and_nothing_else(house: House) -> None:
+    id = await house.subscribe()
+    await house.at(EIGHT)
+    house.receiver.status["+27820001001"] = 500
+    await resend(house, id)
+    while not (await house.get("failed-tasks/"))["results"]:
+        await house.at(house.clock.now + HOUR // 4)
+    house.receiver.status["+27820001001"] = 200
+    house.receiver.sent.clear()
+    assert (await house.call("POST", "failed-tasks/")).status == 201
+    await house.go_on()
+    assert [(body["content"], body["resend"]) for body, _ in house.receiver.sent] == [("one", "true")]
+    assert (await house.subscription(id))["next_sequence_number"] == 2
+
+
+@pytest.fixture
+async def shared(postgres_url: str) -> AsyncIterator[House]:
+    async with opened(postgres_url) as house:
+        await house.make_series()
+        yield house
+
+
+class Slow:
+    """In a transaction on PostgreSQL: stays here until another one waits for what this one holds, or `is_done`."""
+
+    def __init__(self) -> None:
+        self.began = threading.Event()
+        self.is_done = threading.Event()
+
+    def __call__(self, tx: Transaction) -> None:
+        self.began.set()
+        until = time.monotonic() + 5
+        while time.monotonic() < until and not self.is_done.is_set():
+            if tx.one("SELECT 1 FROM pg_locks WHERE NOT granted LIMIT 1"):
+                return
+            time.sleep(0.005)
+
+
+async def test_an_opt_out_is_not_undone_by_the_end_of_a_message_at_that_moment(
+    shared: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = await shared.subscribe()
+    link, slow, following = await link_of(shared, id), Slow(), settling._following
+
+    def read_and_wait(tx: Transaction, moving: list[Subscription]) -> dict[settling.Place, int]:
+        found = following(tx, moving)
+        slow(tx)
+        return found
+
+    async def opt_out_meanwhile() -> None:
+        await asyncio.to_thread(slow.began.wait, 5)
+        await opt_out(shared, link)
+        slow.is_done.set()
+
+    monkeypatch.setattr(settling, "_following", read_and_wait)
+    await asyncio.gather(shared.at(EIGHT), opt_out_meanwhile())
+    await shared.go_on()
+    assert (await shared.subscription(id))["active"] is False
+
+
+async def test_a_resend_and_the_next_message_at_the_same_moment_have_turns_of_their_own(shared: House) -> None:
+    id = await shared.subscribe()
+    namespace = (await shared.database.read(lambda tx: tx.one("SELECT namespace FROM messaging_subscriptions")))[0]
+    ways = ways_of(Settings(data_dir=Path()))
+    slow = Slow()
+
+    def resend_and_wait(tx: Transaction) -> None:
+        subscriptions.resend(tx, namespace, id, ways, shared.clock())
+        slow(tx)
+
+    first = asyncio.create_task(shared.database.write(resend_and_wait))
+    await asyncio.to_thread(slow.began.wait, 5)
+    answer = await shared.call("POST", f"subscriptions/{id}/send")
+    await first
+    assert answer.status == 201
+    await shared.go_on()
+    assert sorted(body["resend"] for body, _ in shared.receiver.sent) == ["false", "true"]
+    assert (await shared.subscription(id))["next_sequence_number"] == 2
