@@ -43,7 +43,9 @@ class House:
     async def crash(self) -> None:
         """As if the server had been killed: nothing is settled, its children live on."""
         assert self._tending is not None
-        self._tending.cancel()
+        while not self._tending.done():  # a wait that ends in that very moment swallows it
+            self._tending.cancel()
+            await asyncio.wait({self._tending}, timeout=0.1)
         await self.engine.close()
 
     async def add(self, *names: str, **options: Any) -> None:
@@ -85,14 +87,29 @@ class House:
             if all(tree == trees[0] for tree in trees) and await self.is_quiet(*wanted):
                 return trees[0]
             if asyncio.get_running_loop().time() > deadline:
-                shown = [sorted((path, content[:60]) for path, content in tree.items())[:20] for tree in trees]
-                raise AssertionError(f"not equal after {seconds} s: {dict(zip(wanted, shown, strict=True))}")
+                raise AssertionError(f"not equal after {seconds} s: " + await self._why_not(wanted, trees))
             await asyncio.sleep(0.02)
+
+    async def _why_not(self, names: tuple[str, ...], trees: list[Tree]) -> str:
+        everywhere = set.intersection(*(set(tree.items()) for tree in trees))
+        told = []
+        for name, tree in zip(names, trees, strict=True):
+            link = self.engine.link(name)
+            late = await self.database.read(store.behind_of, name, "", 9)
+            known = await self.database.read(store.load, late)
+            alone = sorted((path, content[:40]) for path, content in set(tree.items()) - everywhere)[:9]
+            told.append(
+                f"{name} alone has {alone}, is behind with {known}, link {link and (link.under_way, link.failed)}"
+            )
+        return "\n".join(told)
 
     async def holds(self, wanted: Tree, *names: str) -> None:
         """Wait until these (all) entries hold exactly this."""
-        await until(lambda: all(self.tree(name) == wanted for name in names or tuple(self.folders)), f"{wanted}")
-        await self.equal(*names)
+        with contextlib.suppress(AssertionError):
+            await until(lambda: all(self.tree(name) == wanted for name in names or tuple(self.folders)), "this")
+        shown = {path: content[:40] for path, content in wanted.items()}
+        assert {path: content[:40] for path, content in (await self.equal(*names)).items()} == shown
+        assert all(self.tree(name) == wanted for name in names or tuple(self.folders))
 
     async def is_quiet(self, *names: str) -> bool:
         for name in names:

@@ -133,3 +133,22 @@ def test_rules_name_entries_that_exist_and_hold_them(tell: Callable[[Story], Non
             await db.read(actions.require_entry, "B")
 
     tell(story)
+
+
+def test_a_file_makes_way_for_a_folder_when_nobody_holds_both(tell: Callable[[Story], None]) -> None:
+    async def story(db: Database) -> None:
+        await db.write(actions.note_seen, "A", [file("d"), file("d/x")], NOW)
+        assert (await db.write(actions.make_way, "d", "d/x", NOW + 1)).paths == [], "A is not done telling"
+        await db.write(actions.note_seen, "A", [Seen("d/x", None, "")], NOW + 2)
+        assert (await db.write(actions.make_way, "d/x", "d", NOW + 3)).paths == [], "there is one of them"
+        await db.write(actions.note_seen, "B", [file("d/x", "y")], NOW + 4)
+        assert (await db.write(actions.make_way, "d/x", "d", NOW + 5)).paths == ["d"]
+        [delete] = await db.read(actions.to_do, "A", ["d"])
+        [(_, path, kept_as, entry)] = await db.read(store_entries.conflicts, 9)
+        assert delete == Delete("d", delete.version, "r-x", kept_as)
+        assert (path, entry) == ("d", "A")
+        listed = await db.read(store.listed, 0, 9, None, None, None)
+        assert [one.file.path for one in listed] == ["d/x"]
+        assert (await db.read(store.load, ["d"]))["d"].file.past == ("x",)  # type: ignore[union-attr]
+
+    tell(story)

@@ -105,6 +105,9 @@ class World:
     def _delete(self, entry: str, delete: Delete) -> None:
         if self._revision(entry, delete.path) == delete.base:
             self.kept.add(self.disks[entry][delete.path])
+            if delete.keep_as:
+                self._write(entry, delete.keep_as, self.disks[entry][delete.path])
+                self.told[entry].append(Heard(self._seen(entry, delete.keep_as), None))
             self._write(entry, delete.path, None)
             self.told[entry].append(Heard(self._seen(entry, delete.path), delete.version))
 
@@ -185,6 +188,31 @@ def test_a_move_is_found_by_content() -> None:
     gone, here = Delete("old", 2, "r"), Put("new", 2, content("x"), "", "", (("A", "new"),))
     assert reconcile.with_moves([here, gone], {"old": content("x")}) == [Move("new", 2, content("x"), "old", 2, "r")]
     assert reconcile.with_moves([here, gone], {"old": content("y")}) == [gone, here]
+
+
+def test_who_comes_with_what_was_there_before_is_late() -> None:
+    """Its worker was killed after it had put the second text there, and before it had said so; A went on."""
+    [one, two, three] = [content(text) for text in ("one", "two", "three")]
+    file = File("f", 3, three, ENTRIES, "A", ("two", "one"))
+    copies = {"A": Copy("A", 3, three, "a3"), "B": Copy("B", 1, one, "b1")}
+    change = reconcile.seen(file, copies, "B", Seen("f", two, "b2"), ENTRIES, 9, STAMP)
+    assert change == Change(file, {"B": Copy("B", 0, two, "b2")})
+    assert reconcile.operation(file, {**copies, **change.copies}, "B") == Put("f", 3, three, "b2", "", (("A", "f"),))
+    back = reconcile.seen(file, copies, "A", Seen("f", two, "a4"), ENTRIES, 9, STAMP)
+    assert back.file == File("f", 9, two, ENTRIES, "A", ("three", "two", "one")), "who knew of the last meant it"
+
+
+def test_a_file_makes_way_for_a_folder_under_another_name() -> None:
+    file = File("d", 3, content("x"), ENTRIES, "A")
+    copies = {"A": Copy("A", 3, content("x"), "a"), "B": Copy("B", 1, content("old"), "b")}
+    change = reconcile.make_way(file, copies, 9, STAMP)
+    assert change.file is not None
+    assert change.conflict is not None
+    known = {**copies, **change.copies}
+    kept_as = conflict_name("d", "A", STAMP)
+    assert reconcile.operation(change.file, known, "A") == Delete("d", 9, "a", kept_as)
+    assert reconcile.operation(change.file, known, "B") == Delete("d", 9, "b", "")
+    assert change.conflict.kept_as == kept_as
 
 
 @given(st.binary(min_size=1, max_size=40))

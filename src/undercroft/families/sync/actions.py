@@ -47,7 +47,7 @@ class Kept(NamedTuple):
 def note_seen(tx: Transaction, entry: str, reports: list[Seen], now: int, *, hold: bool = False) -> Noticed:
     """A worker saw these."""
     rules = store_entries.rules(tx).applied
-    stamp = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%dT%H%M%S%f")[:-3]
+    stamp = _stamp(now)
     latest = {report.path: report for report in reports}
     known = store.load(tx, list(latest))
     changes: dict[str, Change] = {}
@@ -85,6 +85,23 @@ def to_do(tx: Transaction, entry: str, paths: list[str]) -> list[Operation]:
             operations.append(step)
     contents = {p: k.copies[entry].content for p, k in known.items() if entry in k.copies}
     return reconcile.with_moves(operations, {p: content for p, content in contents.items() if content is not None})
+
+
+def make_way(tx: Transaction, path: str, by: str, now: int) -> Noticed:
+    """One of these is to be a file where the other needs a folder. The file is kept beside, as in any conflict.
+
+    Nothing is done while an entry seems to hold both: it has changed the one into the other, and is not done telling.
+    """
+    known = store.load(tx, [path, by])
+    files = {where: one.file for where, one in known.items() if one.file is not None and one.file.content is not None}
+    holding = [{c.entry for c in one.copies.values() if c.content is not None} for one in known.values()]
+    if len(files) < 2 or holding[0] & holding[1]:
+        return Noticed(set(), [])
+    where = min(path, by, key=len)
+    change = reconcile.make_way(files[where], known[where].copies, now, _stamp(now))
+    assert change.conflict is not None
+    store_entries.note_conflict(tx, now, where, change.conflict.kept_as, files[where].origin)
+    return _write(tx, known, {where: change})
 
 
 def confirm_deletions(tx: Transaction, entry: str, really: bool, now: int) -> Noticed:
@@ -200,6 +217,10 @@ def _require_entry(tx: Transaction, name: str) -> Entry:
     if entry is None:
         raise not_found("unknown_entry", f"entry {name} not found")
     return entry
+
+
+def _stamp(now: int) -> str:
+    return datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%dT%H%M%S%f")[:-3]
 
 
 def _write(tx: Transaction, known: dict[str, store.Known], changes: dict[str, Change]) -> Noticed:

@@ -215,6 +215,10 @@ class Engine:
         """A worker has connected."""
         hello = await wire.receive(reader, msgspec.msgpack.Decoder(wire.Hello))
         entry = hello and await self._database.read(store_entries.find_entry, hello.entry)
+        while entry and entry.name in self._links:
+            # What the one before has said is written down first: it would come after what this one says.
+            await self._links[entry.name].ended()
+            entry = await self._database.read(store_entries.find_entry, entry.name)
         if not entry or not entry.up:
             writer.close()
             return

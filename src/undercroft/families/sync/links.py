@@ -60,6 +60,7 @@ class Link:
         self._gone: list[tuple[int, int]] = []
         self._present = 0
         self._came = 0
+        self._ended = asyncio.Event()
 
     @property
     def under_way(self) -> int:
@@ -67,6 +68,16 @@ class Link:
 
     async def serve(self, entries: list[Entry]) -> str | None:
         """Until the worker hangs up; why, where it said so."""
+        try:
+            return await self._serve(entries)
+        finally:
+            self._ended.set()
+
+    async def ended(self) -> None:
+        """Until all that the worker said is written down."""
+        await self._ended.wait()
+
+    async def _serve(self, entries: list[Entry]) -> str | None:
         await self._set_up(entries)
         giving = asyncio.create_task(self._give_all())
         decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(wire.ToServer)
@@ -163,6 +174,9 @@ class Link:
             self._again[failed.path] = (time.monotonic() + pause, times + 1)
             if not failed.expected:
                 self.failed[failed.path] = failed.reason
+            if failed.by:
+                now = self._clock()
+                self._on_noticed(await self._database.write(actions.make_way, failed.path, failed.by, now))
         noticed = None
         if done.settled or done.kept:
             now = self._clock()
@@ -187,7 +201,7 @@ class Link:
     # What it is given
 
     async def _give_all(self) -> None:
-        while True:
+        while not self._ended.is_set():  # a wait that ends in that very moment swallows its cancelling
             self.busy.clear()
             try:
                 while await self._give_some():

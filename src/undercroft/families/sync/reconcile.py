@@ -20,6 +20,9 @@ from typing import NamedTuple
 
 from undercroft.families.sync.names import conflict_name
 
+# So many contents that a file had before are known again.
+REMEMBERED = 8
+
 
 class Content(NamedTuple):
     hash: str
@@ -39,6 +42,8 @@ class File(NamedTuple):
     owners: tuple[str, ...]
     origin: str
     """The entry where this version was made."""
+    past: tuple[str, ...] = ()
+    """Hashes of what it held before, the last one first: who comes with one of them is late and has changed nothing."""
 
 
 class Copy(NamedTuple):
@@ -101,6 +106,7 @@ class Delete(NamedTuple):
     path: str
     version: int
     base: str
+    keep_as: str = ""
 
 
 Operation = Put | Move | Delete
@@ -121,13 +127,15 @@ def seen(
     one of too many that vanish."""
     mine = copies.get(entry, Copy(entry))
     if file is None:
-        return _new(what, entry, owners, 0, now) if what.content is not None else Change(None, {})
+        return _new(what, entry, owners, now) if what.content is not None else Change(None, {})
     here = Copy(entry, mine.version, what.content, what.revision)
     if _equal(what.content, file.content):
         return _forgotten_if_gone(Change(file, {entry: here._replace(version=file.version)}), copies)
     if what.content is not None:
         if _equal(what.content, mine.content):
             return Change(file, {entry: mine._replace(content=what.content, revision=what.revision)})
+        if mine.version != file.version and what.content.hash in file.past:
+            return Change(file, {entry: here._replace(version=0)})
         return _changed(file, copies, mine, what, owners, now, stamp)
     return _vanished(file, copies, mine, here, now, hold=hold)
 
@@ -163,6 +171,14 @@ def refuse(file: File, copies: Mapping[str, Copy], entry: str) -> Change:
     return Change(file, {entry: copies[entry]._replace(held=False, version=0, revision="")})
 
 
+def make_way(file: File, copies: Mapping[str, Copy], now: int, stamp: str) -> Change:
+    """A folder has its name, with files in it that others made: whoever holds the file keeps it beside."""
+    name = conflict_name(file.path, file.origin, stamp)
+    gone = file._replace(version=max(now, file.version + 1), content=None, past=_past(file))
+    kept = {copy.entry: copy._replace(keep_as=name) for copy in copies.values() if _equal(copy.content, file.content)}
+    return Change(gone, kept, Conflict(file.path, name))
+
+
 def up_to_date(file: File, copy: Copy | None) -> bool:
     return copy is not None and copy.version == file.version and not copy.held and copy.content is not None
 
@@ -182,7 +198,7 @@ def operation(file: File, copies: Mapping[str, Copy], entry: str, own: Iterable[
     if not behind(file, copies.get(entry), entry):
         return None
     if file.content is None:
-        return Delete(file.path, file.version, copy.revision)
+        return Delete(file.path, file.version, copy.revision, copy.keep_as)
     others = [c.entry for c in copies.values() if c.entry != entry and _equal(c.content, file.content)]
     others.sort(key=lambda name: name != file.origin)
     sources = (*((entry, path) for path in own), *((name, file.path) for name in others))
@@ -197,8 +213,8 @@ def with_moves(operations: Iterable[Operation], contents: Mapping[str, Content])
     """
     deletes = {operation.path: operation for operation in operations if isinstance(operation, Delete)}
     by_hash: dict[str, list[str]] = {}
-    for path in deletes:
-        if path in contents:
+    for path, delete in deletes.items():
+        if path in contents and not delete.keep_as:
             by_hash.setdefault(contents[path].hash, []).append(path)
     rest: list[Operation] = []
     for operation in operations:
@@ -216,17 +232,17 @@ def with_moves(operations: Iterable[Operation], contents: Mapping[str, Content])
     return [*sorted(deletes.values(), key=lambda gone: -gone.path.count("/")), *moves, *puts]
 
 
-def _new(what: Seen, entry: str, owners: tuple[str, ...], least: int, now: int) -> Change:
-    version = max(now, least + 1)
+def _new(what: Seen, entry: str, owners: tuple[str, ...], now: int, before: File | None = None) -> Change:
+    version = now if before is None else max(now, before.version + 1)
     everyone = tuple(dict.fromkeys((*owners, entry)))
-    file = File(what.path, version, what.content, everyone, entry)
+    file = File(what.path, version, what.content, everyone, entry, () if before is None else _past(before))
     return Change(file, {entry: Copy(entry, version, what.content, what.revision)})
 
 
 def _changed(
     file: File, copies: Mapping[str, Copy], mine: Copy, what: Seen, owners: tuple[str, ...], now: int, stamp: str
 ) -> Change:
-    change = _new(what, mine.entry, owners, file.version, now)
+    change = _new(what, mine.entry, owners, now, file)
     if mine.version == file.version or file.content is None:
         return change
     losers = [c for c in copies.values() if c.entry != mine.entry and _equal(c.content, file.content)]
@@ -249,8 +265,12 @@ def _vanished(file: File, copies: Mapping[str, Copy], mine: Copy, here: Copy, no
 
 def _deleted(file: File, copies: Mapping[str, Copy], mine: Copy, now: int) -> Change:
     version = max(now, file.version + 1)
-    gone = File(file.path, version, None, file.owners, mine.entry)
+    gone = File(file.path, version, None, file.owners, mine.entry, _past(file))
     return _forgotten_if_gone(Change(gone, {mine.entry: mine._replace(version=version)}), copies)
+
+
+def _past(file: File) -> tuple[str, ...]:
+    return file.past if file.content is None else (file.content.hash, *file.past)[:REMEMBERED]
 
 
 def _forgotten_if_gone(change: Change, copies: Mapping[str, Copy]) -> Change:

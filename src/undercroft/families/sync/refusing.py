@@ -8,5 +8,5 @@ METHOD_NOT_ALLOWED = 405
 
 
 def refuse(refusal: Refusal) -> Reply:
-    status = METHOD_NOT_ALLOWED if hasattr(refusal, "allowed") else STATUS.get(refusal.kind, 400)
+    status = METHOD_NOT_ALLOWED if hasattr(refusal, "allow") else STATUS.get(refusal.kind, 400)
     return json_reply({"status": "error", "reason": refusal.message}, status)

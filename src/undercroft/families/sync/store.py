@@ -10,7 +10,7 @@ from undercroft.database.interface import Row
 from undercroft.families.sync.names import fid_of
 from undercroft.families.sync.reconcile import Change, Content, Copy, File, behind, up_to_date
 
-_FILE = "path, version, hash, size, mtime, mode, owners, origin"
+_FILE = "path, version, hash, size, mtime, mode, owners, origin, past"
 _COPY = "entry, version, hash, size, mtime, mode, revision, keep_as, held"
 _names = msgspec.json.Decoder(tuple[str, ...])
 
@@ -71,12 +71,13 @@ def save(tx: Transaction, known: Mapping[str, Known], changes: Mapping[str, Chan
 
 def _put_files(tx: Transaction, rows: list[tuple[object, ...]]) -> None:
     tx.each(
-        "INSERT INTO sync_files (path, fid, version, hash, size, mtime, mode, owners, origin)"
-        " SELECT r.path, r.fid, r.version, r.hash, r.size, r.mtime, r.mode, r.owners, r.origin FROM {rows} WHERE true"
+        "INSERT INTO sync_files (path, fid, version, hash, size, mtime, mode, owners, origin, past) SELECT r.path,"
+        " r.fid, r.version, r.hash, r.size, r.mtime, r.mode, r.owners, r.origin, r.past FROM {rows} WHERE true"
         " ON CONFLICT (path) DO UPDATE SET version = excluded.version, hash = excluded.hash, size = excluded.size,"
-        " mtime = excluded.mtime, mode = excluded.mode, owners = excluded.owners, origin = excluded.origin",
+        " mtime = excluded.mtime, mode = excluded.mode, owners = excluded.owners, origin = excluded.origin,"
+        " past = excluded.past",
         "path TEXT, fid TEXT, version BIGINT, hash TEXT, size BIGINT, mtime BIGINT, mode BIGINT, owners TEXT,"
-        " origin TEXT",
+        " origin TEXT, past TEXT",
         rows,
     )
 
@@ -190,8 +191,9 @@ def _content(hash: str | None, size: int, mtime: int, mode: int) -> Content | No
 
 
 def _file(row: Row) -> File:
-    path, version, hash, size, mtime, mode, owners, origin = row
-    return File(path, version, _content(hash, size, mtime, mode), _names.decode(owners), origin)
+    path, version, hash, size, mtime, mode, owners, origin, past = row
+    content = _content(hash, size, mtime, mode)
+    return File(path, version, content, _names.decode(owners), origin, tuple(past.split()))
 
 
 def _copy(row: Row) -> Copy:
@@ -201,7 +203,8 @@ def _copy(row: Row) -> Copy:
 
 def _file_row(file: File) -> tuple[object, ...]:
     owners = msgspec.json.encode(file.owners).decode()
-    return (file.path, fid_of(file.path), file.version, *_columns(file.content), owners, file.origin)
+    past = " ".join(file.past)
+    return (file.path, fid_of(file.path), file.version, *_columns(file.content), owners, file.origin, past)
 
 
 def _copy_row(path: str, copy: Copy, late: bool) -> tuple[object, ...]:

@@ -51,6 +51,8 @@ class Failed(msgspec.Struct, array_like=True):
     reason: str
     expected: bool
     """Things have moved on meanwhile; nobody need be told."""
+    by: str = ""
+    """A file that is in its way: a folder has to be where the one is, or the other."""
 
 
 class Done(Message):

@@ -9,5 +9,9 @@ class Changed(Exception):
     """Somebody else changed it meanwhile."""
 
 
+class InTheWay(Exception):
+    """There is a file where a folder has to be, or a folder with files where a file has to be."""
+
+
 class SourceChanged(Exception):
     """The source no longer holds what was asked for."""

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 from collections.abc import Callable
 
 from blake3 import blake3
@@ -14,6 +15,8 @@ from undercroft.families.sync.storages.storage import Source
 BLOCK = 2**20
 # Larger ones are hashed on all cores, and tell how far they are.
 LARGE = 8 * 2**20
+# CLOCK_REALTIME_COARSE: what files are stamped with. A tick is 10 ms at most; one that is set back is not waited for.
+_TICKS, _LONGEST_TICK = 5, 20_000_000
 
 
 def copy(source: Source, target: int, content: Content, block_size: int, pace: Callable[[int], None]) -> None:
@@ -51,6 +54,21 @@ def hash_of(descriptor: int, size: int) -> str:
     while block := os.read(descriptor, 4 * BLOCK if size >= LARGE else BLOCK):
         digest.update(block)
     return digest.hexdigest()
+
+
+def aged(descriptor: int) -> os.stat_result:
+    """Its state, when a further change will have another time: within one tick of the kernel's clock two look alike."""
+    while True:
+        about = os.fstat(descriptor)
+        if not 0 <= about.st_ctime_ns - time.clock_gettime_ns(_TICKS) < _LONGEST_TICK:
+            return about
+        time.sleep(0.001)
+
+
+def are_equal(one: int, other: int) -> bool:
+    """Whether two open files hold the same."""
+    sizes = {os.fstat(descriptor).st_size for descriptor in (one, other)}
+    return len(sizes) == 1 and hash_of(one, min(sizes)) == hash_of(other, min(sizes))
 
 
 def unfit(mode: int, path: bytes) -> str | None:

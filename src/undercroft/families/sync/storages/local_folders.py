@@ -7,7 +7,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 from undercroft.families.sync.names import raw
-from undercroft.families.sync.storages.errors import Vanished
+from undercroft.families.sync.storages.errors import InTheWay, Vanished
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -40,6 +40,10 @@ class Folders:
         parent = self.at(above, make=make)
         try:
             descriptor = os.open(name, FOLDER, dir_fd=parent)
+        except NotADirectoryError:
+            if not make:
+                raise
+            raise InTheWay("a file or a link has the name of a folder above it") from None
         except FileNotFoundError:
             if not make:
                 raise
@@ -115,6 +119,14 @@ def remove_empty(folder: int, name: bytes) -> bool:
     except OSError:
         return False
     return True
+
+
+def mode_of(folder: int, name: bytes) -> int:
+    """Of what is there; 0 for nothing."""
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return 0
 
 
 def joined(folder: bytes, name: bytes) -> bytes:

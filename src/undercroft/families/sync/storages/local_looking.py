@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from undercroft.families.sync.names import OWN_FOLDER, raw, shown
 from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.storages.errors import SourceChanged, Vanished
-from undercroft.families.sync.storages.local_content import BLOCK, hash_of, revision_of, unfit
+from undercroft.families.sync.storages.local_content import BLOCK, aged, hash_of, revision_of, unfit
 from undercroft.families.sync.storages.local_folders import Folders, joined
 from undercroft.families.sync.storages.storage import Found, OnFolder, Source
 
@@ -119,7 +119,7 @@ class LocalLooking:
         """Hash it. None where it changes meanwhile. Raises OSError where it can't be read."""
         descriptor = self._folders.open(path)
         try:
-            before = os.fstat(descriptor)
+            before = aged(descriptor)
             if not stat.S_ISREG(before.st_mode):
                 return None
             digest = hash_of(descriptor, before.st_size)

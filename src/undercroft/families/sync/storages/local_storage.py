@@ -10,17 +10,18 @@ import contextlib
 import functools
 import io
 import os
+import stat
 import time
 
 from blake3 import blake3
 
 from undercroft.base.ids import sortable_id
-from undercroft.families.sync.names import raw, shown
+from undercroft.families.sync.names import conflict_name, raw, shown
 from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
 from undercroft.families.sync.storages import kernel
-from undercroft.families.sync.storages.errors import Changed, SourceChanged
-from undercroft.families.sync.storages.local_content import copy, hash_of, revision_of, same
-from undercroft.families.sync.storages.local_folders import FOLDER, READ, joined, remove_empty
+from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged
+from undercroft.families.sync.storages.local_content import are_equal, copy, hash_of, revision_of, same
+from undercroft.families.sync.storages.local_folders import FOLDER, READ, joined, mode_of, remove_empty
 from undercroft.families.sync.storages.local_looking import OWN, LocalLooking
 from undercroft.families.sync.storages.storage import Pace, Placed, Replaced, Restored, Source
 
@@ -98,55 +99,74 @@ class LocalStorage(LocalLooking):
         mine = os.stat(token, dir_fd=self._incoming, follow_symlinks=False)
         replaced = None
         if put.base:
-            replaced = self._replace(put, token, folder, name)
+            replaced = self._replace(put, token, mine, folder, name)
         else:
             self._onto_nothing(self._incoming, token, folder, name)
         return Placed(_revision_now(folder, name, mine), replaced)
 
-    def _replace(self, put: Put, token: bytes, folder: int, name: bytes) -> Replaced:
+    def _replace(self, put: Put, token: bytes, mine: os.stat_result, folder: int, name: bytes) -> Replaced:
         self._expect(folder, name, put.base)
         kernel.rename(self._incoming, token, folder, name, kernel.EXCHANGE)
         old = os.stat(token, dir_fd=self._incoming, follow_symlinks=False)
         if not same(put.base, old):
             kernel.rename(self._incoming, token, folder, name, kernel.EXCHANGE)
-            os.unlink(token, dir_fd=self._incoming)
+            if same(revision_of(mine), os.stat(token, dir_fd=self._incoming, follow_symlinks=False)):
+                os.unlink(token, dir_fd=self._incoming)
+            else:
+                self._keep_beside(self._incoming, token, _name_beside(put.path))
             raise Changed("it was changed while its successor arrived")
         if put.keep_as:
-            return Replaced("", self._keep_beside(token, put.keep_as), old.st_size, old.st_mtime_ns)
+            kept = self._keep_beside(self._incoming, token, put.keep_as)
+            return Replaced("", kept, old.st_size, old.st_mtime_ns)
         place = sortable_id().encode()
         kernel.rename(self._incoming, token, self._versions, place, kernel.NOREPLACE)
         return Replaced(place.decode(), "", old.st_size, old.st_mtime_ns)
 
     def delete(self, delete: Delete) -> Replaced:
-        """To the versions. Raises Changed, or OSError."""
+        """To the versions, or beside under another name. Raises Changed, or OSError."""
         folder, name = self._folders.parent(delete.path)
         self._expect(folder, name, delete.base)
         place = sortable_id().encode()
         kernel.rename(folder, name, self._versions, place, kernel.NOREPLACE)
         old = os.stat(place, dir_fd=self._versions, follow_symlinks=False)
         if not same(delete.base, old):
-            with contextlib.suppress(FileExistsError):
-                kernel.rename(self._versions, place, folder, name, kernel.NOREPLACE)
+            self._put_back(self._versions, place, folder, name, delete.path)
             raise Changed("it was changed while it was deleted")
+        if delete.keep_as:
+            kept = self._keep_beside(self._versions, place, delete.keep_as)
+            return Replaced("", kept, old.st_size, old.st_mtime_ns)
         self._folders.prune(raw(delete.path).rpartition(b"/")[0])
         return Replaced(place.decode(), "", old.st_size, old.st_mtime_ns)
 
     def move(self, move: Move) -> str:
-        """The revision under the new name. Raises Changed, or OSError."""
+        """The revision under the new name; "" where it has to be read again. Raises Changed, InTheWay, OSError."""
         source_folder, source = self._folders.parent(move.source)
         self._expect(source_folder, source, move.source_base)
         source_folder = os.dup(source_folder)
         try:
             folder, name = self._folders.parent(move.path, make=True)
             self._onto_nothing(source_folder, source, folder, name)
+            moved = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if not same(move.source_base, moved):
+                self._put_back(folder, name, source_folder, source, move.source)
+                raise Changed("it was changed while it was moved")
         finally:
             os.close(source_folder)
         self._folders.prune(raw(move.source).rpartition(b"/")[0])
+        return self._dress(move, moved)
+
+    def _dress(self, move: Move, moved: os.stat_result) -> str:
+        """Give what was moved its time and mode. A change in this very moment would have that time as well."""
+        mode = move.content.mode | 0o400
+        if moved.st_mtime_ns == move.content.mtime and stat.S_IMODE(moved.st_mode) == mode:
+            return revision_of(moved)
         descriptor = self._folders.open(move.path)
-        os.fchmod(descriptor, move.content.mode | 0o400)
-        os.utime(descriptor, ns=(move.content.mtime, move.content.mtime))
-        os.close(descriptor)
-        return self.look(move.path) or ""
+        try:
+            os.fchmod(descriptor, mode)
+            os.utime(descriptor, ns=(move.content.mtime, move.content.mtime))
+        finally:
+            os.close(descriptor)
+        return ""
 
     def restore(self, path: str, place: str, pace: Pace) -> Restored:
         """A kept version under this name, over whatever is there. Raises Changed, SourceChanged, OSError."""
@@ -191,20 +211,34 @@ class LocalStorage(LocalLooking):
         try:
             kernel.rename(source_folder, source, folder, name, kernel.NOREPLACE)
         except FileExistsError:
-            if not remove_empty(folder, name):
+            mode = mode_of(folder, name)
+            if stat.S_ISREG(mode):
                 raise Changed("there is another under this name meanwhile") from None
+            if stat.S_ISDIR(mode) and not remove_empty(folder, name):
+                raise InTheWay("a folder of that name is not empty") from None
             self._folders.forget()
             kernel.rename(source_folder, source, folder, name, kernel.NOREPLACE)
 
-    def _keep_beside(self, temporary: bytes, wanted: str) -> str:
+    def _put_back(self, from_folder: int, taken: bytes, folder: int, name: bytes, path: str) -> None:
+        """What was changed in that very moment has its name again, or one beside if that is taken by now."""
+        try:
+            kernel.rename(from_folder, taken, folder, name, kernel.NOREPLACE)
+        except FileExistsError:
+            self._keep_beside(from_folder, taken, _name_beside(path))
+
+    def _keep_beside(self, from_folder: int, kept: bytes, wanted: str) -> str:
         folder, name = self._folders.parent(wanted, make=True)
         for number in range(1_000):
             stem, dot, extension = name.rpartition(b".")
             mark = b"-%d" % number if number else b""
             other = stem + mark + dot + extension if stem else name + mark
-            with contextlib.suppress(FileExistsError):
-                kernel.rename(self._incoming, temporary, folder, other, kernel.NOREPLACE)
-                return shown(joined(raw(wanted).rpartition(b"/")[0], other))
+            try:
+                kernel.rename(from_folder, kept, folder, other, kernel.NOREPLACE)
+            except FileExistsError:
+                if not _are_equal(from_folder, kept, folder, other):
+                    continue
+                os.unlink(kept, dir_fd=from_folder)  # another entry has kept it, and this one got it from there
+            return shown(joined(raw(wanted).rpartition(b"/")[0], other))
         raise Changed("too many conflicts under one name")
 
     def close(self) -> None:
@@ -212,6 +246,20 @@ class LocalStorage(LocalLooking):
             if name in self.__dict__:
                 os.close(self.__dict__.pop(name))
         self._folders.close()
+
+
+def _name_beside(path: str) -> str:
+    return conflict_name(path, "here", sortable_id())
+
+
+def _are_equal(one_folder: int, one: bytes, other_folder: int, other: bytes) -> bool:
+    if not stat.S_ISREG(mode_of(other_folder, other)):
+        return False
+    with (
+        io.FileIO(os.open(one, READ, dir_fd=one_folder)) as first,
+        io.FileIO(os.open(other, READ, dir_fd=other_folder)) as second,
+    ):
+        return are_equal(first.fileno(), second.fileno())
 
 
 def _revision_now(folder: int, name: bytes, mine: os.stat_result) -> str:

@@ -90,13 +90,14 @@ class Storage(Protocol):
     def make_durable(self, tokens: list[bytes]) -> None: ...
 
     def put_in_place(self, put: Put, token: bytes) -> Placed:
-        """Give it its name; what was there, if it was what was expected, is kept. Raises Changed, or OSError."""
+        """Give it its name; what was there, if it was what was expected, is kept, under `put.keep_as` if that is given.
+        Raises Changed, InTheWay, OSError."""
 
     def delete(self, delete: Delete) -> Replaced:
-        """To the versions. Raises Changed, or OSError."""
+        """To the versions, or under `delete.keep_as` if that is given. Raises Changed, OSError."""
 
     def move(self, move: Move) -> str:
-        """The revision under the new name. Raises Changed, or OSError."""
+        """The revision under the new name; "" where it has to be read again. Raises Changed, InTheWay, OSError."""
 
     def restore(self, path: str, place: str, pace: Pace) -> Restored:
         """A kept version under this name, over whatever is there. Raises Changed, SourceChanged, OSError."""

@@ -15,10 +15,10 @@ from blake3 import blake3
 
 from undercroft.families.sync import wire
 from undercroft.families.sync.drivers import option
-from undercroft.families.sync.reconcile import Operation, Seen
+from undercroft.families.sync.reconcile import Operation
 from undercroft.families.sync.storages import Storage, open_storage
 from undercroft.families.sync.storages.errors import SourceChanged, Vanished
-from undercroft.families.sync.worker.carrying import SMALL, Carrier, Pace
+from undercroft.families.sync.worker.carrying import SMALL, Carrier, Pace, paths_of, unsure_of
 from undercroft.families.sync.worker.index import Index
 from undercroft.families.sync.worker.noticing import Noticing, until_one_ends
 
@@ -43,6 +43,7 @@ class Worker:
         self._looking = ThreadPoolExecutor(1)
         self._lanes: list[Lane] = []
         self._large: Lane
+        self._broken: asyncio.Future[None] = self._loop.create_future()
 
     async def run(self) -> None:
         """Until the server hangs up. Raises Vanished."""
@@ -60,15 +61,15 @@ class Worker:
         with contextlib.ExitStack() as stack:
             self._storage = opened(self._entry)
             stack.callback(self._storage.close)
-            pace = Pace(option(*setup.storages[self._entry], "bandwidth"), self._tell_moving)
+            pace = Pace(option(*setup.storages[self._entry], "bandwidth"), lambda *how: self._tell(wire.Moving(*how)))
             self._large, *self._lanes = [
                 Lane(Carrier(self._entry, opened, self._index, pace)) for _ in range(1 + self._storage.lanes)
             ]
             for lane in (self._large, *self._lanes):
                 stack.callback(lane.carrier.close)
-            self._noticing = Noticing(self._storage, self._index, self._look, self._tell, self._report)
+            self._noticing = Noticing(self._storage, self._index, self._look, self._send_all, self._tell)
             try:
-                await until_one_ends(self._noticing.run(setup.expected), self._obey())
+                await until_one_ends(self._noticing.run(setup.expected), self._obey(), self._fail())
             finally:
                 pace.stopped = True
                 await self._end_threads()
@@ -93,13 +94,13 @@ class Worker:
     async def _look(self, call: Any, *arguments: Any) -> Any:
         return await self._in(self._looking, call, *arguments)
 
-    async def _tell(self, message: wire.Message) -> None:
+    async def _send_all(self, message: wire.Message) -> None:
         self._send(message)
         await self._writer.drain()
 
-    def _report(self, seen: list[Seen]) -> None:
-        """From the thread that looks."""
-        self._loop.call_soon_threadsafe(self._send, wire.Report(seen))
+    def _tell(self, message: wire.Message) -> None:
+        """From any thread; in the order in which they are called."""
+        self._loop.call_soon_threadsafe(self._send, message)
 
     # Obeying
 
@@ -116,10 +117,21 @@ class Worker:
                 done, seen = await self._in(lane.thread, lane.carrier.restore, message.path, message.place)
                 self._send(done)
                 self._send(wire.Report(seen))
+                self._index.busy.discard(message.path)
             elif isinstance(message, wire.Do):
                 task = asyncio.create_task(self._carry_out(message))
                 carrying.add(task)
                 task.add_done_callback(carrying.discard)
+                task.add_done_callback(self._note_failure)
+
+    def _note_failure(self, task: "asyncio.Task[None]") -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self._broken.done():
+            self._broken.set_exception(error)
+
+    async def _fail(self) -> None:
+        """What nobody has thought of ends the process: it begins anew, with what is known to be so."""
+        await self._broken
 
     async def _carry_out(self, do: wire.Do) -> None:
         await self._noticing.usable.wait()
@@ -139,11 +151,10 @@ class Worker:
     async def _carry_out_in(self, lane: "Lane", some: list[Operation]) -> None:
         done = await self._in(lane.thread, lane.carrier.carry_out, some)
         self._send(done)
+        self._index.busy -= {path for operation in some for path in paths_of(operation)}
+        self._noticing.look_at(unsure_of(done))
         if any(not failed.expected for failed in done.failed):
             self._noticing.doubt()
-
-    def _tell_moving(self, path: str, done: int, size: int) -> None:
-        self._loop.call_soon_threadsafe(self._send, wire.Moving(path, done, size))
 
     async def _in(self, thread: ThreadPoolExecutor, call: Any, *args: Any) -> Any:
         return await self._loop.run_in_executor(thread, call, *args)

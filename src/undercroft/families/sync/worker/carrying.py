@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from undercroft.families.sync.actions import Kept, Settled
 from undercroft.families.sync.reconcile import Content, Delete, Move, Operation, Put, Seen
-from undercroft.families.sync.storages.errors import Changed, SourceChanged, Vanished
+from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, Vanished
 from undercroft.families.sync.storages.storage import Replaced, Storage
 from undercroft.families.sync.wire import Done, Failed
 from undercroft.families.sync.worker.index import Index
@@ -60,7 +60,7 @@ class Ready(NamedTuple):
 
 
 class Carrier:
-    """One thread's."""
+    """One thread's. What it changes is busy until the result is told: a change that comes after is told after."""
 
     def __init__(self, entry: str, opened: Callable[[str], Storage], index: Index, pace: Pace) -> None:
         """`opened`: any entry's storage, for this thread. Raises Vanished, SourceChanged where there is none."""
@@ -94,6 +94,7 @@ class Carrier:
         seen: list[Seen] = []
 
         def put_back(_: Put, done: Done) -> None:
+            self._index.claim(path)
             restored = self._own.restore(path, place, self._pace.of(path, 0))
             self._keep(path, restored.replaced, done)
             self._index.note(restored.seen)
@@ -124,22 +125,27 @@ class Carrier:
         tokens = {one.put.path: one.token for one in ready}
 
         def place(put: Put, done: Done) -> None:
+            self._index.claim(put.path)
             self._place(Ready(put, tokens[put.path]), done)
 
         for one in ready:
             self._attempt(one.put, place, done)
 
     def _attempt(self, operation: Any, do: Callable[[Any, Done], None], done: Done) -> None:
-        paths = {operation.path, operation.source} if isinstance(operation, Move) else {operation.path}
+        paths = paths_of(operation)
+        expected, by = False, ""
         try:
-            self._index.busy |= paths
             do(operation, done)
+            return
         except (Changed, SourceChanged) as error:
-            done.failed += [Failed(path, operation.version, str(error), True) for path in paths]
+            reason, expected = str(error), True
+            for path in paths if isinstance(error, Changed) else ():
+                self._index.doubt(path)
+        except InTheWay as error:
+            reason, by = str(error), self._index.in_the_way(operation.path)
         except (OSError, Vanished) as error:
-            done.failed += [Failed(path, operation.version, _reason(error), False) for path in paths]
-        finally:
-            self._index.busy -= paths
+            reason = _reason(error)
+        done.failed += [Failed(path, operation.version, reason, expected, by) for path in paths]
 
     def _receive(self, put: Put) -> bytes:
         if not put.sources:
@@ -161,6 +167,7 @@ class Carrier:
         done.settled.append(Settled(seen, put.version))
 
     def _delete(self, delete: Delete, done: Done) -> None:
+        self._index.claim(delete.path)
         replaced = self._own.delete(delete)
         seen = Seen(delete.path, None, "")
         self._keep(delete.path, replaced, done)
@@ -168,6 +175,7 @@ class Carrier:
         done.settled.append(Settled(seen, delete.version))
 
     def _move(self, move: Move, done: Done) -> None:
+        self._index.claim(move.path, move.source)
         revision = self._own.move(move)
         gone = Seen(move.source, None, "")
         here = Seen(move.path, move.content, revision)
@@ -190,6 +198,16 @@ class Carrier:
         for storage in (self._own, *self._sources.values()):
             with contextlib.suppress(OSError):
                 storage.close()
+
+
+def paths_of(operation: Operation) -> set[str]:
+    return {operation.path, operation.source} if isinstance(operation, Move) else {operation.path}
+
+
+def unsure_of(done: Done) -> list[str]:
+    """What has to be looked at after that: something else may be there than is thought."""
+    unread = [one.seen.path for one in done.settled if one.seen.content and not one.seen.revision]
+    return [failed.path for failed in done.failed] + unread
 
 
 def _reason(error: OSError | Vanished) -> str:

@@ -1,5 +1,7 @@
 """What an entry's worker knows of its files: as much as tells whether one has changed."""
 
+import threading
+
 from undercroft.families.sync.reconcile import Seen
 
 
@@ -7,7 +9,10 @@ class Index:
     def __init__(self) -> None:
         self._files: dict[str, tuple[str, str, int]] = {}
         self.busy: set[str] = set()
-        """An operation is changing these at this moment."""
+        """An operation is changing these, or its result is not told yet."""
+        self.telling = threading.Lock()
+        """Held from the last look at `busy` until a report is on its way: it does not come after an operation that
+        begins meanwhile."""
 
     def __len__(self) -> int:
         return len(self._files)
@@ -26,6 +31,22 @@ class Index:
     def hash(self, path: str) -> str:
         known = self._files.get(path)
         return "" if known is None else known[1]
+
+    def claim(self, *paths: str) -> None:
+        """An operation begins to change these."""
+        with self.telling:
+            self.busy.update(paths)
+
+    def doubt(self, path: str) -> None:
+        """It is not as it was taken for: whatever is there is told when it is looked at, changed or not."""
+        known = self._files.get(path, ("", "", 0))
+        self._files[path] = ("", *known[1:])
+
+    def in_the_way(self, path: str) -> str:
+        """A file that has the name of a folder above this path, or is in a folder of this name; "" for none."""
+        parts = path.split("/")
+        above = ("/".join(parts[:n]) for n in range(1, len(parts)))
+        return next((one for one in (*above, *self.below(path)) if one in self), "")
 
     def note(self, seen: Seen) -> None:
         if seen.content is None:

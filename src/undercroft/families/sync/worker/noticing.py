@@ -4,17 +4,16 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
 from asyncinotify import Event, Inotify, Mask
 
 from undercroft.families.sync import wire
-from undercroft.families.sync.reconcile import Seen
 from undercroft.families.sync.storages import Storage
 from undercroft.families.sync.storages.errors import Vanished
 from undercroft.families.sync.worker.index import Index
-from undercroft.families.sync.worker.observing import Observer, path_in
+from undercroft.families.sync.worker.observing import GONE, Observer, Tell, path_in
 
 # After the last event on a path, before it is looked at (s): renames come in pairs, and who writes in place pauses.
 SETTLED, STILL_WRITING, LONGEST_WAIT = 0.004, 0.4, 5.0
@@ -23,7 +22,6 @@ RESCAN_EVERY = 3_600.0
 LOOK_FOR_ROOT = 1.0
 # A storage that can't be reached is tried again after this (s), and twice as much each time.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-_GONE = "the root is gone, or another has taken its place; nothing was deleted elsewhere"
 _AT_ONCE = Mask.CLOSE_WRITE | Mask.MOVED_FROM | Mask.MOVED_TO | Mask.DELETE
 
 Ask = Callable[..., Awaitable[Any]]
@@ -36,9 +34,7 @@ class Unreachable(Exception):
 
 
 class Noticing:
-    def __init__(
-        self, storage: Storage, index: Index, ask: Ask, send: Send, tell: Callable[[list[Seen]], None]
-    ) -> None:
+    def __init__(self, storage: Storage, index: Index, ask: Ask, send: Send, tell: Tell) -> None:
         """`tell` is called in the thread that looks."""
         self._storage = storage
         self._index = index
@@ -57,6 +53,12 @@ class Noticing:
         self._rescan = True
         self._woken.set()
 
+    def look_at(self, paths: Iterable[str]) -> None:
+        now = time.monotonic()
+        for path in paths:
+            self._due.setdefault(path, (now, now))
+            self._woken.set()
+
     def doubt(self) -> None:
         """Something has failed: maybe the storage can't be reached any more."""
         if self._storage.polled is not None:
@@ -66,10 +68,10 @@ class Noticing:
     async def run(self, expected: int) -> None:
         """Until cancelled. `expected`: so many files should be there. Raises Vanished."""
         if self._storage.polled is not None:
-            self._observer = Observer(self._storage, self._index, None)
+            self._observer = Observer(self._storage, self._index, None, self._tell)
             return await self._keep_trying(expected)
         with Inotify() as inotify:
-            self._observer = Observer(self._storage, self._index, inotify)
+            self._observer = Observer(self._storage, self._index, inotify, self._tell)
             await self._ask(self._storage.check, expected)
             await until_one_ends(self._watch(inotify), self._keep_looking())
         return None
@@ -115,7 +117,7 @@ class Noticing:
         for path in ripe:
             del self._due[path]
         if ripe:
-            self._look_later(await self._ask(self._observer.look_at, ripe, self._tell))
+            self._look_later(await self._ask(self._observer.look_at, ripe))
         return bool(ripe)
 
     async def _rest(self, until: float) -> None:
@@ -130,12 +132,7 @@ class Noticing:
             await asyncio.wait_for(self._woken.wait(), max(0.001, nearest - now))
 
     async def _scan(self) -> None:
-        scanned, later = await self._ask(self._observer.scan, self._tell)
-        self._look_later(later)
-        await self._require_root()
-        for path in scanned.gone:
-            self._index.note(Seen(path, None, ""))
-        await self._send(scanned)
+        self._look_later(await self._ask(self._observer.scan))
 
     def _look_later(self, paths: list[str]) -> None:
         now = time.monotonic()
@@ -146,7 +143,7 @@ class Noticing:
         """After looking: what was not there may not have been there for that."""
         here = self._storage.is_there() if self._storage.polled is None else await self._ask(self._storage.is_there)
         if not here:
-            raise Vanished(_GONE)
+            raise Vanished(GONE)
 
     async def _ask(self, call: Callable[..., Any], *arguments: Any) -> Any:
         try:

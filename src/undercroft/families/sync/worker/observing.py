@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from asyncinotify import Inotify, Mask, Watch
 
 from undercroft.families.sync.names import raw, shown
 from undercroft.families.sync.reconcile import Seen
+from undercroft.families.sync.storages.errors import Vanished
 from undercroft.families.sync.storages.storage import Storage
-from undercroft.families.sync.wire import Scanned
+from undercroft.families.sync.wire import Message, Report, Scanned
 from undercroft.families.sync.worker.index import Index
 
 BATCH = 500
@@ -17,42 +19,62 @@ _MASK = (
     | Mask.ONLYDIR
 )  # fmt: skip
 
-Tell = Callable[[list[Seen]], None]
+GONE = "the root is gone, or another has taken its place; nothing was deleted elsewhere"
+
+Tell = Callable[[Message], None]
+
+
+class Look(NamedTuple):
+    seen: Seen
+    before: str | None
+    """The revision that the index had as it was looked at."""
+
+    @property
+    def about(self) -> tuple[str, str | None]:
+        return self.seen.path, self.before
 
 
 class Observer:
-    def __init__(self, storage: Storage, index: Index, inotify: Inotify | None) -> None:
+    def __init__(self, storage: Storage, index: Index, inotify: Inotify | None, tell: Tell) -> None:
         self._storage = storage
         self._index = index
         self._inotify = inotify
+        self._tell = tell
         self.folders: dict[Watch, bytes] = {}
         self._names: set[bytes] = set()
 
-    def scan(self, tell: Tell) -> tuple[Scanned, list[str]]:
-        """Look at everything. `tell` is given what is new or changed, some at a time.
+    def scan(self) -> list[str]:
+        """Look at everything, tell what is new, changed or gone. Raises Vanished.
 
-        What changes at this moment, or is being written by an operation, is to be looked at later.
+        What changes at this moment, or is being written by an operation, is to be looked at later: it is returned.
         """
         began = time.monotonic()
         self._storage.skipped.clear()
-        found: set[str] = set()
+        there: set[str] = set()
         later: list[str] = []
-        self._look_below(b"", tell, found, later)
-        gone = [path for path in self._index.missing(found) if self._look(path) is None]
-        scanned = Scanned(len(found), time.monotonic() - began, gone, list(self._storage.skipped.items()))
-        return scanned, later
+        self._look_below(b"", there, later)
+        before = {path: self._index.revision(path) for path in self._index.missing(there)}
+        gone = {path: revision for path, revision in before.items() if self._look(path) is None}
+        if not self._storage.is_there():
+            raise Vanished(GONE)
+        with self._index.telling:
+            really = [path for path, revision in gone.items() if self._is_as_before(path, revision, later)]
+            for path in really:
+                self._index.note(Seen(path, None, ""))
+            skipped = list(self._storage.skipped.items())
+            self._tell(Scanned(len(there), time.monotonic() - began, really, skipped))
+        return later
 
-    def look_at(self, paths: Iterable[str], tell: Tell) -> list[str]:
+    def look_at(self, paths: Iterable[str]) -> list[str]:
         """Look at these again, which may be folders. What changes at this moment, to be looked at later."""
-        reports: list[Seen] = []
+        found: list[Look] = []
         later: list[str] = []
-        gone: dict[str, None] = {}
         for path in paths:
             name = raw(path)
             if self._storage.is_ignored(name):
                 continue
             if self._storage.is_folder(path):
-                self._look_below(name, reports.extend, set(), later)
+                self._look_below(name, set(), later, found)
                 vanished = [path] if path in self._index else []
             elif name in self._names:
                 self._names.discard(name)
@@ -60,12 +82,8 @@ class Observer:
             else:
                 vanished = [path]
             for one in vanished:
-                self._look_again(one, reports, later, gone)
-        reports += [Seen(path, None, "") for path in gone]
-        if reports:
-            for report in reports:
-                self._index.note(report)
-            tell(reports)
+                self._look_again(one, found, later)
+        self._report(found, later)
         return later
 
     def watch(self, folder: bytes, descriptor: int) -> None:
@@ -75,37 +93,48 @@ class Observer:
         self.folders[watch] = folder
         self._names.add(folder)
 
-    def _look_below(self, folder: bytes, tell: Tell, found: set[str], later: list[str]) -> None:
-        reports: list[Seen] = []
+    def _look_below(self, folder: bytes, there: set[str], later: list[str], found: list[Look] | None = None) -> None:
+        """`there` gets all that is there; `found`, where it is given, what is new or changed, which is told else."""
+        looks = [] if found is None else found
         for path, revision in self._storage.walk(folder, self.watch):
-            found.add(path)
-            if self._index.revision(path) == revision:
+            there.add(path)
+            before = self._index.revision(path)
+            if before == revision:
                 continue
-            seen = None if path in self._index.busy else self._read(path)
-            if seen is None:
-                later.append(path)
-                continue
-            self._index.note(seen)
-            reports.append(seen)
-            if len(reports) >= BATCH:
-                tell(reports)
-                reports = []
-        if reports:
-            tell(reports)
+            seen = self._read(path, later)
+            if seen is not None:
+                looks.append(Look(seen, before))
+            if found is None and len(looks) >= BATCH:
+                self._report(looks, later)
+                looks.clear()
+        if found is None:
+            self._report(looks, later)
 
-    def _look_again(self, path: str, reports: list[Seen], later: list[str], gone: dict[str, None]) -> None:
+    def _look_again(self, path: str, found: list[Look], later: list[str]) -> None:
+        before = self._index.revision(path)
         revision = self._look(path)
-        if path in self._index.busy:
-            later.append(path)
-        elif revision is None:
-            if path in self._index:
-                gone[path] = None
-        elif revision != self._index.revision(path):
-            seen = self._read(path)
-            if seen is None:
-                later.append(path)
-            elif seen.revision != self._index.revision(path):
-                reports.append(seen)
+        if revision is None:
+            if before is not None:
+                found.append(Look(Seen(path, None, ""), before))
+        elif revision != before:
+            seen = self._read(path, later)
+            if seen is not None:
+                found.append(Look(seen, before))
+
+    def _report(self, found: list[Look], later: list[str]) -> None:
+        """Tell what was found, as far as no operation has come between the look and now."""
+        with self._index.telling:
+            told = {look.seen.path: look.seen for look in found if self._is_as_before(*look.about, later)}
+            for seen in told.values():
+                self._index.note(seen)
+            if told:
+                self._tell(Report(list(told.values())))
+
+    def _is_as_before(self, path: str, revision: str | None, later: list[str]) -> bool:
+        if path not in self._index.busy and self._index.revision(path) == revision:
+            return True
+        later.append(path)
+        return False
 
     def _look(self, path: str) -> str | None:
         try:
@@ -114,14 +143,19 @@ class Observer:
             self._storage.skipped[path] = f"it can't be read: {error.strerror}"
             return self._index.revision(path)  # unreadable is not gone
 
-    def _read(self, path: str) -> Seen | None:
+    def _read(self, path: str, later: list[str]) -> Seen | None:
+        """None where there is nothing to tell now. `later` gets what changes at this moment."""
+        seen = None
         try:
-            return self._storage.read(path)
-        except FileNotFoundError:
-            return None
+            seen = None if path in self._index.busy else self._storage.read(path)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
         except OSError as error:
             self._storage.skipped[path] = f"it can't be read: {error.strerror}"
             return None
+        if seen is None:
+            later.append(path)
+        return seen
 
 
 def path_in(folder: bytes, name: bytes) -> str:

@@ -1,0 +1,174 @@
+"""A worker's process by itself: this test is the server that it talks to."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from blake3 import blake3
+
+from undercroft.families.sync import wire
+from undercroft.families.sync.reconcile import Content, Delete, Move, Put
+from undercroft.families.sync.worker.__main__ import Worker
+
+Story = Callable[["Talk"], Awaitable[None]]
+
+
+class Talk:
+    """With the worker of entry B, whose folder is `b`; what it needs lies in A's, `a`."""
+
+    def __init__(self, folder: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.a, self.b = folder / "a", folder / "b"
+        self._reader = reader
+        self._writer = writer
+        self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(wire.ToServer)
+
+    async def set_up(self) -> None:
+        assert isinstance(await self.hear(), wire.Hello)
+        storages = {name: ("local_storage", {"root": str(root)}) for name, root in (("A", self.a), ("B", self.b))}
+        self.say(wire.Setup("B", storages, 0))
+        self.say(wire.Known([], True))
+        while not isinstance(await self.hear(), wire.Scanned):
+            pass
+
+    def say(self, message: wire.Message) -> None:
+        self._writer.write(wire.packed(message))
+
+    async def hear(self) -> Any:
+        return await asyncio.wait_for(wire.receive(self._reader, self._decoder), 20)
+
+    async def hear_until(self, wanted: Callable[[Any], bool]) -> list[Any]:
+        """All up to the message that is wanted, and that one."""
+        heard = [await self.hear()]
+        while not wanted(heard[-1]):
+            heard.append(await self.hear())
+        return heard
+
+    def put(self, name: str, content: bytes, version: int, base: str = "") -> Put:
+        (self.a / name).write_bytes(content)
+        about = Content(blake3(content).hexdigest(), len(content), version, 0o644)
+        return Put(name, version, about, base, "", (("A", name),))
+
+
+@pytest.fixture
+def tell(tmp_path: Path) -> Callable[[Story], None]:
+    def run(story: Story) -> None:
+        async def whole() -> None:
+            async with _talk(tmp_path) as talk:
+                await talk.set_up()
+                await story(talk)
+
+        asyncio.run(whole())
+
+    return run
+
+
+@contextlib.asynccontextmanager
+async def _talk(folder: Path) -> AsyncIterator[Talk]:
+    for name in "ab":
+        (folder / name).mkdir()
+    met: asyncio.Future[Talk] = asyncio.get_running_loop().create_future()
+
+    async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        met.set_result(Talk(folder, reader, writer))
+
+    descriptor = os.open(folder, os.O_RDONLY)  # the path of a socket may have 107 bytes only
+    server = await asyncio.start_unix_server(meet, f"/proc/self/fd/{descriptor}/sock")
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", Worker.__module__.rpartition(".")[0],
+                                                   str(folder / "sock"), "B")  # fmt: skip
+    try:
+        yield await asyncio.wait_for(met, 20)
+    finally:
+        process.kill()
+        await process.wait()
+        server.close()
+        os.close(descriptor)
+
+
+def test_a_result_is_told_before_any_change_that_comes_after_it(tell: Callable[[Story], None]) -> None:
+    """Somebody changes each file in the moment in which it gets its name: what was put there is told first."""
+
+    async def story(talk: Talk) -> None:
+        for number in range(40):
+            name = f"f{number}"
+            talk.say(wire.Do([talk.put(name, b"from A", 5)], [], []))
+            path = talk.b / name
+            while not path.exists():  # noqa: ASYNC110 - a moment matters here
+                await asyncio.sleep(0)
+            with path.open("r+b") as file:  # in one step, as many bytes as before
+                file.write(b"FROM B")
+            heard = await talk.hear_until(lambda message, name=name: _is_report(message, name))
+            assert any(isinstance(message, wire.Done) for message in heard), "the report came before the result"
+            [done] = [message for message in heard if isinstance(message, wire.Done)]
+            assert done.settled[0].seen.content.hash == blake3(b"from A").hexdigest()
+            [seen] = heard[-1].seen
+            assert seen.content.hash == blake3(b"FROM B").hexdigest()
+
+    tell(story)
+
+
+def test_what_an_operation_meets_is_told(tell: Callable[[Story], None]) -> None:
+    """The server takes a file for another than it is: it hears what it is, although nothing has changed just now."""
+
+    async def story(talk: Talk) -> None:
+        (talk.b / "f").write_bytes(b"mine")
+        [first] = (await talk.hear_until(lambda message: _is_report(message, "f")))[-1].seen
+        talk.say(wire.Do([talk.put("f", b"from A", 5, base="of long ago")], [], []))
+        heard = await talk.hear_until(lambda message: _is_report(message, "f"))
+        [done] = [message for message in heard if isinstance(message, wire.Done)]
+        assert [(failed.path, failed.expected) for failed in done.failed] == [("f", True)]
+        assert heard[-1].seen == [first]
+        talk.say(wire.Do([], [], [Delete("never there", 6, "of long ago")]))
+        heard = await talk.hear_until(lambda message: _is_report(message, "never there"))
+        assert heard[-1].seen[0].content is None
+        assert (talk.b / "f").read_bytes() == b"mine"
+
+    tell(story)
+
+
+def test_what_is_changed_while_it_is_moved_or_deleted_stays(tell: Callable[[Story], None]) -> None:
+    """The server knows of another revision: neither takes a content away that nobody has told of."""
+
+    async def story(talk: Talk) -> None:
+        (talk.b / "f").write_bytes(b"one")
+        [old] = (await talk.hear_until(lambda message: _is_report(message, "f")))[-1].seen
+        (talk.b / "f").write_bytes(b"two")
+        talk.say(wire.Do([], [Move("g", 6, old.content, "f", 7, old.revision)], []))
+        talk.say(wire.Do([], [], [Delete("f", 7, old.revision)]))
+        heard: list[Any] = []
+        while sum(isinstance(message, wire.Done) for message in heard) < 2:
+            heard.append(await talk.hear())
+        assert not any(message.settled for message in heard if isinstance(message, wire.Done))
+        assert (talk.b / "f").read_bytes() == b"two"
+        assert not (talk.b / "g").exists()
+
+    tell(story)
+
+
+def test_who_is_in_the_way_is_named(tell: Callable[[Story], None]) -> None:
+    async def story(talk: Talk) -> None:
+        (talk.b / "file").write_bytes(b"1")
+        (talk.b / "folder").mkdir()
+        (talk.b / "folder/inner").write_bytes(b"2")
+        told: set[str] = set()
+        while not {"file", "folder/inner"} <= told:
+            message = await talk.hear()
+            told |= {seen.path for seen in getattr(message, "seen", [])}
+        (talk.a / "file").mkdir()
+        talk.say(wire.Do([talk.put("file/x", b"3", 5), talk.put("folder", b"4", 5)], [], []))
+        [*_, done] = await talk.hear_until(lambda message: isinstance(message, wire.Done))
+        assert {(failed.path, failed.by) for failed in done.failed} == {
+            ("file/x", "file"),
+            ("folder", "folder/inner"),
+        }
+
+    tell(story)
+
+
+def _is_report(message: Any, name: str) -> bool:
+    return isinstance(message, wire.Report) and any(seen.path == name for seen in message.seen)
