@@ -20,11 +20,11 @@ from typing import Any, BinaryIO, NamedTuple
 
 from undercroft.families.sync.model import mimetype
 from undercroft.families.sync.names import OWN_FOLDER
-from undercroft.families.sync.storages.asking import Asking, Streamed
+from undercroft.families.sync.storages.asking import Asking, StreamedReading, read_exactly
 from undercroft.families.sync.storages.drive import Reading, Stat
 from undercroft.families.sync.storages.errors import Changed, Vanished
 from undercroft.families.sync.storages.s3_bucket import META, Bucket, Held, held
-from undercroft.families.sync.storages.s3_parts import SMALLEST_PART, read_exactly, upload
+from undercroft.families.sync.storages.s3_parts import SMALLEST_PART, upload
 
 LONGEST_KEY = 1_024
 COPIED_AT_ONCE = 5 * 2**30
@@ -91,12 +91,12 @@ class AmazonS3:
     def open(self, name: str, start: int = 0) -> Reading:
         answer = self._bucket.get(self._key(name), start)
         if answer.status != 416:
-            return _Reading(name, answer, start if answer.status == 200 else 0)
+            return StreamedReading(_stat(name, held(answer.headers)), answer, start if answer.status == 200 else 0)
         answer.close()
         there = self.stat(name)
         if there is None or there.size > start:
             raise OSError(errno.EIO, f"{name} was changed while it was asked for; it is tried again")
-        return _Reading(name, None, 0, there)
+        return StreamedReading(there, None)
 
     def put(self, name: str, source: BinaryIO, size: int, mtime: int, base: str) -> Stat:
         key, mark = self._key(name), secrets.token_hex(8)
@@ -226,27 +226,6 @@ class AmazonS3:
             if error.errno != errno.EOPNOTSUPP:
                 raise
             return self._bucket.copy(source, key, asked)
-
-
-class _Reading:
-    def __init__(self, name: str, answer: Streamed | None, skip: int, there: Stat | None = None) -> None:
-        """`skip`: bytes at the beginning that were not asked for."""
-        self._answer, self._skip = answer, skip
-        self.stat = there or _stat(name, held(answer.headers if answer else {}))
-
-    def blocks(self) -> Iterator[bytes]:
-        for block in self._answer.blocks() if self._answer else ():
-            rest = block[self._skip :] if self._skip else block
-            self._skip -= len(block) - len(rest)
-            if rest:
-                yield rest
-
-    def __enter__(self) -> Reading:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._answer is not None:
-            self._answer.close()
 
 
 def _stat(name: str, there: Held) -> Stat:

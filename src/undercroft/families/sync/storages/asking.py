@@ -7,14 +7,15 @@ import errno
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from typing import NamedTuple, TypeVar
+from typing import BinaryIO, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pyreqwest.client import SyncClient, SyncClientBuilder
 from pyreqwest.exceptions import BuilderError, ConnectError, PyreqwestError, RequestTimeoutError
 from pyreqwest.request import SyncRequestBuilder, SyncStreamRequest
 
-from undercroft.families.sync.storages.errors import Vanished
+from undercroft.families.sync.storages.drive import Stat
+from undercroft.families.sync.storages.errors import SourceChanged, Vanished
 
 # A part of 5 MiB has to be through in this time: 18 kB/s.
 SILENCE = timedelta(seconds=300)
@@ -118,6 +119,41 @@ class Asking:
             self._kept = plain.connect_timeout(timedelta(seconds=10)).read_timeout(SILENCE).build()
         with _Worded(_host(url)):
             return self._kept.request(method, url).headers(dict(headers))
+
+
+class StreamedReading:
+    """A drive's, of an answer; of nothing past the end of a file."""
+
+    def __init__(self, stat: Stat, answer: Streamed | None, skip: int = 0) -> None:
+        """`skip`: bytes at the beginning that were not asked for."""
+        self.stat = stat
+        self._answer, self._skip = answer, skip
+
+    def blocks(self) -> Iterator[bytes]:
+        for block in self._answer.blocks() if self._answer else ():
+            rest = block[self._skip :] if self._skip else block
+            self._skip -= len(block) - len(rest)
+            if rest:
+                yield rest
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._answer is not None:
+            self._answer.close()
+
+
+def read_exactly(source: BinaryIO, size: int) -> bytes | bytearray:
+    """Raises SourceChanged where there are fewer bytes."""
+    gathered: bytes | bytearray = source.read(size) if size else b""
+    if 0 < len(gathered) < size:
+        gathered = bytearray(gathered)
+        while (left := size - len(gathered)) and (block := source.read(left)):
+            gathered += block
+    if len(gathered) != size:
+        raise SourceChanged("it ended before its length")
+    return gathered
 
 
 class _Worded:

@@ -5,7 +5,8 @@ import math
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from undercroft.families.sync.storages.errors import SourceChanged, Vanished
+from undercroft.families.sync.storages.asking import read_exactly
+from undercroft.families.sync.storages.errors import Vanished
 from undercroft.families.sync.storages.s3_bucket import Bucket, Held
 
 SMALLEST_PART = 5 * 2**20
@@ -51,15 +52,3 @@ def upload(bucket: Bucket, key: str, headers: dict[str, str]) -> Iterator[Parts]
         with contextlib.suppress(OSError, Vanished):
             bucket.abort(key, begun)
         raise
-
-
-def read_exactly(source: BinaryIO, size: int) -> bytes | bytearray:
-    """Raises SourceChanged where there are fewer bytes."""
-    gathered: bytes | bytearray = source.read(size) if size else b""
-    if 0 < len(gathered) < size:
-        gathered = bytearray(gathered)
-        while (left := size - len(gathered)) and (block := source.read(left)):
-            gathered += block
-    if len(gathered) != size:
-        raise SourceChanged("it ended before its length")
-    return gathered

@@ -1,0 +1,83 @@
+"""What a Dropbox folder holds, kept up to date by a cursor: each look asks only for what has changed.
+
+Dropbox takes names that differ in case only for one, and tells of a file by its path in lower case. How a name is
+written is sure only of its last part, so that a path is put together of its folders' own names.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from undercroft.families.sync.names import OWN_FOLDER
+from undercroft.families.sync.storages.drive import Stat
+
+
+class Tree:
+    """Paths here are relative to the root, in lower case, without a slash before them."""
+
+    def __init__(self, root: str, begun: float) -> None:
+        """`begun`: when it is listed from the start, in Unix seconds."""
+        self._root = root.lower()
+        self._files: dict[str, Stat] = {}
+        """With the last part of its name only."""
+        self._folders: dict[str, str] = {}
+        self.cursor = ""
+        self.begun = begun
+
+    def learn(self, entries: Iterable[dict[str, Any]]) -> None:
+        """In their order, as Dropbox describes it for `list_folder`."""
+        for entry in entries:
+            path = self._relative(entry.get("path_lower"))
+            if not path:
+                continue
+            if entry[".tag"] == "folder":
+                self._files.pop(path, None)
+                self._folders[path] = entry["name"]
+                continue
+            self._forget(path)
+            if path.startswith(f"{OWN_FOLDER}/"):
+                continue
+            if entry[".tag"] == "file" and entry.get("is_downloadable", True) and "symlink_info" not in entry:
+                self._files[path] = stat_of(entry["name"], entry)
+
+    def stats(self) -> Iterator[Stat]:
+        cased: dict[str, str] = {"": ""}
+        for path, stat in list(self._files.items()):
+            yield stat._replace(name=self._cased(path.rpartition("/")[0], cased) + stat.name)
+
+    def folder(self, path: str) -> str | None:
+        """How the last part of this folder's path is written, as far as we know."""
+        return self._folders.get(path)
+
+    def met(self, path: str, name: str) -> None:
+        """A folder was asked for."""
+        self._folders[path] = name
+
+    def _forget(self, path: str) -> None:
+        self._files.pop(path, None)
+        if self._folders.pop(path, None) is None:
+            return
+        below = f"{path}/"
+        for kept in (self._files, self._folders):
+            for one in [one for one in kept if one.startswith(below)]:
+                del kept[one]
+
+    def _cased(self, folder: str, cased: dict[str, str]) -> str:
+        """With a slash at its end."""
+        if folder not in cased:
+            above, _, last = folder.rpartition("/")
+            cased[folder] = f"{self._cased(above, cased)}{self._folders.get(folder, last)}/"
+        return cased[folder]
+
+    def _relative(self, path: object) -> str:
+        """ "" for the root itself, and for what is not mounted below it."""
+        if not isinstance(path, str) or not path.startswith(f"{self._root}/"):
+            return ""
+        return path[len(self._root) + 1 :]
+
+
+def stat_of(name: str, entry: dict[str, Any]) -> Stat:
+    said = entry["client_modified"]
+    moment = datetime.fromisoformat(re.sub("Z$", "+00:00", said)).astimezone(UTC)
+    return Stat(name, int(entry["size"]), entry["rev"], int(moment.timestamp()) * 10**9)
