@@ -22,6 +22,15 @@ ALLOW = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*",
 # So many requests are believed unseen: those that make the first user. From then on each signature is checked.
 UNCHECKED = 3
 
+# A key may hold line ends; moto's own pattern of addresses does not let them through.
+PROGRAM = """
+import sys
+from moto.s3 import urls
+urls.url_paths = {path.replace("key_name>.+", r"key_name>[\\s\\S]+"): call for path, call in urls.url_paths.items()}
+from moto.server import main
+main(sys.argv[1:])
+"""
+
 
 class S3Server:
     """`start` makes the one user, `remove` ends it all; what it holds is in memory and in `folder`.
@@ -49,7 +58,7 @@ class S3Server:
         """Returns when it answers, and knows `key` and `secret`."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)],
+                [sys.executable, "-c", PROGRAM, "-H", "127.0.0.1", "-p", str(self.port)],
                 cwd=self.folder,
                 env={**os.environ, "TMPDIR": str(self.folder), "INITIAL_NO_AUTH_ACTION_COUNT": str(self._unchecked)},
                 stdin=subprocess.DEVNULL,

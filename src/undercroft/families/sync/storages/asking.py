@@ -83,11 +83,16 @@ class Asking:
         return self._patiently(lambda: Streamed(self._request(method, url, headers).build_streamed(), _host(url)))
 
     def _patiently(self, ask: Callable[[], Said]) -> Said:
-        """A server that is busy or was out of reach is asked a few times; one that was silent for long is not."""
+        """A server that is busy is asked a few times, one that hung up once more, one that was silent for long not."""
+        broken = 0
         for pause in PAUSES:
             try:
                 answer = ask()
             except ConnectionError:
+                # A kept connection may have ended meanwhile; who can't be reached at once is asked another time.
+                broken += 1
+                if broken > 1:
+                    raise
                 self._pause(pause)
                 continue
             asked = _seconds(answer.headers.get("retry-after", ""))
