@@ -1,4 +1,4 @@
-"""The three words that the engines spell differently, and what must come through untouched."""
+"""The four words that the engines spell differently, and what must come through untouched."""
 
 import pytest
 
@@ -18,6 +18,13 @@ def test_rows_that_others_hold_are_left_alone_where_there_are_others() -> None:
 
     assert sqlite.dialect(statement) == "SELECT 1 FROM t LIMIT :limit "
     assert postgres.dialect(statement) == "SELECT 1 FROM t LIMIT %(limit)s FOR UPDATE SKIP LOCKED"
+
+
+def test_rows_are_held_where_there_are_others() -> None:
+    statement = "SELECT id FROM t ORDER BY id {locked}"
+
+    assert sqlite.dialect(statement) == "SELECT id FROM t ORDER BY id "
+    assert postgres.dialect(statement) == "SELECT id FROM t ORDER BY id FOR UPDATE"
 
 
 @pytest.mark.parametrize(

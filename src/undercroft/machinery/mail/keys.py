@@ -30,7 +30,10 @@ def find(tx: Transaction, wanted: set[tuple[str, str]], now: int) -> Known:
 
 
 def take(tx: Transaction, keys: list[Key], now: int) -> set[tuple[str, str]]:
-    """Use these; those that were free. One that is older than a day is."""
+    """Use these; those that were free. One that is older than a day is.
+
+    In order: of two who take the same ones at once, the second waits for the first, and neither for the other.
+    """
     rows = tx.each(
         """
         INSERT INTO mail_keys (namespace, key, digest, mail, created_at)
@@ -41,7 +44,7 @@ def take(tx: Transaction, keys: list[Key], now: int) -> set[tuple[str, str]]:
         RETURNING namespace, key
         """,
         "namespace TEXT, key TEXT, digest TEXT, mail TEXT",
-        keys,
+        sorted(keys),
         now=now,
         expired=now - KEYS_KEPT,
     )
@@ -52,7 +55,8 @@ def forget(tx: Transaction, now: int, limit: int) -> int:
     """Forget up to `limit` of those that are older than a day; how many."""
     return tx.run(
         "DELETE FROM mail_keys WHERE (namespace, key) IN"
-        " (SELECT namespace, key FROM mail_keys WHERE created_at <= :expired ORDER BY created_at LIMIT :limit)",
+        " (SELECT namespace, key FROM mail_keys WHERE created_at <= :expired"
+        " ORDER BY created_at LIMIT :limit {skip_locked})",
         expired=now - KEYS_KEPT,
         limit=limit,
     )

@@ -88,11 +88,11 @@ def insert(tx: Transaction, new: list[New]) -> set[str]:
 def note_told(tx: Transaction, told: list[Told], now: int) -> None:
     """Write down what became of these recipients, and of their mails.
 
-    The mails are locked first, in order: of two nodes that settle recipients of one mail, the second to come then
-    sees what the first has written, and the summary is of all.
+    The mails are held first, by their ids: of two nodes that settle recipients of one mail, the second to come then
+    sees what the first has written, and the summary is of all; and of several mails neither waits for the other.
     """
-    mails = [(id,) for id in sorted({one.mail for one in told})]
-    tx.each("UPDATE mails SET state = state WHERE id IN (SELECT r.id FROM {rows})", "id TEXT", mails)
+    mails = [(id,) for id in {one.mail for one in told}]
+    tx.each("SELECT id FROM mails WHERE id IN (SELECT r.id FROM {rows}) ORDER BY id {locked}", "id TEXT", mails)
     tx.each(
         "UPDATE mail_recipients SET state = r.state, reply = r.reply, settled_at = CAST(:now AS BIGINT) FROM {rows}"
         " WHERE mail_recipients.mail = r.mail AND mail_recipients.position = r.position",
@@ -196,7 +196,11 @@ def forget(tx: Transaction, after: str, before: str, limit: int) -> tuple[int, s
         before=before,
         limit=limit,
     )
-    ended = [(id,) for id, state in rows if state not in WAITING]
+    ended = tx.each(
+        "SELECT id FROM mails WHERE id IN (SELECT r.id FROM {rows}) ORDER BY id {skip_locked}",
+        "id TEXT",
+        [(id,) for id, state in rows if state not in WAITING],
+    )
     tx.each("DELETE FROM mails WHERE id IN (SELECT r.id FROM {rows})", "id TEXT", ended)
     tx.each("DELETE FROM mail_contents WHERE mail IN (SELECT r.id FROM {rows})", "id TEXT", ended)
     tx.each("DELETE FROM mail_recipients WHERE mail IN (SELECT r.id FROM {rows})", "id TEXT", ended)
@@ -215,14 +219,19 @@ def forget_contents(tx: Transaction, namespace: str, after: str, before: str, li
         + (" AND id < :before" if state in (*WAITING, State.CAPTURED) else "")
         for state in State
     )
-    return tx.run(
-        "DELETE FROM mail_contents WHERE mail IN (SELECT w.id FROM"
-        f" ({walks}) AS w JOIN mail_contents c ON c.mail = w.id LIMIT :limit)",
+    rows = tx.all(
+        f"SELECT w.id FROM ({walks}) AS w JOIN mail_contents c ON c.mail = w.id LIMIT :limit",
         namespace=namespace,
         after=after,
         before=before,
         limit=limit,
     )
+    # Whoever else holds one is about to forget the whole mail.
+    held = tx.each(
+        "SELECT mail FROM mail_contents WHERE mail IN (SELECT r.id FROM {rows}) {skip_locked}", "id TEXT", rows
+    )
+    tx.each("DELETE FROM mail_contents WHERE mail IN (SELECT r.id FROM {rows})", "id TEXT", held)
+    return len(held)
 
 
 def _kept(row: tuple[Any, ...]) -> Kept:
