@@ -9,9 +9,9 @@ from tests.docs.page import PageRun
 from tests.services.croft import Croft
 from undercroft.app.settings import Settings
 from undercroft.base.clock import SECOND
-from undercroft.families.mail.model import MOST_IN_LIST, EmailIn
+from undercroft.families.mail.model import MOST_IN_LIST, MOST_SUPPRESSED, EmailIn
 from undercroft.families.mail.refusing import CODES
-from undercroft.machinery.deliveries.smtp import read_relay
+from undercroft.machinery.deliveries.smtp import Limits, read_relay, share_of_one
 from undercroft.machinery.mail import headers, model
 from undercroft.machinery.mail.schedule import RETRIES
 
@@ -62,6 +62,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         [MOST_IN_LIST],
     ]
     assert f"up to {MOST_IN_LIST} e-mails" in TEXT
+    assert f"several at once, up to {MOST_SUPPRESSED}," in TEXT
 
 
 def test_the_retries_are_those_of_the_code() -> None:
@@ -79,6 +80,12 @@ def test_the_defaults_are_those_of_the_code() -> None:
     relay = read_relay("smtp://h")
     options = {row[0]: row[1] for row in table_under(PAGE, "The relay")}
     assert options["`connections`"] == f"`{relay.connections}`"
+    one, house = share_of_one(relay.connections), 1
+    assert f"alone it has {one} of {relay.connections}" in TEXT
+    assert f"the next has {-(-(relay.connections - house - one) // 2)}" in TEXT
+    limits = Limits()
+    assert f"{limits.connect:g} s for a connection" in TEXT and f"{limits.answer:g} s each for" in TEXT
+    assert f"{limits.message:g} s for the message" in TEXT
     assert options["`verify`"] == ("`yes`" if relay.verify else "`no`")
     assert options["`starttls`"] == f"`{read_relay('smtp://u:p@h').starttls}` with a password, else `{relay.starttls}`"
     ports = [read_relay(url).port for url in ("smtp://h", "smtp://u@h", "smtps://h")]

@@ -55,8 +55,11 @@ class MailServer:
         self.data_answers: defaultdict[str, deque[str]] = defaultdict(deque)
         self.cut_in_data = 0
         self.cut_after_dot = 0
-        self.silent = False
-        """Once told who a mail is for, it says nothing any more."""
+        self.silent_at = ""
+        """MAIL, RCPT or DATA: it says nothing to that, nor to the message that follows on DATA."""
+        self.silent_for: set[str] = set()
+        """Domains: once told that a mail is for somebody there, it says nothing any more."""
+        self.hangs_up_when_reset = False
         self.connections = 0
         self.asked: Counter[str] = Counter()
         """Recipient → how often it was named."""
@@ -108,11 +111,20 @@ class MailServer:
 
     # What aiosmtpd asks
 
+    async def handle_MAIL(
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.silent_at == "MAIL":
+            await asyncio.sleep(3_600)
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 2.1.0 Ok"
+
     async def handle_RCPT(
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
         self.asked[address] += 1
-        if self.silent:
+        if self.silent_at == "RCPT" or address.rpartition("@")[2] in self.silent_for:
             await asyncio.sleep(3_600)
         answer = self.answers[address].popleft() if self.answers[address] else "250 2.1.5 Ok"
         if answer.startswith("250"):
@@ -121,6 +133,8 @@ class MailServer:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         recipient = envelope.rcpt_tos[0]
+        if self.silent_at == "DATA":
+            await asyncio.sleep(3_600)
         answer = self.data_answers[recipient].popleft() if self.data_answers[recipient] else "250 2.0.0 queued as 7E"
         if answer.startswith("250"):
             user = session.auth_data.decode() if session.auth_data else None
@@ -153,6 +167,13 @@ class _Smtp(SMTP):
             self.transport.abort()
             return
         await super().smtp_DATA(arg)
+
+    async def smtp_RSET(self, arg: str) -> None:
+        if self.event_handler.hangs_up_when_reset:
+            assert self.transport is not None
+            self.transport.abort()
+            return
+        await super().smtp_RSET(arg)
 
     def connection_made(self, transport: Any) -> None:
         self.event_handler.connections += 1

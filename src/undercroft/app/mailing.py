@@ -9,10 +9,17 @@ from undercroft.app.settings import Settings
 from undercroft.base.clock import SECOND, Clock
 from undercroft.database import Database, Transaction
 from undercroft.families import mail
-from undercroft.machinery.deliveries.smtp import CaptureTransport, SmtpTransport, read_relay
+from undercroft.machinery.deliveries.smtp import (
+    CONNECTIONS,
+    CaptureTransport,
+    SmtpTransport,
+    read_relay,
+    share_of_one,
+)
 from undercroft.machinery.identity import resets
 from undercroft.machinery.mail.actions import enqueue
 from undercroft.machinery.mail.model import Draft, Rules, check_draft
+from undercroft.machinery.mail.schedule import Terms
 from undercroft.machinery.mail.sending import Outgoing, Sign
 from undercroft.machinery.mail.signing import signer
 from undercroft.machinery.mail.upkeep import MailUpkeep
@@ -41,7 +48,7 @@ class Mailing(NamedTuple):
         """
         now = self.clock()
         mail = check_draft(Draft(to=to, subject=subject, text=text), self.sending.rules, now)
-        enqueue(tx, UNNAMED, HOUSE, mail, now, self.sending.retries)
+        enqueue(tx, UNNAMED, HOUSE, mail, now, self.sending.terms)
 
 
 def mailing(settings: Settings, database: Database, clock: Clock) -> Mailing:
@@ -55,7 +62,7 @@ def mailing(settings: Settings, database: Database, clock: Clock) -> Mailing:
             capturing=not settings.smtp_url,
             wait=settings.mail_wait,
             rate=settings.mail_rate,
-            retries=settings.mail_retries,
+            terms=_terms(settings),
         ),
         MailUpkeep(database, int(settings.mail_keep * SECOND), UNNAMED, resets.LASTS),
         clock,
@@ -68,7 +75,12 @@ def _transport(settings: Settings, clock: Clock, outgoing: Outgoing) -> SmtpTran
         return CaptureTransport(clock, outgoing.check)
     relay = read_relay(settings.smtp_url.reveal())
     log.info("mail_relay", relay=relay.shown(), sender=settings.mail_from, signed=bool(settings.dkim_key))
-    return SmtpTransport(clock, relay, outgoing.envelope)
+    return SmtpTransport(clock, relay, outgoing.envelope, house=UNNAMED)
+
+
+def _terms(settings: Settings) -> Terms:
+    connections = read_relay(settings.smtp_url.reveal()).connections if settings.smtp_url else CONNECTIONS
+    return Terms(settings.mail_retries, share_of_one(connections))
 
 
 def _signer(settings: Settings) -> Sign | None:

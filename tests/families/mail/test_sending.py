@@ -102,7 +102,7 @@ async def test_a_connection_cut_after_the_message_may_bring_it_twice_as_the_same
 
 
 async def test_a_relay_that_takes_its_time_is_not_waited_for_for_ever(relay: MailServer, database_url: str) -> None:
-    relay.silent = True
+    relay.silent_at = "RCPT"
     async with house(database_url, relay.url, mail_wait=0.1) as one:
         answer = await one.send()
         assert (answer.status, answer.body) == (202, QUEUED)
@@ -197,6 +197,22 @@ async def test_a_key_sends_once_whoever_asks_at_the_same_moment(relay: MailServe
         differing = await one.call("POST", "/systems/emails", {"to": TO, "subject": "s", "body": "b",
                                    "idempotency_key": "k2"}, idempotency_key="k3")  # fmt: skip
         assert (differing.status, differing.json["code"]) == (400, "M012")
+
+
+async def test_several_are_put_on_the_list_at_once_each_once(relay: MailServer, database_url: str) -> None:
+    async with house(database_url, relay.url) as one:
+        bounced = {"address": ["Gone@example.com, Full <full@example.com>", "gone@EXAMPLE.com"], "reason": "550 5.1.1"}
+        for reason in ("550 5.1.1", "they said so"):
+            answer = await one.call("POST", "/systems/suppressions", {**bounced, "reason": reason})
+            assert (answer.status, answer.json) == (200, {"status": "ok"})
+        listed = (await one.call("GET", "/systems/suppressions")).json["suppressions"]
+        assert [(row["address"], row["reason"]) for row in listed] == [
+            ("full@example.com", "they said so"),
+            ("gone@example.com", "they said so"),
+        ]
+        assert (await one.send(to=["full@example.com", "gone@example.com"])).status == 400
+        assert (await one.send(to=["full@example.com", "ann@example.com"])).status == 200
+        assert [mail.recipient for mail in relay.arrived()] == ["ann@example.com"]
 
 
 async def test_nothing_goes_to_who_is_suppressed_even_if_it_was_ordered_before(

@@ -20,7 +20,6 @@ from undercroft.machinery.mail.actions import (
     FAMILY,
     QUEUE,
     RELAY,
-    RETRIES,
     Enqueued,
     Order,
     cancel,
@@ -28,6 +27,7 @@ from undercroft.machinery.mail.actions import (
     settled,
 )
 from undercroft.machinery.mail.model import State
+from undercroft.machinery.mail.schedule import RETRIES, Terms
 from undercroft.machinery.mail.sending import CAPTURED, SUPPRESSED
 from undercroft.machinery.mail.upkeep import oldest_id
 
@@ -119,7 +119,7 @@ def test_keys_are_forgotten_after_a_day(engine: Engine) -> None:
 
 def test_nothing_goes_to_who_is_suppressed(engine: Engine) -> None:
     with engine.transaction() as tx:
-        suppressions.put(tx, "@admin", "Ann@Example.com", "unsubscribed", NOW)
+        suppressions.put(tx, "@admin", ["Ann@Example.com"], "unsubscribed", NOW)
     both, alone, elsewhere = order(to="ann@example.com, bob@example.com"), order(key="k"), order("@shop")
     answers = enqueue(engine, both, alone, elsewhere)
     assert answers[0] == Enqueued(both.id, True, 1) and answers[2] == Enqueued(elsewhere.id, True, 1)
@@ -228,18 +228,27 @@ def test_ids_are_in_the_order_of_their_moments() -> None:
     assert oldest_id(wall_clock() - 1_000) < sortable_id() < oldest_id(wall_clock() + 1_000)
 
 
-def test_the_schedule_of_retries_follows_the_settings(engine: Engine) -> None:
-    def schedule() -> tuple[float, ...] | None:
+def test_a_namespaces_target_follows_the_settings(engine: Engine) -> None:
+    def schedule() -> tuple[tuple[float, ...] | None, int]:
         with engine.transaction() as tx:
-            found = targets.find_target(tx, *RELAY)
+            found = targets.find_target(tx, FAMILY, "@admin", RELAY)
             assert found is not None
-            return found.settings.retries
+            return found.settings.retries, found.concurrency
 
     enqueue(engine, order())
-    assert schedule() == RETRIES
-    enqueue(engine, order(), order()._replace(retries=(5.0,)))
+    assert schedule() == Terms()
+    enqueue(engine, order()._replace(terms=Terms((5.0,), 3)), order("shop"))
     enqueue(engine, order())
-    assert schedule() == (5.0,), "who says nothing leaves it as it is"
+    assert schedule() == ((5.0,), 3), "who says nothing leaves it as it is"
+
+
+def test_each_namespace_has_a_target_of_its_own(engine: Engine) -> None:
+    enqueue(engine, order(), order("shop"), order())
+    with engine.transaction() as tx:
+        mine, shops = (targets.find_target(tx, FAMILY, name, RELAY) for name in ("@admin", "shop"))
+        assert mine is not None and shops is not None
+        assert [row.target for row in rows(tx)] == [mine.id, mine.id]
+        assert [row.target for row in rows(tx, "shop")] == [shops.id]
 
 
 def test_of_two_who_take_a_key_at_once_the_second_finds_it_taken(engine: Engine) -> None:

@@ -37,6 +37,11 @@ FIELDS: dict[str, dict[str, str]] = {
         "content_id": 'shown in the HTML by <img src="cid:…">',
     },
     "TemplateIn": {"subject": "with blanks as {{ name }}", "text": "likewise", "html": "likewise; filled in escaped"},
+    "SuppressionsIn": {
+        "address": "whom no mail goes to any more: one address, several with commas, or a list",
+        "reason": "why, for people",
+        "namespace": "whose list it is, where that is not clear",
+    },
     "SuppressionIn": {"reason": "why no mail goes there, for people"},
 }
 
@@ -54,6 +59,10 @@ def examples(now: int) -> dict[str, tuple[str, Any]]:
         "GET /systems/emails/templates/{name}": ("/systems/emails/templates/welcome", None),
         "DELETE /systems/emails/templates/{name}": ("/systems/emails/templates/welcome", None),
         "PUT /systems/suppressions/{address}": ("/systems/suppressions/eve@example.com", {"reason": "asked us to"}),
+        "POST /systems/suppressions": (
+            "/systems/suppressions",
+            {"address": ["eve@example.com", "gone@example.com"], "reason": "550 5.1.1 no such user"},
+        ),
         "GET /systems/suppressions": ("/systems/suppressions", None),
         "DELETE /systems/suppressions/{address}": ("/systems/suppressions/eve@example.com", None),
     }

@@ -10,13 +10,15 @@ import msgspec
 
 from undercroft.base.refusals import Kind, Refusal, invalid
 from undercroft.machinery.mail.model import WAITING, Draft, Rules, State
-from undercroft.machinery.mail.schedule import RETRIES
+from undercroft.machinery.mail.schedule import Terms
 from undercroft.machinery.mail.templates import Filled
 
 FAMILY = "mail"
 LONGEST_KEY = 256
 MOST_IN_LIST = 500
 MOST_VARIABLES = 200
+MOST_SUPPRESSED = 500
+"""Addresses that are put on the list in one request."""
 
 
 class EmailIn(Draft, frozen=True, kw_only=True, rename={"sender": "from"}, forbid_unknown_fields=True):
@@ -39,6 +41,14 @@ class SuppressionIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str | None = None
 
 
+class SuppressionsIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`address`: one, several with commas, or a list."""
+
+    address: str | list[str]
+    reason: str | None = None
+    namespace: str | None = None
+
+
 class Sending(NamedTuple):
     """What the settings say about mail."""
 
@@ -49,7 +59,7 @@ class Sending(NamedTuple):
     """Seconds that a POST waits for the relay's word."""
     rate: int = 0
     """Mails a minute and namespace; 0 for any number."""
-    retries: tuple[float, ...] = RETRIES
+    terms: Terms = Terms()
 
 
 class Answer(NamedTuple):

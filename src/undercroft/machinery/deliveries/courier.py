@@ -24,7 +24,17 @@ from undercroft.machinery.deliveries.hooks import Hooks
 from undercroft.machinery.deliveries.horizon import Horizon
 from undercroft.machinery.deliveries.hosts import Hosts
 from undercroft.machinery.deliveries.lanes import Lanes
-from undercroft.machinery.deliveries.model import LANE_FULL, Delivery, NotSent, Outcome, Queue, Result, State, Target
+from undercroft.machinery.deliveries.model import (
+    LANE_FULL,
+    Delivery,
+    NotSent,
+    NoTurn,
+    Outcome,
+    Queue,
+    Result,
+    State,
+    Target,
+)
 from undercroft.machinery.deliveries.policy import lease
 from undercroft.machinery.deliveries.store import DUE
 
@@ -276,6 +286,8 @@ class Courier:
                 outcome = await self._transports[target.transport].send(
                     target, delivery, self.webhook_id(delivery), headers
                 )
+        except NoTurn:
+            outcome = None
         except NotSent as fault:
             log.error("not_sent", delivery=delivery.id, reason=str(fault))
             await asyncio.sleep(1)  # in its place, so that the lane does not run through all it has

@@ -149,6 +149,10 @@ class NotSent(Exception):
     """This machine could not even try: no attempt was made, and none is counted."""
 
 
+class NoTurn(NotSent):
+    """Others were served until its claim came to its end, or it was called off while it waited for its turn."""
+
+
 class Attempt(NamedTuple):
     delivery: int
     number: int

@@ -9,6 +9,7 @@ from undercroft.base.refusals import Kind, Refusal, conflict, not_found
 from undercroft.database import Transaction
 from undercroft.machinery.deliveries import store as deliveries
 from undercroft.machinery.deliveries import targets
+from undercroft.machinery.deliveries.actions import LONGEST_TIMEOUT
 from undercroft.machinery.deliveries.hooks import Settled
 from undercroft.machinery.deliveries.model import (
     PENDING_LIMIT,
@@ -23,20 +24,21 @@ from undercroft.machinery.mail.addresses import key_of
 from undercroft.machinery.mail.content import Content, content_of
 from undercroft.machinery.mail.keys import Key
 from undercroft.machinery.mail.model import WAITING, Mail, Recipient, State, recipients_of
-from undercroft.machinery.mail.schedule import RETRIES
+from undercroft.machinery.mail.schedule import Terms
 from undercroft.machinery.mail.sending import CAPTURED, SUPPRESSED, Addressed
 from undercroft.machinery.mail.store import Kept, New, Told
 
 FAMILY = "mail"
 QUEUE = "emails"
 TRANSPORT = "smtp"
-RELAY = (FAMILY, "", "relay")
+RELAY = "relay"
+"""The target of a namespace's mail: each its own, so that nobody waits behind another's."""
 
 TOLD = "mail told"
 """The topic on which committed transactions tell of (mail, position, state, reply): store.Told."""
 
-TIMEOUT = 60.0
-CONCURRENCY = 8
+# Seconds for all of an attempt; the transport gives up sooner, by what the relay owes an answer to.
+TIMEOUT = LONGEST_TIMEOUT
 
 
 class Order(NamedTuple):
@@ -49,8 +51,8 @@ class Order(NamedTuple):
     content: Content
     now: int
     key: str | None = None
-    retries: tuple[float, ...] | None = None
-    """What all mail is tried again after from now on; None: as it is."""
+    terms: Terms | None = None
+    """Those of the namespace's mail from now on; None: as they are."""
 
 
 class Enqueued(NamedTuple):
@@ -67,11 +69,9 @@ _encode = msgspec.json.encode
 _addressed = msgspec.json.Decoder(Addressed)
 
 
-def enqueue(
-    tx: Transaction, namespace: str, owner: str, mail: Mail, now: int, retries: tuple[float, ...] | None = None
-) -> str:
+def enqueue(tx: Transaction, namespace: str, owner: str, mail: Mail, now: int, terms: Terms | None = None) -> str:
     """Send this mail when the transaction is durable; its id. Raises Refusal where all recipients are suppressed."""
-    [answer] = enqueue_many(tx, [Order(new_id(), namespace, owner, mail, content_of(mail), now, retries=retries)])
+    [answer] = enqueue_many(tx, [Order(new_id(), namespace, owner, mail, content_of(mail), now, terms=terms)])
     if isinstance(answer, Refusal):
         raise answer
     return answer.id
@@ -197,9 +197,7 @@ def _take_keys(tx: Transaction, fresh: list[tuple[int, Order]], answers: dict[in
 def _put_in(tx: Transaction, orders: list[Order], suppressed: set[tuple[str, str]]) -> dict[str, int]:
     """Mail → to how many it goes."""
     now = orders[0].now
-    target = _relay(tx, next((order.retries for order in orders if order.retries is not None), None), now)
-    queues = {namespace: targets.queue_id(tx, FAMILY, namespace, QUEUE, now) for namespace in
-              {order.namespace for order in orders}}  # fmt: skip
+    lines = _lines(tx, orders, now)
     new, sent, going = [], [], {}
     for order in orders:
         recipients = [
@@ -209,8 +207,9 @@ def _put_in(tx: Transaction, orders: list[Order], suppressed: set[tuple[str, str
         new.append(_new(order, recipients))
         due = order.mail.send_at or order.now
         going[order.id] = sum(state is State.QUEUED for _, state in recipients)
+        queue, target = lines[order.namespace]
         sent += [
-            NewDelivery(queues[order.namespace], f"{order.id}.{position}", target, due, _body(order.id, recipient))
+            NewDelivery(queue, f"{order.id}.{position}", target, due, _body(order.id, recipient))
             for position, (recipient, state) in enumerate(recipients)
             if state is State.QUEUED
         ]
@@ -231,16 +230,26 @@ def _body(mail: str, recipient: Recipient) -> str:
     return _encode(Addressed(mail, recipient.address)).decode()
 
 
-def _relay(tx: Transaction, retries: tuple[float, ...] | None, now: int) -> int:
-    """The id of the one target of all mail; made, or brought in line with the settings, where it has to be."""
-    found = targets.find_target(tx, *RELAY)
-    if found is None or (retries is not None and found.settings.retries != retries):
-        settings = TargetSettings(timeout=TIMEOUT, retries=RETRIES if retries is None else retries)
+def _lines(tx: Transaction, orders: list[Order], now: int) -> dict[str, tuple[int, int]]:
+    """Namespace → its queue and its target. By name, as every transaction that may make or change them goes."""
+    terms = {order.namespace: order.terms for order in orders}
+    return {
+        namespace: (targets.queue_id(tx, FAMILY, namespace, QUEUE, now), _relay(tx, namespace, terms[namespace], now))
+        for namespace in sorted(terms)
+    }
+
+
+def _relay(tx: Transaction, namespace: str, terms: Terms | None, now: int) -> int:
+    """The id of the namespace's target; made, or brought in line with the settings, where it has to be."""
+    key = (FAMILY, namespace, RELAY)
+    found = targets.find_target(tx, *key)
+    if found is None or (terms is not None and terms != (found.settings.retries, found.concurrency)):
+        retries, concurrency = terms or Terms()
         targets.put_target(
-            tx, RELAY, TRANSPORT, settings, concurrency=CONCURRENCY, rate=None,
+            tx, key, TRANSPORT, TargetSettings(timeout=TIMEOUT, retries=retries), concurrency=concurrency, rate=None,
             paused_at=found.paused_at if found else None, now=now,
         )  # fmt: skip
-        found = targets.find_target(tx, *RELAY)
+        found = targets.find_target(tx, *key)
     assert found is not None, "put in above"
     return found.id
 
@@ -255,4 +264,4 @@ def _position_of(delivery: Delivery) -> int:
     return int(delivery.name.rpartition(".")[2])
 
 
-__all__ = ["FAMILY", "RETRIES", "TOLD", "WAITING", "Enqueued", "Order", "cancel", "enqueue", "enqueue_many"]
+__all__ = ["FAMILY", "TOLD", "WAITING", "Enqueued", "Order", "cancel", "enqueue", "enqueue_many"]

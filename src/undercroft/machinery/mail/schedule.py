@@ -1,4 +1,6 @@
-"""When a mail that a relay put off is tried again, and how long idempotency keys are kept."""
+"""When a mail that a relay put off is tried again, how many go out at once, how long idempotency keys are kept."""
+
+from typing import NamedTuple
 
 from undercroft.base.clock import DAY
 
@@ -7,3 +9,11 @@ from undercroft.base.clock import DAY
 RETRIES: tuple[float, ...] = (60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200, 43_200, 57_600, 57_600)
 # Milliseconds.
 KEYS_KEPT = DAY
+
+
+class Terms(NamedTuple):
+    """What the settings say of how mail goes out."""
+
+    retries: tuple[float, ...] = RETRIES
+    concurrency: int = 8
+    """Mails of one namespace that are handed over at the same time."""

@@ -1,5 +1,6 @@
 """The rows of `mail_suppressions`: whom no mail goes to any more, because they said so or can't be reached."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from undercroft.database import Transaction
@@ -12,13 +13,15 @@ class Suppression(NamedTuple):
     created_at: int
 
 
-def put(tx: Transaction, namespace: str, address: str, reason: str | None, now: int) -> None:
-    tx.run(
+def put(tx: Transaction, namespace: str, addresses: Iterable[str], reason: str | None, now: int) -> None:
+    """Those that are there get this reason. In order, as whoever else puts several."""
+    tx.each(
         "INSERT INTO mail_suppressions (namespace, address, reason, created_at)"
-        " VALUES (:namespace, :address, :reason, :now)"
-        " ON CONFLICT (namespace, address) DO UPDATE SET reason = :reason",
+        " SELECT CAST(:namespace AS TEXT), r.address, CAST(:reason AS TEXT), CAST(:now AS BIGINT) FROM {rows}"
+        " WHERE true ON CONFLICT (namespace, address) DO UPDATE SET reason = excluded.reason",
+        "address TEXT",
+        [(address,) for address in sorted({key_of(address) for address in addresses})],
         namespace=namespace,
-        address=key_of(address),
         reason=reason,
         now=now,
     )

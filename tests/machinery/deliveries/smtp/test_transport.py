@@ -11,46 +11,48 @@ import trustme
 from tests.machinery.deliveries.making import NOW, Clock
 from tests.services.mailserver import USER, MailServer
 from tests.services.ports import free_port
-from undercroft.base.refusals import unavailable
+from undercroft.base.refusals import invalid, unavailable
+from undercroft.machinery.deliveries.actions import LONGEST_TIMEOUT
 from undercroft.machinery.deliveries.model import Delivery, NotSent, Outcome, Result, Target, TargetSettings
 from undercroft.machinery.deliveries.smtp import (
     CAPTURED,
     CaptureTransport,
     Envelope,
+    Limits,
     NothingToSend,
     SmtpTransport,
     read_relay,
 )
-from undercroft.machinery.deliveries.smtp import pool as pool_module
 
 pytestmark = pytest.mark.anyio
 
+LEASE = 60_000
 ANN = "ann@example.com"
 MESSAGE = b"From: a@home.example\r\nMessage-ID: <1@home.example>\r\nSubject: Hi\r\n\r\n.\r\n..dots\r\nEnd\r\n"
 
 
 def delivery(recipient: str = ANN) -> Delivery:
-    return Delivery(7, 1, "m.0", 1, 2, 0, NOW, NOW, 1, 0, 1, NOW, recipient, None, None, None, None)
+    return Delivery(7, 1, "m.0", 1, 2, 0, NOW + LEASE, NOW, 1, 0, 1, NOW, recipient, None, None, None, None)
 
 
 def target(timeout: float = 10.0) -> Target:
-    return Target(1, "mail", "", "relay", "smtp", TargetSettings(timeout=timeout), 8, None, None, None, None, 1)
+    return Target(1, "mail", "shop", "relay", "smtp", TargetSettings(timeout=timeout), 8, None, None, None, None, 1)
 
 
 async def envelope_of(one: Delivery) -> Envelope:
     return Envelope("house@home.example", one.body, MESSAGE)
 
 
-Connect = Callable[[str], SmtpTransport]
+Connect = Callable[..., SmtpTransport]
 
 
 @pytest.fixture
 async def connect() -> AsyncIterator[Connect]:
-    """Makes transports to relays by their URLs."""
+    """Makes transports to relays by their URLs, with these limits."""
     made: list[SmtpTransport] = []
 
-    def make(url: str) -> SmtpTransport:
-        made.append(SmtpTransport(Clock(), read_relay(url), envelope_of))
+    def make(url: str, **limits: float) -> SmtpTransport:
+        made.append(SmtpTransport(Clock(), read_relay(url), envelope_of, limits=Limits(**limits)))
         return made[-1]
 
     yield make
@@ -177,25 +179,54 @@ async def test_a_relay_that_is_not_there_is_tried_again(connect: Connect) -> Non
     assert "could not reach the relay" in (outcome.error or "")
 
 
-async def test_a_relay_that_says_nothing_does_not_hold_a_mail_for_ever(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pool_module, "CONNECT_SECONDS", 0.2)
+async def test_a_relay_that_says_nothing_does_not_hold_a_mail_for_ever(connect: Connect) -> None:
     server = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
     async with server:
-        outcome = await send(connect(f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+        outcome = await send(connect(f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}", connect=0.2))
     assert outcome.result is Result.AGAIN
-    assert "did not answer in 0.2 s" in (outcome.error or "")
+    assert "did not let us in within 0.2 s" in (outcome.error or "")
 
 
-async def test_a_relay_that_falls_silent_does_neither(relay: MailServer, connect: Connect) -> None:
-    relay.silent = True
-    transport = connect(relay.url)
-    outcome = await send(transport, timeout=0.3)
+@pytest.mark.parametrize(
+    ("silent_at", "limit", "words"),
+    [
+        ("MAIL", "answer", "did not answer MAIL FROM within 0.2 s before the message was sent"),
+        ("RCPT", "answer", "did not answer RCPT TO within 0.2 s before the message was sent"),
+        ("DATA", "message", "did not answer DATA within 0.2 s while the message was being handed over"),
+    ],
+)
+async def test_a_relay_that_falls_silent_is_given_up_and_it_is_said_at_what(
+    relay: MailServer, connect: Connect, silent_at: str, limit: str, words: str
+) -> None:
+    relay.silent_at = silent_at
+    transport = connect(relay.url, **{limit: 0.2})
+    outcome = await send(transport)
     assert outcome.result is Result.AGAIN
-    assert "did not answer within 0.3 s before the message was sent" in (outcome.error or "")
-    relay.silent = False
+    assert words in (outcome.error or "")
+    relay.silent_at = ""
     assert (await send(transport)).result is Result.DONE
+
+
+async def test_all_of_it_takes_no_longer_than_its_claim_lasts(relay: MailServer, connect: Connect) -> None:
+    relay.silent_at = "RCPT"
+    outcome = await send(connect(relay.url), timeout=0.3)
+    assert outcome.result is Result.AGAIN
+    assert "did not answer RCPT TO within 0.3 s" in (outcome.error or "")
+
+
+def test_the_limits_of_one_attempt_end_within_the_courier_s() -> None:
+    """On a kept connection that the relay had closed it begins anew."""
+    limits = Limits()
+    assert limits.connect + 3 * limits.answer + limits.message + 2 * limits.reset <= LONGEST_TIMEOUT
+
+
+async def test_a_refusal_stands_though_the_relay_hangs_up_on_it(relay: MailServer, connect: Connect) -> None:
+    relay.hangs_up_when_reset = True
+    relay.answers[ANN].append("550 5.1.1 no such user")
+    transport = connect(relay.url)
+    outcome = await send(transport)
+    assert (outcome.result, outcome.status) == (Result.HOPELESS, 550)
+    assert (await send(transport)).result is Result.DONE, "over another connection"
 
 
 async def test_starttls_and_a_login(authority: tuple[ssl.SSLContext, Path], connect: Connect) -> None:
@@ -257,8 +288,25 @@ async def test_where_the_database_is_gone_nothing_was_tried(relay: MailServer) -
     async def no_database(_delivery: Delivery) -> Envelope:
         raise unavailable("the database is gone")
 
-    with pytest.raises(NotSent):
-        await SmtpTransport(Clock(), read_relay(relay.url), no_database).send(target(), delivery(), "msg", {})
+    for transport in (
+        SmtpTransport(Clock(), read_relay(relay.url), no_database),
+        CaptureTransport(Clock(), no_database),
+    ):
+        with pytest.raises(NotSent):
+            await transport.send(target(), delivery(), "msg", {})
+
+
+async def test_what_our_own_rules_refuse_by_now_has_its_end(relay: MailServer) -> None:
+    """Else it would be tried for ever: nothing that comes later makes it better."""
+
+    async def refused(_delivery: Delivery) -> Envelope:
+        raise invalid("headers", "a header has a line break")
+
+    for transport in (SmtpTransport(Clock(), read_relay(relay.url), refused), CaptureTransport(Clock(), refused)):
+        outcome = await transport.send(target(), delivery(), "msg", {})
+        assert outcome.result is Result.HOPELESS
+        assert outcome.error == "the mail can't be written: a header has a line break"
+    assert relay.asked.total() == 0
 
 
 async def test_what_is_captured_says_so() -> None:

@@ -8,7 +8,7 @@ from undercroft.families.mail.http.emails import Emails
 from undercroft.families.mail.http.reading import Door
 from undercroft.families.mail.http.suppressions import Suppressions
 from undercroft.families.mail.http.templates import Templates
-from undercroft.families.mail.model import EmailIn, SuppressionIn, TemplateIn
+from undercroft.families.mail.model import EmailIn, SuppressionIn, SuppressionsIn, TemplateIn
 from undercroft.machinery.operations import Operation, Run
 
 _ERRORS = dict.fromkeys((400, 401, 403, 404, 409, 413, 429, 503), shapes.Problem)
@@ -52,6 +52,8 @@ def _on_templates(templates: Templates) -> list[Operation]:
 def _on_suppressions(suppressions: Suppressions) -> list[Operation]:
     many, one = "/systems/suppressions", "/systems/suppressions/{address}"
     return [
+        _operation("POST", many, suppressions.put_all, "Send no mail to these addresses any more", shapes.Done,
+                   takes=SuppressionsIn, query=shapes.WhereQuery),
         _operation("GET", many, suppressions.list_page, "Whom no mail goes to any more", shapes.SuppressionList,
                    query=shapes.PageQuery),
         _operation("PUT", one, suppressions.put, "Send no mail to this address any more", shapes.Done,

@@ -8,7 +8,7 @@ import msgspec
 from undercroft.base.refusals import Kind, Refusal, invalid
 from undercroft.database import Database, Transaction
 from undercroft.families.mail.http import rendering, shapes
-from undercroft.families.mail.http.reading import Door, check_cursor, check_limit, decode
+from undercroft.families.mail.http.reading import Door, check_cursor, check_limit, decode, where
 from undercroft.families.mail.http.weighing import is_long, weigh, weigh_pages
 from undercroft.families.mail.model import (
     CAPTURED,
@@ -104,7 +104,7 @@ class Emails:
         key = check_key(email.idempotency_key)
         if key and header and key != header:
             raise invalid("key", "the header Idempotency-Key and the field idempotency_key differ; send one of them")
-        namespace = await self._door.namespace(request, _where(request, email), writing=True)
+        namespace = await self._door.namespace(request, where(request, email.namespace), writing=True)
         if email.template is not None:
             email = await self._filled_in(email, email.template, namespace)
         elif email.variables:
@@ -115,7 +115,7 @@ class Emails:
             mail = self._check(email, request.now)
         owner = request.identity.email
         content = await content_at_the_edge(mail)
-        return Order(new_id(), namespace, owner, mail, content, request.now, key or header, self._sending.retries)
+        return Order(new_id(), namespace, owner, mail, content, request.now, key or header, self._sending.terms)
 
     def _check(self, email: EmailIn, now: int) -> Mail:
         """Also that its head can be written: better refused now than found out by a courier."""
@@ -170,14 +170,6 @@ class Emails:
 
     async def _namespace(self, request: Request, *, writing: bool) -> str:
         return await self._door.namespace(request, request.query(shapes.WhereQuery).namespace, writing=writing)
-
-
-def _where(request: Request, email: EmailIn) -> str | None:
-    """The namespace that the body or the query names."""
-    named = request.query(shapes.WhereQuery).namespace if request.query_string else None
-    if named is not None and email.namespace is not None and named != email.namespace:
-        raise invalid("namespace", "the query names another namespace than the body; name one")
-    return named if email.namespace is None else email.namespace
 
 
 def enqueue_all_or_none(tx: Transaction, orders: list[Order]) -> list[Enqueued]:

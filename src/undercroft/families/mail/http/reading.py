@@ -6,6 +6,7 @@ from typing import TypeVar
 import msgspec
 
 from undercroft.base.refusals import invalid
+from undercroft.families.mail.http.shapes import WhereQuery
 from undercroft.families.mail.model import FAMILY
 from undercroft.machinery.identity.entering import Enter, enter_named
 from undercroft.machinery.operations import Request
@@ -23,6 +24,14 @@ class Door:
 
     async def namespace(self, request: Request, given: str | None, *, writing: bool) -> str:
         return await enter_named(self._enter, request.identity, FAMILY, given, request.now, writing=writing)
+
+
+def where(request: Request, named: str | None) -> str | None:
+    """The namespace that the body, which named this one, or the query names."""
+    asked = request.query(WhereQuery).namespace if request.query_string else None
+    if asked is not None and named is not None and asked != named:
+        raise invalid("namespace", "the query names another namespace than the body; name one")
+    return asked if named is None else named
 
 
 def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:

@@ -5,14 +5,16 @@ import msgspec
 from undercroft.base.refusals import invalid, not_found
 from undercroft.database import Database
 from undercroft.families.mail.http import shapes
-from undercroft.families.mail.http.reading import Door, check_limit, decode
-from undercroft.families.mail.model import SuppressionIn
+from undercroft.families.mail.http.reading import Door, check_limit, decode, where
+from undercroft.families.mail.http.weighing import weigh
+from undercroft.families.mail.model import MOST_SUPPRESSED, SuppressionIn, SuppressionsIn
 from undercroft.machinery.mail import suppressions
-from undercroft.machinery.mail.addresses import key_of, read_mailbox
+from undercroft.machinery.mail.addresses import key_of, read_mailbox, read_mailboxes
 from undercroft.machinery.mail.headers import check_line
 from undercroft.machinery.operations import Reply, Request, json_reply
 
 _suppression = msgspec.json.Decoder(SuppressionIn)
+_suppressions = msgspec.json.Decoder(SuppressionsIn)
 LONGEST_REASON = 500
 
 
@@ -24,9 +26,22 @@ class Suppressions:
     async def put(self, request: Request) -> Reply:
         address = _address(request)
         given = decode(_suppression, request.body) if request.body.strip() else SuppressionIn()
-        reason = given.reason and check_line("body", given.reason, LONGEST_REASON)
+        reason = _checked_reason(given.reason)
         namespace = await self._namespace(request, writing=True)
-        await self._database.write(suppressions.put, namespace, address, reason, request.now)
+        await self._database.write(suppressions.put, namespace, [address], reason, request.now)
+        return json_reply(shapes.Done())
+
+    async def put_all(self, request: Request) -> Reply:
+        """Of several addresses, or of one: such as those that a relay reports."""
+        weigh(request.body)
+        given = decode(_suppressions, request.body)
+        too_many = invalid("recipients", f"{MOST_SUPPRESSED} addresses at the most are put on the list at once")
+        addresses = [one.address for one in read_mailboxes("address", given.address, MOST_SUPPRESSED, too_many)]
+        if not addresses:
+            raise invalid("address", "address is missing: whom no mail goes to any more")
+        reason = _checked_reason(given.reason)
+        namespace = await self._door.namespace(request, where(request, given.namespace), writing=True)
+        await self._database.write(suppressions.put, namespace, addresses, reason, request.now)
         return json_reply(shapes.Done())
 
     async def list_page(self, request: Request) -> Reply:
@@ -46,6 +61,10 @@ class Suppressions:
 
     async def _namespace(self, request: Request, *, writing: bool) -> str:
         return await self._door.namespace(request, request.query(shapes.WhereQuery).namespace, writing=writing)
+
+
+def _checked_reason(reason: str | None) -> str | None:
+    return reason and check_line("body", reason, LONGEST_REASON)
 
 
 def _address(request: Request) -> str:

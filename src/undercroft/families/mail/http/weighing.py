@@ -25,6 +25,7 @@ class _Parts(msgspec.Struct):
     """The fields with entries, as they are written."""
 
     to: msgspec.Raw = msgspec.Raw()
+    address: msgspec.Raw = msgspec.Raw()
     cc: msgspec.Raw = msgspec.Raw()
     bcc: msgspec.Raw = msgspec.Raw()
     reply_to: msgspec.Raw = msgspec.Raw()
@@ -36,7 +37,7 @@ class _Parts(msgspec.Struct):
 
 
 _parts = msgspec.json.Decoder(_Parts)
-_CODES = {"to": "recipients", "cc": "recipients", "bcc": "recipients", "reply_to": "address"}
+_CODES = {"to": "recipients", "cc": "recipients", "bcc": "recipients", "address": "recipients", "reply_to": "address"}
 
 
 def weigh(body: bytes) -> None:
@@ -44,7 +45,7 @@ def weigh(body: bytes) -> None:
     if len(body) <= LIGHT:
         return
     parts = decode(_parts, body)
-    for field in ("to", "cc", "bcc", "reply_to", "unsubscribe", "headers", "tags"):
+    for field in ("to", "address", "cc", "bcc", "reply_to", "unsubscribe", "headers", "tags"):
         if len(memoryview(getattr(parts, field))) > MOST_OF_FIELD:
             raise invalid(_CODES.get(field, field), f"{field} is longer than {MOST_OF_FIELD} bytes")
     if bytes(parts.attachments).count(b"{") > MOST_ATTACHED:

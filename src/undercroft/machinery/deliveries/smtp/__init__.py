@@ -2,7 +2,19 @@
 
 from undercroft.machinery.deliveries.smtp.capture import CAPTURED, CaptureTransport
 from undercroft.machinery.deliveries.smtp.envelope import Envelope, NothingToSend
-from undercroft.machinery.deliveries.smtp.relay import Relay, read_relay
-from undercroft.machinery.deliveries.smtp.transport import SmtpTransport
+from undercroft.machinery.deliveries.smtp.relay import CONNECTIONS, Relay, read_relay
+from undercroft.machinery.deliveries.smtp.room import share_of_one
+from undercroft.machinery.deliveries.smtp.transport import Limits, SmtpTransport
 
-__all__ = ["CAPTURED", "CaptureTransport", "Envelope", "NothingToSend", "Relay", "SmtpTransport", "read_relay"]
+__all__ = [
+    "CAPTURED",
+    "CONNECTIONS",
+    "CaptureTransport",
+    "Envelope",
+    "Limits",
+    "NothingToSend",
+    "Relay",
+    "SmtpTransport",
+    "read_relay",
+    "share_of_one",
+]

@@ -1,9 +1,8 @@
 """Where no relay is configured: nothing leaves the house, and nobody is told that it did."""
 
 from undercroft.base.clock import Clock
-from undercroft.base.refusals import Refusal
-from undercroft.machinery.deliveries.model import Delivery, NotSent, Outcome, Result, Target
-from undercroft.machinery.deliveries.smtp.envelope import Check, NothingToSend
+from undercroft.machinery.deliveries.model import Delivery, Outcome, Result, Target
+from undercroft.machinery.deliveries.smtp.envelope import Check, envelope_or_end
 
 CAPTURED = "captured: no relay is configured"
 
@@ -18,13 +17,8 @@ class CaptureTransport:
     ) -> Outcome:
         """It is kept already."""
         started_at = self._clock()
-        try:
-            await self._check(delivery)
-        except NothingToSend as nothing:
-            return Outcome(started_at, 0, Result.HOPELESS, error=str(nothing))
-        except Refusal as refusal:
-            raise NotSent(refusal.message) from refusal
-        return Outcome(started_at, 0, Result.DONE, reply=CAPTURED)
+        checked = await envelope_or_end(self._check, delivery, started_at)
+        return checked if isinstance(checked, Outcome) else Outcome(started_at, 0, Result.DONE, reply=CAPTURED)
 
     async def tidy(self, _now: int) -> bool:
         return False

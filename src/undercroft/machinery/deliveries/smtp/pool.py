@@ -1,4 +1,4 @@
-"""Connections to the relay, each kept for several messages; never more of them than it was said to bear."""
+"""Connections to the relay, each kept for several messages. How many there are at once is the room's (`room.py`)."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,6 @@ from undercroft.machinery.deliveries.smtp.relay import Relay, trust
 IDLE_SECONDS = 30.0
 # Some relays count the messages of a connection.
 MOST_MESSAGES = 100
-CONNECT_SECONDS = 15.0
 _STARTTLS = {"required": True, "never": False, "auto": None}
 
 
@@ -47,10 +46,11 @@ class Connection:
 
 
 class Pool:
-    def __init__(self, relay: Relay) -> None:
+    def __init__(self, relay: Relay, connect_seconds: float) -> None:
+        """`connect_seconds`: for a connection with its greeting, TLS and login."""
         self._relay = relay
+        self._seconds = connect_seconds
         self._tls: ssl.SSLContext = trust(relay)
-        self._room = asyncio.Semaphore(relay.connections)
         self._idle: deque[_Idle] = deque()
 
     @contextlib.asynccontextmanager
@@ -59,14 +59,13 @@ class Pool:
 
         It is kept for the next one if it is left without an exception.
         """
-        async with self._room:
-            connection = self._take_idle() or Connection(await self._connect())
-            try:
-                yield connection
-            except BaseException:
-                connection.client.close()
-                raise
-            self._keep(connection)
+        connection = self._take_idle() or Connection(await self._connect())
+        try:
+            yield connection
+        except BaseException:
+            connection.client.close()
+            raise
+        self._keep(connection)
 
     async def fresh(self) -> SMTP:
         """A new one in the place of one that had been closed. Raises NoConnection."""
@@ -90,10 +89,10 @@ class Pool:
             start_tls=False if relay.tls else _STARTTLS[relay.starttls],
             tls_context=self._tls,
             local_hostname=relay.helo or _own_name(),
-            timeout=CONNECT_SECONDS,
+            timeout=self._seconds,
         )
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 await client.connect()
         except aiosmtplib.SMTPAuthenticationError as error:
             raise NoConnection(
@@ -107,7 +106,7 @@ class Pool:
             raise NoConnection(f"TLS with the relay failed: {error.reason or error}") from error
         except TimeoutError as error:
             raise NoConnection(
-                f"the relay {relay.host}:{relay.port} did not answer in {CONNECT_SECONDS:g} s"
+                f"the relay {relay.host}:{relay.port} did not let us in within {self._seconds:g} s"
             ) from error
         except (aiosmtplib.SMTPException, OSError) as error:
             raise NoConnection(f"could not reach the relay: {printable(str(error))}") from error

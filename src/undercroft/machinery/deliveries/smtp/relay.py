@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 StartTls = Literal["required", "auto", "never"]
 _OPTIONS = ("starttls", "verify", "ca", "helo", "connections")
 _FORM = "smtp://user:password@host:587 or smtps://user:password@host:465"
-MOST_CONNECTIONS = 50
+CONNECTIONS, MOST_CONNECTIONS = 16, 50
 
 
 class Relay(NamedTuple):
@@ -23,7 +23,7 @@ class Relay(NamedTuple):
     ca: str = ""
     """A file of certificates to trust instead of the system's."""
     helo: str = ""
-    connections: int = 8
+    connections: int = CONNECTIONS
 
     def __repr__(self) -> str:
         return f"Relay({self.shown()})"
@@ -101,7 +101,7 @@ def _options(query: list[tuple[str, str]], with_password: bool) -> _Options:
     helo = given.get("helo", "")
     if not helo.isascii() or not all(c.isalnum() or c in ".-[]:" for c in helo):
         raise ValueError("helo is this server's name, such as mail.example.com")
-    connections = given.get("connections", "8")
+    connections = given.get("connections", str(CONNECTIONS))
     if not (connections.isascii() and connections.isdecimal() and 1 <= int(connections[:9]) <= MOST_CONNECTIONS):
         raise ValueError(f"connections is a number from 1 to {MOST_CONNECTIONS}")
     return _Options(
