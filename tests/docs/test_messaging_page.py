@@ -10,7 +10,7 @@ from tests.services.croft import Croft
 from undercroft.families.messaging import runs, setfiles
 from undercroft.families.messaging.channels import WORDS
 from undercroft.families.messaging.channels.targets import RETRIES
-from undercroft.families.messaging.http import fields
+from undercroft.families.messaging.http import MOST_BODY, fields
 from undercroft.families.messaging.http.paging import PAGE_SIZE
 
 PAGE = PROJECT / "docs" / "messaging.md"
@@ -51,5 +51,9 @@ def test_the_numbers_are_those_of_the_code() -> None:
     assert len(RETRIES) + 1 == 8 and "tried eight times" in TEXT
     limits = dict(table_under(PAGE, "Limits"))
     assert limits["a page"] == f"{PAGE_SIZE:,}"
-    assert limits["messages of a file that is imported"] == f"{setfiles.MOST_MESSAGES:,}"
+    most = f"{setfiles.MOST_MESSAGES:,}; {setfiles.LONGEST_FILE // 2**20} MiB in all"
+    assert limits["messages of a file that is imported"] == most
+    assert limits["a text, notes"] == f"{fields.LONGEST_TEXT:,} letters"
+    assert limits["metadata, as JSON"] == f"{fields.LONGEST_JSON:,} letters"
+    assert limits["another body"] == f"{MOST_BODY // 2**20} MiB"
     assert re.search(r"half a day", TEXT) and 10 * 3_600 < sum(RETRIES) < 14 * 3_600

@@ -3,6 +3,7 @@
 from undercroft.app.mailing import NOBODY
 from undercroft.app.settings import Settings
 from undercroft.base.clock import Clock
+from undercroft.database import Database
 from undercroft.families import messaging
 from undercroft.machinery.deliveries.courier import Transport
 from undercroft.machinery.deliveries.smtp import read_relay
@@ -33,14 +34,16 @@ def files_of(settings: Settings) -> messaging.Files:
     return messaging.files_in(settings.data_dir / "media", bucket)
 
 
-def transports_of(settings: Settings, clock: Clock, posting: WebhookTransport) -> dict[str, Transport]:
+def transports_of(
+    settings: Settings, database: Database, clock: Clock, posting: WebhookTransport
+) -> dict[str, Transport]:
     """Raises OSError for certificates of the relay that can't be read."""
     lookup = None
     if settings.messaging_identity_url:
         token = settings.messaging_identity_token.reveal()
         lookup = messaging.Lookup(settings.messaging_identity_url, token, clock)
     relay = read_relay(settings.smtp_url.reveal()) if settings.smtp_url else None
-    return messaging.transports(clock, posting, relay, settings.mail_from or NOBODY, lookup)
+    return messaging.transports(database, clock, posting, relay, settings.mail_from or NOBODY, lookup)
 
 
 def _own_url(settings: Settings) -> str:

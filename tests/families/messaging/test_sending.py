@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.families.messaging.house import NOW, House
+from tests.families.messaging.house import NOW, TOKEN, House
+from undercroft.app.connection import Head
 from undercroft.base.clock import DAY, HOUR, MINUTE, SECOND
 
 pytestmark = pytest.mark.anyio
@@ -71,10 +72,13 @@ async def test_what_fails_stays_where_it_is_and_comes_back(house: House) -> None
     assert (await house.subscription(id))["next_sequence_number"] == 2
 
 
-async def test_two_firings_send_no_message_twice(house: House) -> None:
+async def test_two_firings_send_no_message_twice(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("undercroft.families.messaging.runs.PER_STEP", 2)
     for n in range(3):
         await house.subscribe(f"+2782000100{n}")
     await house.call("POST", "schedule/1/send/")
+    [step] = [loop.step for loop in house.parts.loops if loop.name == "message runs"]
+    assert await step(house.clock())
     await house.call("POST", "schedule/1/send")
     await house.go_on()
     assert sorted(house.receiver.said) == sorted(set(house.receiver.said))
@@ -225,3 +229,34 @@ async def test_who_joins_during_a_run_is_not_part_of_it(house: House, monkeypatc
     await house.subscribe("+27820001002")
     await house.go_on()
     assert [address for address, _ in house.receiver.said] == ["+27820001001"]
+
+
+async def test_who_asks_for_a_send_again_and_again_waits_for_one(house: House) -> None:
+    await house.subscribe()
+    answers = [await house.call("POST", "schedule/1/send/") for _ in range(20)]
+    assert len({answer.headers[b"location"] for answer in answers}) == 1
+    await house.subscribe("+27820001002")
+    await house.call("POST", "schedule/1/send/")
+    await house.go_on()
+    assert house.receiver.said == [("+27820001001", "one"), ("+27820001002", "one")]
+    await house.call("POST", "schedule/1/send/")
+    assert len((await house.get("runs/"))["results"]) == 2
+
+
+@pytest.mark.parametrize(("path", "most"), [("schedule/", 2**20), ("messageset/1/import", 2**24)])
+async def test_what_is_not_a_file_is_not_long(house: House, path: str, most: int) -> None:
+    head = Head("POST", f"/api/v1/{path}".encode(), {b"authorization": f"Token {TOKEN}".encode()}, "127.0.0.1")
+    assert house.parts.server.most_body(head) == most
+
+
+async def test_a_message_by_mail_heeds_the_suppression_list(house: House) -> None:
+    await house.made("messageset/", short_name="by-mail", default_schedule=1, channel="mail")
+    await house.made("message/", messageset=2, sequence_number=1, lang="eng", text_content="one")
+    for name in ("ann", "bob"):
+        await house.subscribe(f"{name}@example.org", messageset=2)
+    assert (await house.call("PUT", "/systems/suppressions/Ann@example.org")).status in (200, 201)
+    await house.at(EIGHT)
+    [failed] = (await house.get("failed-tasks/"))["results"]
+    assert "suppression list" in failed["reason"]
+    numbers = {one["identity"]: one["completed"] for one in (await house.get("subscriptions/"))["results"]}
+    assert numbers == {"ann@example.org": False, "bob@example.org": True}

@@ -50,13 +50,18 @@ def family(database: Database, enter: Enter, ways: Ways, files: Files) -> Family
 
 
 def transports(
-    clock: Clock, posting: WebhookTransport, relay: Relay | None, mail_from: str, lookup: Lookup | None
+    database: Database,
+    clock: Clock,
+    posting: WebhookTransport,
+    relay: Relay | None,
+    mail_from: str,
+    lookup: Lookup | None,
 ) -> dict[str, Transport]:
     """By the names that targets of this family have."""
     return {
         webhook.TRANSPORT: webhook.PostTransport(posting, lookup),
         capture.TRANSPORT: capture.CaptureTransport(clock),
-        mail.TRANSPORT: MailTransport(clock, relay, mail_from, lookup),
+        mail.TRANSPORT: MailTransport(database, clock, relay, mail_from, lookup),
     }
 
 

@@ -38,10 +38,9 @@ class Lookup:
         asked_at = self._clock()
         try:
             address = await self._ask(str(body["to_identity"]), kind)
-        except (PyreqwestError, OSError) as failure:
-            return Outcome(
-                asked_at, self._clock() - asked_at, Result.AGAIN, error=f"the address was not found: {failure}"
-            )
+        except (PyreqwestError, OSError):  # whose words name the service, which is the operator's affair
+            reason = "the address was not found: the identity service can't be reached"
+            return Outcome(asked_at, self._clock() - asked_at, Result.AGAIN, error=reason)
         except ValueError as failure:
             return Outcome(
                 asked_at, self._clock() - asked_at, Result.AGAIN, error=f"the address was not found: {failure}"
@@ -69,6 +68,7 @@ def _first_address(content: bytes) -> str | None:
     try:
         answer: Any = msgspec.json.decode(content)
         results = answer["results"]
-        return str(results[0]["address"]) if results else None
+        address = results[0]["address"] if results else None
+        return address if isinstance(address, str) else None
     except (msgspec.DecodeError, KeyError, TypeError, IndexError):
         raise ValueError("the identity service answered something else than addresses") from None

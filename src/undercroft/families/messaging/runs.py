@@ -67,8 +67,23 @@ def tick(tx: Transaction, ticks: list[Delivery], now: int) -> None:
 
 
 def start(tx: Transaction, schedule: Schedule, now: int, planned_at: int | None = None) -> int:
-    """Begin a run for whoever is subscribed at this moment; its id."""
+    """Begin a run for whoever is subscribed at this moment; its id. By hand, one that waits for its first step will do:
+    a thousand requests are no thousand runs."""
+    waiting = _waiting(tx, schedule) if planned_at is None else None
+    if waiting is not None:
+        tx.run("UPDATE messaging_runs SET last = :last WHERE id = :id", last=_last_number(tx), id=waiting)
+        return waiting
     return _start(tx, schedule.namespace, SEND, now, schedule.id, planned_at)
+
+
+def _waiting(tx: Transaction, schedule: Schedule) -> int | None:
+    row = tx.one(
+        "SELECT id FROM messaging_runs WHERE finished_at IS NULL AND purpose = :send AND schedule = :schedule"
+        " AND steps = 0 AND planned_at IS NULL LIMIT 1 {locked}",
+        send=SEND,
+        schedule=schedule.id,
+    )
+    return None if row is None else int(row[0])
 
 
 def start_search(tx: Transaction, namespace: str, purpose: int, now: int) -> int:
@@ -78,7 +93,6 @@ def start_search(tx: Transaction, namespace: str, purpose: int, now: int) -> int
 def _start(
     tx: Transaction, namespace: str, purpose: int, now: int, schedule: int | None, planned_at: int | None
 ) -> int:
-    last = tx.one("SELECT MAX(number) FROM messaging_subscriptions")
     values = {
         "namespace": namespace,
         "purpose": purpose,
@@ -86,11 +100,16 @@ def _start(
         "planned_at": planned_at,
         "started_at": now,
         "position": 0,
-        "last": (last[0] if last else None) or 0,
+        "last": _last_number(tx),
     }
     run = RUNS.insert(tx, values)
     assert run is not None, "nothing in it is unique"
     return run.id
+
+
+def _last_number(tx: Transaction) -> int:
+    last = tx.one("SELECT MAX(number) FROM messaging_subscriptions")
+    return (last[0] if last else None) or 0
 
 
 class Runs:

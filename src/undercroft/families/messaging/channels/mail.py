@@ -9,15 +9,18 @@ import msgspec
 
 from undercroft.base.clock import Clock
 from undercroft.base.refusals import Refusal
-from undercroft.database import Transaction
+from undercroft.database import Database, Transaction
 from undercroft.families.messaging.channels.targets import own_target
 from undercroft.families.messaging.lookup import Lookup
 from undercroft.families.messaging.model import EMAIL
+from undercroft.machinery.deliveries import targets
 from undercroft.machinery.deliveries.model import Delivery, Outcome, Target
 from undercroft.machinery.deliveries.smtp import CaptureTransport, Envelope, NothingToSend, Relay, SmtpTransport
-from undercroft.machinery.mail.addresses import read_mailbox
+from undercroft.machinery.mail import suppressions
+from undercroft.machinery.mail.addresses import key_of, read_mailbox
 from undercroft.machinery.mail.message import build
 from undercroft.machinery.mail.model import Mail
+from undercroft.machinery.mail.sending import SUPPRESSED
 
 TRANSPORT = "messaging mail"
 ADDRESS_KIND = EMAIL
@@ -33,7 +36,10 @@ def target(tx: Transaction, now: int) -> int:
 class MailTransport:
     """As the house's SMTP transport, with mails made of messages."""
 
-    def __init__(self, clock: Clock, relay: Relay | None, sender: str, lookup: Lookup | None) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, relay: Relay | None, sender: str, lookup: Lookup | None
+    ) -> None:
+        self._database = database
         self._sender = sender
         self._lookup = lookup
         self._smtp = (
@@ -57,6 +63,8 @@ class MailTransport:
         body = msgspec.json.decode(delivery.body)
         try:
             recipient = read_mailbox("to", body["to_addr"])
+            if await self._database.read(_is_suppressed, delivery.queue, recipient.address):
+                raise NothingToSend(SUPPRESSED)
             mail = _mail(
                 body, msgspec.json.decode(delivery.options or "{}"), read_mailbox("from", self._sender), recipient
             )
@@ -66,6 +74,12 @@ class MailTransport:
         except Refusal as refusal:
             raise NothingToSend(refusal.message) from None
         return Envelope(mail.sender.address, recipient.address, message)
+
+
+def _is_suppressed(tx: Transaction, queue: int, address: str) -> bool:
+    """By the list of the namespace whose message it is."""
+    [own] = targets.queues_by_id(tx, {queue}).values()
+    return bool(suppressions.among(tx, {(own.namespace, key_of(address))}))
 
 
 def _mail(body: dict[str, Any], options: dict[str, Any], sender: Any, recipient: Any) -> Mail:

@@ -30,6 +30,9 @@ MESSAGE_SET = Noun(f"{ROOT}/messageset", SETS, fields.MESSAGE_SET, messagesets.c
 MESSAGE = Noun(f"{ROOT}/message", MESSAGES, fields.MESSAGE,
                messages.create, messages.change, messages.delete, rendering.message, filters.MESSAGE)  # fmt: skip
 
+# Nothing but files is longer: what is read on the loop may not take long.
+MOST_BODY = 2**20
+
 
 def operations(database: Database, enter: Enter, ways: Ways, files: Files) -> list[Operation]:
     door = Doorway(enter)
@@ -174,7 +177,12 @@ def _operation(
     verb = "read" if method == "GET" else "write"
     wrong = {400: None, **dict.fromkeys((401, 403, 404, 406, 409, 413, 415, 429, 503), shapes.Detail)}
     has_body = method in ("PUT", "PATCH") or (method == "POST" and path in _WITH_BODY)
-    given = {"takes": dict[str, Any] if has_body and "/binarycontent" not in path else None, "query": shapes.AnyQuery}
+    most = None if "/binarycontent" in path else MOST_BODY
+    given = {
+        "most_body": most,
+        "takes": dict[str, Any] if has_body and "/binarycontent" not in path else None,
+        "query": shapes.AnyQuery,
+    }
     run = browsable(run, summary)
     return Operation(method, path, run, summary, verb, gives={status: gives, **wrong}, **{**given, **more})
 
