@@ -106,7 +106,11 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
     ]
     transport = WebhookTransport(clock, allow_private=settings.allow_private_targets)
     hooks = {family.name: family.hooks for family in families}
-    transports = {"webhook": transport, TRANSPORT: post.transport, **transports_of(settings, database, clock, transport)}
+    transports = {
+        "webhook": transport,
+        TRANSPORT: post.transport,
+        **transports_of(settings, database, clock, transport),
+    }
     courier = Courier(
         database,
         transports,
