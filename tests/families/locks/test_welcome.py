@@ -41,6 +41,24 @@ def test_a_waiter_whose_token_was_revoked_meanwhile_gets_nothing(tmp_path: Path)
     in_house(tmp_path, test)
 
 
+def test_a_waiter_who_has_left_the_team_meanwhile_gets_nothing(tmp_path: Path) -> None:
+    async def test(house: House) -> None:
+        ann, _ = await join(house, "web", "ann@web.example"), await join(house, "web", "bob@web.example")
+        assert (await obtain(house, ADMIN)).body == b'{"lock_obtained":true}'
+        waiting = asyncio.create_task(obtain(house, ann, wait=20))
+        while not await in_line(house):
+            pass
+
+        gone = await house.ask("/teams/web/ann@web.example", method="DELETE", token=ADMIN)
+        assert gone.status < 300, gone.body
+        await house.ask("/systems/locks/nightly?namespace=@web", method="DELETE", token=ADMIN)
+
+        assert (await waiting).status == 403
+        assert (await obtain(house, ADMIN)).body == b'{"lock_obtained":true}'
+
+    in_house(tmp_path, test)
+
+
 def test_the_key_of_another_user_of_the_namespace_is_no_retry(tmp_path: Path) -> None:
     async def test(house: House) -> None:
         ann, bob = await join(house, "web", "ann@web.example"), await join(house, "web", "bob@web.example")

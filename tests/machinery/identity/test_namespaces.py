@@ -8,9 +8,9 @@ import pytest
 from tests.database.engines import all_migrations
 from undercroft.base.refusals import Kind, Refusal
 from undercroft.database import Database, open_database
-from undercroft.machinery.identity import memberships, namespaces
-from undercroft.machinery.identity.gate import REMEMBERED, Gate
-from undercroft.machinery.identity.model import ANONYMOUS, Identity
+from undercroft.machinery.identity import memberships, namespaces, store
+from undercroft.machinery.identity.gate import REMEMBERED, Gate, check_still_in
+from undercroft.machinery.identity.model import ANONYMOUS, Identity, Token
 
 pytestmark = pytest.mark.anyio
 
@@ -242,3 +242,21 @@ async def test_what_can_be_no_namespace_is_refused_at_the_door(gate: Gate, datab
             await gate.enter(WEB, "timers", name, 0, writing=writing)
         assert refused.value.kind is Kind.INVALID
     assert await database.read(namespaces.listed, None, "", 10) == []
+
+
+async def test_who_was_let_in_and_waited_is_looked_at_again(database: Database) -> None:
+    token = Token(WEB.token, WEB.email, "brief", None, 0, 1_000, None)
+    await database.write(store.put_token, token, "digest of it", "made")
+
+    async def still_in(now: int, identity: Identity = WEB) -> Kind | None:
+        try:
+            await database.read(check_still_in, identity, "@web", now)
+        except Refusal as refusal:
+            return refusal.kind
+        return None
+
+    assert [await still_in(999), await still_in(1_000)] == [None, Kind.UNAUTHORIZED]
+    assert await still_in(0, SHOP) is Kind.UNAUTHORIZED, "it has no token of its own"
+    assert await still_in(0, ANONYMOUS) is None
+    await database.write(memberships.remove_member, "web", WEB.email)
+    assert await still_in(999) is Kind.FORBIDDEN

@@ -13,8 +13,8 @@ from undercroft.database import Database
 from undercroft.families.locks import actions, model, shapes
 from undercroft.families.locks.model import FAMILY, LockIn, RenewIn, Rules, shown_end, shown_return
 from undercroft.machinery.identity.entering import Enter, enter_named
-from undercroft.machinery.identity.model import ANONYMOUS, Identity
-from undercroft.machinery.identity.store import has_token
+from undercroft.machinery.identity.gate import check_still_in
+from undercroft.machinery.identity.model import Identity
 from undercroft.machinery.leases.actions import Desk, Seat
 from undercroft.machinery.leases.model import Acquire, Answer, Place
 from undercroft.machinery.leases.waiting import Leases
@@ -50,7 +50,7 @@ class Locks:
         began = time.perf_counter() if order.wait else 0.0
         answer = await self._leases.acquire(order._replace(place=place), request.gone)
         if order.wait and answer.yes:
-            await self._check_still_welcome(request.identity, place, answer)
+            await self._check_still_welcome(request, place, answer, time.perf_counter() - began)
         waited = time.perf_counter() - began if order.wait else 0.0
         if asked.details:
             details = _obtained_details(place.name, answer)
@@ -115,15 +115,17 @@ class Locks:
             content=_content(asked, request.identity) if key else "",
         )
 
-    async def _check_still_welcome(self, identity: Identity, place: Place, answer: Answer) -> None:
-        """Its token may have been revoked while it stood in line: then the next one gets the lock.
+    async def _check_still_welcome(self, request: Request, place: Place, answer: Answer, waited: float) -> None:
+        """It may have lost its token or the namespace while it stood in line: then the next one gets the lock.
 
-        Raises Refusal(UNAUTHORIZED).
+        Raises Refusal: UNAUTHORIZED, FORBIDDEN.
         """
-        if identity is ANONYMOUS or await self._database.read(has_token, identity.token):
-            return
-        await self._leases.release(place, answer.token)
-        raise Refusal(Kind.UNAUTHORIZED, "unauthorized", "Invalid token")
+        now = request.now + round(waited * SECOND)
+        try:
+            await self._database.read(check_still_in, request.identity, place.namespace, now)
+        except Refusal:
+            await self._leases.release(place, answer.token)
+            raise
 
     async def _place(self, request: Request, namespace: str | None, name: str, *, writing: bool) -> Place:
         entered = await enter_named(self._enter, request.identity, FAMILY, namespace, request.now, writing=writing)

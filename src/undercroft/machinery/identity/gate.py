@@ -6,7 +6,7 @@ from typing import Any
 from undercroft.base.clock import Clock
 from undercroft.base.ids import new_secret
 from undercroft.base.refusals import Kind, Refusal
-from undercroft.database import Database
+from undercroft.database import Database, Transaction
 from undercroft.machinery.identity import namespaces, store
 from undercroft.machinery.identity.actions import TOKENS
 from undercroft.machinery.identity.model import (
@@ -140,6 +140,21 @@ class Gate:
         if used:
             await self._database.write(store.note_use, used)
         return await self._database.write(store.delete_expired, now, 500) == 500
+
+
+def check_still_in(tx: Transaction, identity: Identity, namespace: str, now: int) -> None:
+    """Of who was let in some time ago: tokens are revoked, members leave teams, shares are taken back.
+
+    Raises Refusal: UNAUTHORIZED, FORBIDDEN.
+    """
+    if identity is ANONYMOUS:
+        return
+    by_now = store.find_again(tx, identity, now)
+    if by_now is None:
+        raise Refusal(Kind.UNAUTHORIZED, "unauthorized", "Invalid token")
+    teams, _ = namespaces.standing(tx, namespace)
+    if teams:
+        _check_owners(by_now, namespace, teams)
 
 
 def _check_owners(identity: Identity, namespace: str, teams: tuple[str, ...]) -> None:

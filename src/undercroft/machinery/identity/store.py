@@ -53,6 +53,14 @@ def has_token(tx: Transaction, id: str) -> bool:
     return tx.one("SELECT 1 FROM tokens WHERE id = :id", id=id) is not None
 
 
+def find_again(tx: Transaction, identity: Identity, now: int) -> Identity | None:
+    """What its token stands for by now; None where that was revoked, or is over."""
+    row = tx.one("SELECT digest, expires_at FROM tokens WHERE id = :id", id=identity.token)
+    if row is None or (row[1] is not None and row[1] <= now):
+        return None
+    return find_identity(tx, row[0])
+
+
 def tokens_of(tx: Transaction, email: str) -> list[Token]:
     """Those that people made; sessions of browsers and the preset one are not listed."""
     rows = tx.all(f"SELECT {_TOKEN} FROM tokens WHERE email = :email AND kind = 'made' ORDER BY id", email=email)
