@@ -2,12 +2,10 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from tests.docs.fences import PROJECT, fences, table_under
-from tests.docs.page import PageRun
 from tests.services.croft import Croft
 from undercroft.app.permissions import PERMISSIONS, WHO
 from undercroft.app.setting_readers import READERS
@@ -22,16 +20,8 @@ TEXT = PAGE.read_text()
 WORDS = " ".join(TEXT.split())
 
 
-def test_every_command_does_what_it_shows(start_croft: Callable[..., Croft], tmp_path: Path) -> None:
-    croft = start_croft()
-    folder = tmp_path / "page"
-    (folder / "var").mkdir(parents=True)
-    (folder / "var" / "admin-token").write_text(croft.token)
-    page = PageRun(PAGE, folder, {"http://127.0.0.1:3862": croft.url}, {})
-    try:
-        assert page.run() >= 10, "blocks have lost their marks"
-    finally:
-        page.close()
+def test_every_command_does_what_it_shows(run_page: Callable[..., int]) -> None:
+    assert run_page(PAGE, logged_in=False) >= 10, "blocks have lost their marks"
 
 
 def test_no_command_is_left_out() -> None:

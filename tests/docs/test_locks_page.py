@@ -2,13 +2,10 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from tests.docs.fences import PROJECT, fences, table_under
-from tests.docs.page import PageRun
-from tests.services.croft import Croft
 from undercroft.app.cli.locks.flags import Lost, NotObtained
 from undercroft.families.locks import http, model
 from undercroft.families.locks.refusing import CODES
@@ -17,17 +14,8 @@ from undercroft.machinery.leases.model import KEYS_KEPT
 PAGE = PROJECT / "docs" / "locks.md"
 
 
-def test_every_command_does_what_it_shows(start_croft: Callable[..., Croft], tmp_path: Path) -> None:
-    croft = start_croft()
-    folder = tmp_path / "page"
-    (folder / "var").mkdir(parents=True)
-    (folder / "var" / "admin-token").write_text(croft.token)
-    login = {"UNDERCROFT_URL": croft.url, "UNDERCROFT_TOKEN": croft.token}
-    page = PageRun(PAGE, folder, {"http://127.0.0.1:3862": croft.url}, login)
-    try:
-        assert page.run() >= 12, "blocks have lost their marks"
-    finally:
-        page.close()
+def test_every_command_does_what_it_shows(run_page: Callable[..., int]) -> None:
+    assert run_page(PAGE) >= 12, "blocks have lost their marks"
 
 
 def test_no_command_is_left_out() -> None:

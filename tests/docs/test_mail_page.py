@@ -2,11 +2,8 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 from tests.docs.fences import PROJECT, fences, table_under
-from tests.docs.page import PageRun
-from tests.services.croft import Croft
 from undercroft.app.settings import Settings
 from undercroft.base.clock import SECOND
 from undercroft.families.mail.model import MOST_IN_LIST, MOST_SUPPRESSED, EmailIn
@@ -19,17 +16,8 @@ PAGE = PROJECT / "docs" / "mail.md"
 TEXT = " ".join(PAGE.read_text().split())
 
 
-def test_every_command_does_what_it_shows(start_croft: Callable[..., Croft], tmp_path: Path) -> None:
-    croft = start_croft()
-    folder = tmp_path / "page"
-    (folder / "var").mkdir(parents=True)
-    (folder / "var" / "admin-token").write_text(croft.token)
-    login = {"UNDERCROFT_URL": croft.url, "UNDERCROFT_TOKEN": croft.token}
-    page = PageRun(PAGE, folder, {"http://127.0.0.1:3862": croft.url}, login)
-    try:
-        assert page.run() >= 9, "blocks have lost their marks"
-    finally:
-        page.close()
+def test_every_command_does_what_it_shows(run_page: Callable[..., int]) -> None:
+    assert run_page(PAGE) >= 9, "blocks have lost their marks"
 
 
 def test_only_what_needs_a_relay_of_yours_is_left_out() -> None:

@@ -2,32 +2,21 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 from tests.docs.fences import PROJECT, fences, table_under
-from tests.docs.page import PageRun
-from tests.services.croft import Croft
 from undercroft.families.messaging import runs, setfiles
 from undercroft.families.messaging.channels import WORDS
 from undercroft.families.messaging.channels.targets import RETRIES
 from undercroft.families.messaging.http import MOST_BODY, fields
 from undercroft.families.messaging.http.paging import PAGE_SIZE
+from undercroft.families.messaging.rules import actions, matching
 
 PAGE = PROJECT / "docs" / "messaging.md"
 TEXT = " ".join(PAGE.read_text().split())
 
 
-def test_every_command_does_what_it_shows(start_croft: Callable[..., Croft], tmp_path: Path) -> None:
-    croft = start_croft()
-    folder = tmp_path / "page"
-    (folder / "var").mkdir(parents=True)
-    (folder / "var" / "admin-token").write_text(croft.token)
-    login = {"UNDERCROFT_URL": croft.url, "UNDERCROFT_TOKEN": croft.token}
-    page = PageRun(PAGE, folder, {"http://127.0.0.1:3862": croft.url}, login)
-    try:
-        assert page.run() >= 12, "blocks have lost their marks"
-    finally:
-        page.close()
+def test_every_command_does_what_it_shows(run_page: Callable[..., int]) -> None:
+    assert run_page(PAGE) >= 12, "blocks have lost their marks"
 
 
 def test_no_command_is_left_out() -> None:
@@ -56,4 +45,10 @@ def test_the_numbers_are_those_of_the_code() -> None:
     assert limits["a text, notes"] == f"{fields.LONGEST_TEXT:,} letters"
     assert limits["metadata, as JSON"] == f"{fields.LONGEST_JSON:,} letters"
     assert limits["another body"] == f"{MOST_BODY // 2**20} MiB"
+    assert limits["rules"] == f"{actions.MOST_RULES:,}" and matching.MOST_CHAINED == 10 and "ends after ten" in TEXT
     assert re.search(r"half a day", TEXT) and 10 * 3_600 < sum(RETRIES) < 14 * 3_600
+
+
+def test_the_events_of_rules_are_those_of_the_code() -> None:
+    events = (*matching.OF_SUBSCRIPTIONS, *matching.OF_IDENTITIES)
+    assert [row[0] for row in table_under(PAGE, "Rules")] == [f"`{event}`" for event in events]

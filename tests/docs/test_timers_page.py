@@ -4,14 +4,12 @@ import re
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from tests.docs.fences import PROJECT, fences, table_under
 from tests.docs.likeness import shows
-from tests.docs.page import PageRun
 from tests.services.croft import Croft
 from undercroft.app.assembly import FAMILY_NAMES
 from undercroft.app.setting_readers import READERS
@@ -32,17 +30,8 @@ TEXT = PAGE.read_text()
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
-def test_every_command_does_what_it_shows(start_croft: Callable[..., Croft], tmp_path: Path) -> None:
-    croft = start_croft()
-    folder = tmp_path / "page"
-    (folder / "var").mkdir(parents=True)
-    (folder / "var" / "admin-token").write_text(croft.token)
-    login = {"UNDERCROFT_URL": croft.url, "UNDERCROFT_TOKEN": croft.token}
-    page = PageRun(PAGE, folder, {"http://127.0.0.1:3862": croft.url}, login)
-    try:
-        assert page.run() >= 25, "blocks have lost their marks"
-    finally:
-        page.close()
+def test_every_command_does_what_it_shows(run_page: Callable[..., int]) -> None:
+    assert run_page(PAGE) >= 25, "blocks have lost their marks"
 
 
 def test_no_command_is_left_out() -> None:

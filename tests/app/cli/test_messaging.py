@@ -92,6 +92,36 @@ def test_what_fails_is_listed_and_tried_again(series: Run, receiver: Receiver) -
     assert series("failed", "list", "--json").json == []
 
 
+def test_rules(series: Run, receiver: Receiver) -> None:
+    assert series("set", "add", "onward", "--schedule", 1, "--channel", "webhook:sms").code == 0
+    for identity in ("+27820001001", "+27820001002"):
+        assert series("subscribe", identity, "--set", 1, "--from", 2).code == 0
+    assert series("schedule", "send", 1).code == 0
+    wanted = ("rule", "add", "on", "--when", "completed", "--set", 1, "--subscribe", 2)
+    tried = series(*wanted, "--dry-run", "--json").json
+    assert [one["outcome"] for one in tried] == ["subscribed"] * 2 and series("rule", "list", "--json").json == []
+    conditions = ("--if", "city=Lagos", "--if", "city=Abuja", "--if", "age=5")
+    assert series(*wanted, *conditions, "--json").json["conditions"] == {"city": ["Lagos", "Abuja"], "age": [5]}
+    assert series("rule", "remove", 1).out == "Rule 1 is removed.\n"
+    assert series(*wanted).out == "Rule 2 is on.\n"
+    assert "+27820001002" in series("rule", "preview", 2).out
+    assert series("rule", "pause", 2).out == "Rule 2 is paused.\n" and series("rule", "apply", 2).code == 1
+    assert series("rule", "resume", 2).code == 0
+    assert series("rule", "apply", 2).out == "2 subscribed\n"
+    assert series("rule", "apply", 2).out == "There was nobody.\n"
+    assert len(series("rule", "log", 2, "--last", 1, "--json").json) == 1
+    assert "completed 1" in series("rule", "list").out
+    back = series("rule", "add", "back", "--when", "reached", "--set", 2, "--from", 0, "--subscribe", 1, "--json")
+    assert "number" in back.err
+    told = series("rule", "add", "back", "--when", "reached", "--set", 2, "--number", 1, "--subscribe", 1)
+    assert told.code == 0 and "ten rules" in told.err
+    for wrong in (("--subscribe", 1, "--unsubscribe", 1), (), ("--subscribe", 1, "--if", "city")):
+        assert series("rule", "add", "x", "--when", "address", *wrong).code == 2
+    values = ("rule", "add", "v", "--when", "field", "--field", "pregnant=true", "--subscribe", 1, "--json")
+    made = series(*values).json
+    assert (made["field"], made["value"]) == ("pregnant", True)
+
+
 def test_the_rest(series: Run, home: Path) -> None:
     (home / "day.mp3").write_bytes(b"sound")
     file = series("upload", "day.mp3", "--json").json

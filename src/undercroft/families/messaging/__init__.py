@@ -24,7 +24,7 @@ from undercroft.machinery.loops import Loop
 
 _NOUNS = (
     "schedule", "messageset", "messageset_languages", "message", "binarycontent", "subscriptions", "failed-tasks",
-    "behind-subscriptions", "runsendestimate", "sync_audio_files", "identities", "routes", "runs", "optout",
+    "behind-subscriptions", "runsendestimate", "sync_audio_files", "identities", "routes", "rules", "runs", "optout",
 )  # fmt: skip
 
 

@@ -1,16 +1,20 @@
 """Who should be further than they are: found in steps of many, and brought to where they should be."""
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from undercroft.base.refusals import Refusal
 from undercroft.database import Database, Transaction
 from undercroft.families.messaging import subscriptions
-from undercroft.families.messaging.arithmetic import MINUTE, Series, Standing, standing
+from undercroft.families.messaging.arithmetic import MINUTE, Place, Series, Standing, standing
 from undercroft.families.messaging.ids import new_uuid
 from undercroft.families.messaging.model import COMPLETED, MessageSet, Run, Schedule, Subscription
+from undercroft.families.messaging.rules import events
+from undercroft.families.messaging.rules.firing import happened
+from undercroft.families.messaging.rules.matching import Event
 from undercroft.families.messaging.runs import start_search
 from undercroft.families.messaging.store import RUNS, SCHEDULES, SETS, SUBSCRIPTIONS
+from undercroft.families.messaging.under_way import recall
 from undercroft.machinery.recurrence import next_occurrence
 
 FIND = 1
@@ -153,30 +157,44 @@ def fast_forward(tx: Transaction, namespace: str, id: str, now: int) -> list[str
     if not stands.behind:
         return [one.id]
     if one.under_way:
-        subscriptions.recall(tx, one)
-    ids = [one.id]
+        recall(tx, one)
+    ids, passed = [one.id], []
     for position, place in enumerate(stands.path):
         state = {"next_sequence_number": place.number, "under_way": 0, "updated_at": now}
         if place.complete:
             state |= {"completed": 1, "active": 0, "process_status": COMPLETED}
         if position == 0:
-            SUBSCRIPTIONS.update(tx, one.number, state)
-            continue
-        ids.append(new_uuid())
-        fresh = {
-            "id": ids[-1],
-            "namespace": namespace,
-            "version": 1,
-            "identity": one.identity,
-            "messageset": place.messageset,
-            "lang": one.lang,
-            "active": 1,
-            "completed": 0,
-            "schedule": course.sets[place.messageset].default_schedule,
-            "process_status": 0,
-            "initial_sequence_number": 1,
-            # A minute behind the run that completed the set before: that run is not this one's. (contract §8)
-            "created_at": place.created_at + MINUTE,
-        }
-        SUBSCRIPTIONS.insert(tx, {**fresh, **state})
+            row = SUBSCRIPTIONS.update(tx, one.number, state)
+        else:
+            ids.append(new_uuid())
+            row = SUBSCRIPTIONS.insert(tx, {**_begun(one, ids[-1], place, course), **state})
+        assert row is not None, "it is there, or its id is new"
+        passed += _passed(row, one.next_sequence_number if position == 0 else 1, place, course)
+    happened(tx, passed, now)
     return ids
+
+
+def _begun(one: Subscription, id: str, place: Place, course: Course) -> dict[str, Any]:
+    """On a set that follows: a minute behind the run that completed the set before, which is not this one's. (§8)"""
+    return {
+        "id": id,
+        "namespace": one.namespace,
+        "version": 1,
+        "identity": one.identity,
+        "messageset": place.messageset,
+        "lang": one.lang,
+        "active": 1,
+        "completed": 0,
+        "schedule": course.sets[place.messageset].default_schedule,
+        "process_status": 0,
+        "initial_sequence_number": 1,
+        "created_at": place.created_at + MINUTE,
+        "rule_depth": one.rule_depth,
+    }
+
+
+def _passed(row: Subscription, begin: int, place: Place, course: Course) -> list[Event]:
+    """What rules are told: the messages that it went past, and the end of the set."""
+    numbers = course.numbers.get((place.messageset, row.lang), [])
+    past = [events.reached(row, n) for n in numbers if begin <= n and (place.complete or n < place.number)]
+    return [*past, events.completed(row)] if place.complete else past

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 from undercroft.database import Transaction
 from undercroft.families.messaging.errors import missing
 from undercroft.families.messaging.model import Address, Person, kind_of_address
+from undercroft.families.messaging.rules import events
+from undercroft.families.messaging.rules.firing import happened
 from undercroft.families.messaging.store import PERSONS
 
 
@@ -71,6 +73,8 @@ def put(
 ) -> Person:
     """Make the identity, or give it other values; its addresses become these, unless they are None."""
     person = PERSONS.find(tx, namespace, id)
+    before = {} if person is None else events.details(person.lang, person.timezone, person.metadata).fields
+    kinds = set() if person is None else _kinds(tx, person)
     if person is None:
         fresh = {"metadata": "{}", **values, "namespace": namespace, "id": id, "created_at": now, "updated_at": now}
         person = PERSONS.insert(tx, fresh) or require(tx, namespace, id)
@@ -84,7 +88,13 @@ def put(
             "identity BIGINT, kind TEXT, address TEXT, is_default BIGINT, timezone TEXT",
             [(person.number, a["kind"], a["address"], int(a["default"]), a["timezone"]) for a in addresses],
         )
+    happened(tx, events.changes(person, before, kinds, _kinds(tx, person)), now)
     return person
+
+
+def _kinds(tx: Transaction, person: Person) -> set[str]:
+    rows = tx.all("SELECT DISTINCT kind FROM messaging_addresses WHERE identity = :number", number=person.number)
+    return {kind for (kind,) in rows}
 
 
 def remove(tx: Transaction, namespace: str, id: str) -> None:

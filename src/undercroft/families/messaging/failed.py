@@ -4,8 +4,8 @@ import msgspec
 
 from undercroft.database import Transaction
 from undercroft.families.messaging.channels import Ways
-from undercroft.families.messaging.channels.targets import FAMILY
-from undercroft.families.messaging.sending import QUEUE, Occasion, Sent, queue_messages
+from undercroft.families.messaging.channels.targets import FAMILY, QUEUE
+from undercroft.families.messaging.sending import Occasion, Sent, queue_messages
 from undercroft.families.messaging.store import locked_subscriptions
 from undercroft.families.messaging.tables import Window
 from undercroft.machinery.deliveries import listing, store, targets

@@ -13,6 +13,7 @@ REFERENCES: dict[str, Table[Any]] = {
     "default_schedule": SCHEDULES,
     "schedule": SCHEDULES,
     "binary_content": BINARIES,
+    "target": SETS,
 }
 
 

@@ -39,10 +39,13 @@ def change(tx: Transaction, namespace: str, id: int, given: Given, now: int) -> 
 
 
 def delete(tx: Transaction, namespace: str, id: int, _now: int) -> None:
-    """With its messages. Raises Refusal(CONFLICT) while subscriptions are on it."""
+    """With its messages. Raises Refusal(CONFLICT) while subscriptions are on it, or rules speak of it."""
     require(tx, namespace, id)
     if tx.one("SELECT 1 FROM messaging_subscriptions WHERE messageset = :id LIMIT 1", id=id):
         raise in_use("The message set is in use: subscriptions are on it. Move or delete them first.")
+    rule = tx.one("SELECT name FROM messaging_rules WHERE messageset = :id OR target = :id LIMIT 1", id=id)
+    if rule is not None:
+        raise in_use(f"The message set is in use: the rule {rule[0]} speaks of it. Change or remove it first.")
     tx.run("DELETE FROM messaging_messages WHERE messageset = :id", id=id)
     tx.run("DELETE FROM messaging_estimates WHERE messageset = :id", id=id)
     tx.run(

@@ -82,7 +82,8 @@ class Binary(NamedTuple):
 
 
 class Subscription(NamedTuple):
-    """`number` is ours and gives the order; `under_way` is the turn that has not had its end, 0 for none."""
+    """`number` is ours and gives the order; `under_way` is the turn that has not had its end, 0 for none;
+    so many rules led to it: `rule_depth`."""
 
     number: int
     id: str
@@ -103,6 +104,7 @@ class Subscription(NamedTuple):
     updated_at: int
     turns: int
     under_way: int
+    rule_depth: int
 
     @property
     def is_ready(self) -> bool:

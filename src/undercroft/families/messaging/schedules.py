@@ -40,6 +40,8 @@ def delete(tx: Transaction, namespace: str, id: int, _now: int) -> None:
         raise in_use("The schedule is in use: message sets have it as their default_schedule. Give them another first.")
     if tx.one("SELECT 1 FROM messaging_subscriptions WHERE schedule = :id LIMIT 1", id=id):
         raise in_use("The schedule is in use: subscriptions go by it. Move or delete them first.")
+    if tx.one("SELECT 1 FROM messaging_rules WHERE schedule = :id LIMIT 1", id=id):
+        raise in_use("The schedule is in use: rules subscribe to it. Change or remove them first.")
     runs.unplan(tx, schedule)
     SCHEDULES.delete(tx, id)
 

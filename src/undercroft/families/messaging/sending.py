@@ -12,15 +12,13 @@ import msgspec
 from undercroft.database import Transaction
 from undercroft.families.messaging import hours, optout
 from undercroft.families.messaging.channels import Way, Ways, way_of
-from undercroft.families.messaging.channels.targets import FAMILY
+from undercroft.families.messaging.channels.targets import FAMILY, QUEUE
 from undercroft.families.messaging.directory import Whereto, whereto
 from undercroft.families.messaging.model import NO_ADDRESS, Message, MessageSet, Schedule, Subscription
 from undercroft.families.messaging.outbound import Content, outbound, prepended
 from undercroft.families.messaging.store import BINARIES, SETS
 from undercroft.machinery.deliveries import store, targets
 from undercroft.machinery.deliveries.model import NewDelivery
-
-QUEUE = "messages"
 
 
 class Sent(msgspec.Struct, frozen=True, omit_defaults=True):

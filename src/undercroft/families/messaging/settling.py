@@ -12,6 +12,8 @@ from undercroft.families.messaging.ids import new_uuid
 from undercroft.families.messaging.lookup import NO_ADDRESS as HAS_NO_ADDRESS
 from undercroft.families.messaging.model import COMPLETED, NO_ADDRESS, READY, Subscription
 from undercroft.families.messaging.outbound import without_prepended
+from undercroft.families.messaging.rules import events
+from undercroft.families.messaging.rules.firing import happened
 from undercroft.families.messaging.sending import Sent
 from undercroft.families.messaging.store import SETS, locked_subscriptions
 from undercroft.machinery.deliveries import store
@@ -95,7 +97,10 @@ def _advance(tx: Transaction, sent: dict[int, Sent], standing: Mapping[int, Subs
         now=now,
     )
     _forget_said(tx, [one for one in moving if sent[one.number].prepended])
-    begin_next_sets(tx, [one for one in moving if onward.get(_place(one)) is None], now)
+    completed = [one for one in moving if onward.get(_place(one)) is None]
+    begin_next_sets(tx, completed, now)
+    reached = [events.reached(one, one.next_sequence_number) for one in moving]
+    happened(tx, [*reached, *map(events.completed, completed)], now)
 
 
 def _moved(one: Subscription, number: int | None) -> tuple[int, int, int, int, int]:
@@ -146,15 +151,17 @@ def begin_next_sets(tx: Transaction, completed: list[Subscription], now: int) ->
     ]
     firsts = _firsts(tx, {(next_set.id, one.lang) for one, next_set in onward})
     fresh = [
-        (new_uuid(), one.namespace, one.identity, each.id, one.lang, each.default_schedule, firsts[each.id, one.lang])
+        (new_uuid(), one.namespace, one.identity, each.id, one.lang, each.default_schedule, firsts[each.id, one.lang],
+         one.rule_depth)
         for one, each in onward
-    ]
+    ]  # fmt: skip
     tx.each(
-        "INSERT INTO messaging_subscriptions (id, namespace, identity, messageset, lang, schedule, version,"
-        " next_sequence_number, active, completed, process_status, initial_sequence_number, created_at, updated_at)"
-        " SELECT r.id, r.namespace, r.identity, r.messageset, r.lang, r.schedule, 1, r.first, 1, 0, 0, r.first,"
-        " CAST(:now AS BIGINT), CAST(:now AS BIGINT) FROM {rows}",
-        "id TEXT, namespace TEXT, identity TEXT, messageset BIGINT, lang TEXT, schedule BIGINT, first BIGINT",
+        "INSERT INTO messaging_subscriptions (id, namespace, identity, messageset, lang, schedule, rule_depth,"
+        " version, next_sequence_number, active, completed, process_status, initial_sequence_number, created_at,"
+        " updated_at) SELECT r.id, r.namespace, r.identity, r.messageset, r.lang, r.schedule, r.depth, 1, r.first, 1,"
+        " 0, 0, r.first, CAST(:now AS BIGINT), CAST(:now AS BIGINT) FROM {rows}",
+        "id TEXT, namespace TEXT, identity TEXT, messageset BIGINT, lang TEXT, schedule BIGINT, first BIGINT,"
+        " depth BIGINT",
         fresh,
         now=now,
     )

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from undercroft.database import Transaction
 from undercroft.families.messaging.model import Behind, Binary, Message, MessageSet, Person, Run, Schedule, Subscription
+from undercroft.families.messaging.rules.matching import Firing, Rule
 from undercroft.families.messaging.tables import Table
 
 SCHEDULES = Table("messaging_schedules", Schedule)
@@ -14,6 +15,8 @@ SUBSCRIPTIONS = Table("messaging_subscriptions", Subscription, "number", newest_
 RUNS = Table("messaging_runs", Run, newest_first=True)
 BEHIND = Table("messaging_behind", Behind, newest_first=True)
 PERSONS = Table("messaging_identities", Person, "number")
+RULES = Table("messaging_rules", Rule)
+FIRINGS = Table("messaging_firings", Firing, newest_first=True)
 
 
 def locked_subscriptions(tx: Transaction, numbers: Collection[int]) -> list[Subscription]:

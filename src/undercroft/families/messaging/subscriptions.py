@@ -5,15 +5,15 @@ from typing import Any, NamedTuple
 from undercroft.base.refusals import Refusal
 from undercroft.database import Transaction
 from undercroft.families.messaging.channels import Ways
-from undercroft.families.messaging.channels.targets import FAMILY
 from undercroft.families.messaging.errors import Wrong, missing
 from undercroft.families.messaging.given import Given, check, find_errors
 from undercroft.families.messaging.ids import new_uuid
 from undercroft.families.messaging.model import NO_ADDRESS, READY, Schedule, Subscription, metadata_keys
-from undercroft.families.messaging.sending import QUEUE, Occasion, queue_messages
+from undercroft.families.messaging.rules import events
+from undercroft.families.messaging.rules.firing import happened
+from undercroft.families.messaging.sending import Occasion, queue_messages
 from undercroft.families.messaging.store import SCHEDULES, SETS, SUBSCRIPTIONS
-from undercroft.machinery.deliveries import store, targets
-from undercroft.machinery.deliveries.model import PENDING_LIMIT
+from undercroft.families.messaging.under_way import recall
 
 _DEFAULTS: dict[str, Any] = {
     "version": 1,
@@ -32,9 +32,6 @@ _NEW = (
 _NEW_NAMES = tuple(column.split()[0] for column in _NEW.split(", "))
 # What a message under way was chosen by: a change of these is a change of mind.
 _CHOSEN_BY = {"messageset", "next_sequence_number", "lang", "active", "completed", "process_status", "identity"}
-
-# Of who has had more turns than this, the oldest have long had their end.
-MOST_RECALLED = 1_000
 
 
 class Order(NamedTuple):
@@ -99,6 +96,10 @@ def change(tx: Transaction, namespace: str, id: str, given: Given, now: int) -> 
         values["under_way"] = 0
     changed = SUBSCRIPTIONS.update(tx, before.number, values)
     assert changed is not None, "it was there above"
+    if before.active and not changed.active and not changed.completed:
+        happened(tx, [events.opted_out(changed)], now)
+    elif changed.completed and not before.completed:
+        happened(tx, [events.completed(changed)], now)
     return labelled(tx, [changed])[0]
 
 
@@ -108,17 +109,6 @@ def delete(tx: Transaction, namespace: str, id: str, _now: int) -> None:
     recall(tx, subscription)
     tx.run("DELETE FROM messaging_behind WHERE subscription = :id", id=id)
     SUBSCRIPTIONS.delete(tx, subscription.number)
-
-
-def recall(tx: Transaction, subscription: Subscription) -> None:
-    """Take back what is on its way, what is sent again included. What a courier has in its hands is not tried again
-    if it fails: `settling` sees to that."""
-    queue = targets.find_queue(tx, FAMILY, subscription.namespace, QUEUE)
-    if queue is None or not subscription.turns:
-        return
-    turns = range(max(1, subscription.turns - MOST_RECALLED + 1), subscription.turns + 1)
-    found = store.find_named(tx, queue.id, {f"{subscription.id}#{turn}" for turn in turns})
-    store.delete(tx, [store.seen(one) for one in found if one.state < PENDING_LIMIT])
 
 
 def send_next(tx: Transaction, namespace: str, id: str, ways: Ways, now: int) -> None:
@@ -162,6 +152,8 @@ def opt_out(tx: Transaction, id: str, now: int) -> Subscription:
     ending = [subscription] if subscription.active else _successors(tx, subscription) if subscription.completed else []
     for one in ending:
         change(tx, one.namespace, one.id, Given({"active": 0}, {}), now)
+    if subscription.completed:  # rules may know what else followed it
+        happened(tx, [events.opted_out(subscription)], now)
     return subscription
 
 

@@ -2,13 +2,14 @@
 
 import typer
 
-from undercroft.app.cli.messaging import failed, people, schedules, sets, subscribers, subscriptions
+from undercroft.app.cli.messaging import failed, people, rules, schedules, sets, subscribers, subscriptions
 
 app = typer.Typer(no_args_is_help=True, help="Staged messaging: series of messages on schedules.")
 app.add_typer(schedules.app, name="schedule")
 app.add_typer(sets.app, name="set")
 app.add_typer(people.routes, name="route")
 app.add_typer(people.identities, name="identity")
+app.add_typer(rules.app, name="rule")
 app.add_typer(failed.app, name="failed")
 app.command("say")(sets.say)
 app.command("upload")(sets.upload)

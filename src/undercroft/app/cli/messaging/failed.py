@@ -5,9 +5,8 @@ from typing import Annotated
 import typer
 
 from undercroft.app.cli.client import connect
-from undercroft.app.cli.messaging.asking import ROOT, Namespace, everything, report, where
+from undercroft.app.cli.messaging.asking import ROOT, Namespace, Row, field, list_at, report, table, where
 from undercroft.app.cli.options import Json
-from undercroft.app.cli.show import print_json, print_table, say
 
 app = typer.Typer(no_args_is_help=True, help="Messages whose attempts are used up.")
 
@@ -19,13 +18,13 @@ def list_failed(context: typer.Context, namespace: Namespace = "", json: Json = 
     \b
     croft messaging failed list
     """
-    with connect(context) as server:
-        found = list(everything(server, ROOT + "failed-tasks/", where(namespace)))
-    if json:
-        print_json(found)
-        return
-    rows = [(str(one["id"]), one["subscription_id"], one["initiated_at"], one["reason"]) for one in found]
-    print_table(("ID", "SUBSCRIPTION", "BEGAN", "REASON"), rows)
+    columns = {
+        "ID": field("id"),
+        "SUBSCRIPTION": field("subscription_id"),
+        "BEGAN": field("initiated_at"),
+        "REASON": field("reason"),
+    }
+    list_at(context, "failed-tasks/", namespace, columns, json=json)
 
 
 @app.command("retry")
@@ -52,21 +51,18 @@ def behind(
     croft messaging behind --find
     croft messaging behind
     """
-    with connect(context) as server:
-        if find:
+    if find:
+        with connect(context) as server:
             begun = server.post(ROOT + "behind-subscriptions/find_behind_subscriptions/", None, where(namespace))
-            print_json(begun) if json else say("The search has begun: `croft messaging behind` shows what it finds.")
-            return
-        found = list(everything(server, ROOT + "behind-subscriptions/", where(namespace)))
-    if json:
-        print_json(found)
+        report("The search has begun: `croft messaging behind` shows what it finds.", begun, json=json)
         return
-    print_table(("SUBSCRIPTION", "BEHIND BY", "IS AT", "SHOULD BE AT"), [
-        (one["subscription_id"], str(one["messages_behind"]),
-         f"{one['current_messageset_name']} {one['current_sequence_number']}",
-         f"{one['expected_messageset_name']} {one['expected_sequence_number']}")
-        for one in found
-    ])  # fmt: skip
+    columns: dict[str, Row] = {
+        "SUBSCRIPTION": field("subscription_id"),
+        "BEHIND BY": field("messages_behind"),
+        "IS AT": lambda one: f"{one['current_messageset_name']} {one['current_sequence_number']}",
+        "SHOULD BE AT": lambda one: f"{one['expected_messageset_name']} {one['expected_sequence_number']}",
+    }
+    list_at(context, "behind-subscriptions/", namespace, columns, json=json)
 
 
 def estimate(context: typer.Context, namespace: Namespace = "", json: Json = False) -> None:
@@ -77,9 +73,10 @@ def estimate(context: typer.Context, namespace: Namespace = "", json: Json = Fal
     """
     with connect(context) as server:
         found = server.get(ROOT + "runsendestimate", where(namespace))["results"]
-    if json:
-        print_json(found)
-        return
-    print_table(("DAY", "SET", "SUBSCRIPTIONS", "IDENTITIES"), [
-        (one["send_date"], str(one["messageset"]), str(one["subscriptions"]), str(one["identities"])) for one in found
-    ])  # fmt: skip
+    columns = {
+        "DAY": field("send_date"),
+        "SET": field("messageset"),
+        "SUBSCRIPTIONS": field("subscriptions"),
+        "IDENTITIES": field("identities"),
+    }
+    table(found, columns, json=json)

@@ -5,9 +5,8 @@ from typing import Annotated
 import typer
 
 from undercroft.app.cli.client import connect, path_of
-from undercroft.app.cli.messaging.asking import ROOT, Namespace, everything, report, where
+from undercroft.app.cli.messaging.asking import ROOT, Namespace, Row, field, list_at, remove_at, report, where
 from undercroft.app.cli.options import Json
-from undercroft.app.cli.show import print_json, print_table, say
 
 routes = typer.Typer(no_args_is_help=True, help="Routes: the webhooks that webhook:ROUTE means.")
 identities = typer.Typer(no_args_is_help=True, help="Identities: addresses, languages and time zones.")
@@ -32,10 +31,7 @@ def add_route(
     body: dict[str, object] = {"name": name, "url": url, "concurrency": concurrency}
     with connect(context) as server:
         made = server.post(ROOT + "routes/", body | ({"secret": secret} if secret else {}), where(namespace))
-    if json:
-        print_json(made)
-    else:
-        say(f"webhook:{name} posts to {made['url']}.")
+    report(f"webhook:{name} posts to {made['url']}.", made, json=json)
 
 
 @routes.command("list")
@@ -45,12 +41,8 @@ def list_routes(context: typer.Context, namespace: Namespace = "", json: Json = 
     \b
     croft messaging route list
     """
-    with connect(context) as server:
-        found = server.get(ROOT + "routes/", where(namespace))["results"]
-    if json:
-        print_json(found)
-        return
-    print_table(("NAME", "URL", "PAUSED"), [(one["name"], one["url"] or "", one["paused"] or "") for one in found])
+    columns = {"NAME": field("name"), "URL": field("url"), "PAUSED": field("paused")}
+    list_at(context, "routes/", namespace, columns, json=json)
 
 
 @routes.command("remove")
@@ -65,9 +57,7 @@ def remove_route(
     \b
     croft messaging route remove sms
     """
-    with connect(context) as server:
-        server.call("DELETE", path_of(*_API, "routes", name), where(namespace))
-    report(f"Route {name} is removed.", {"removed": name}, json=json)
+    remove_at(context, path_of(*_API, "routes", name), namespace, f"Route {name} is removed.", name, json=json)
 
 
 @identities.command("put")
@@ -90,10 +80,7 @@ def put_identity(
     body |= {"timezone": timezone} if timezone else {}
     with connect(context) as server:
         made = server.call("PUT", path_of(*_API, "identities", id), where(namespace), body)
-    if json:
-        print_json(made)
-    else:
-        say(f"{id} is reached at {', '.join(one['address'] for one in made['addresses'])}.")
+    report(f"{id} is reached at {', '.join(one['address'] for one in made['addresses'])}.", made, json=json)
 
 
 @identities.command("list")
@@ -103,15 +90,13 @@ def list_identities(context: typer.Context, namespace: Namespace = "", json: Jso
     \b
     croft messaging identity list
     """
-    with connect(context) as server:
-        found = list(everything(server, ROOT + "identities/", where(namespace)))
-    if json:
-        print_json(found)
-        return
-    print_table(("IDENTITY", "LANG", "TIMEZONE", "ADDRESSES"), [
-        (one["id"], one["lang"] or "", one["timezone"] or "", ", ".join(a["address"] for a in one["addresses"]))
-        for one in found
-    ])  # fmt: skip
+    columns: dict[str, Row] = {
+        "IDENTITY": field("id"),
+        "LANG": field("lang"),
+        "TIMEZONE": field("timezone"),
+        "ADDRESSES": lambda one: ", ".join(address["address"] for address in one["addresses"]),
+    }
+    list_at(context, "identities/", namespace, columns, json=json)
 
 
 @identities.command("remove")
@@ -126,6 +111,4 @@ def remove_identity(
     \b
     croft messaging identity remove ann
     """
-    with connect(context) as server:
-        server.call("DELETE", path_of(*_API, "identities", id), where(namespace))
-    report(f"{id} is forgotten.", {"removed": id}, json=json)
+    remove_at(context, path_of(*_API, "identities", id), namespace, f"{id} is forgotten.", id, json=json)

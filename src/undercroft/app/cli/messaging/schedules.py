@@ -6,13 +6,24 @@ from typing import Annotated, Any
 import typer
 
 from undercroft.app.cli.client import Server, WrongUsage, connect
-from undercroft.app.cli.messaging.asking import ROOT, Namespace, ScheduleId, everything, report, where
+from undercroft.app.cli.messaging.asking import (
+    ROOT,
+    Namespace,
+    Row,
+    ScheduleId,
+    field,
+    list_at,
+    remove_at,
+    report,
+    where,
+)
 from undercroft.app.cli.options import Json
-from undercroft.app.cli.show import console, print_json, print_table, say
+from undercroft.app.cli.show import console, print_json, say
 
 app = typer.Typer(no_args_is_help=True, help="Schedules: when everybody gets their next message.")
 # Between two looks at a send that is under way (s).
 LOOK = 0.5
+_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
 
 
 @app.command("add")
@@ -31,14 +42,10 @@ def add(
     fields = cron.split()
     if len(fields) != 5:
         raise WrongUsage(f"{cron!r} has {len(fields)} fields and not five", 'such as "0 8 * * *": every day at eight')
-    names = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
-    body = {**dict(zip(names, fields, strict=True)), "timezone": timezone}
+    body = {**dict(zip(_FIELDS, fields, strict=True)), "timezone": timezone}
     with connect(context) as server:
         made = server.post(ROOT + "schedule/", body, where(namespace))
-    if json:
-        print_json(made)
-    else:
-        say(f"Schedule {made['id']} fires at {cron} {timezone}.")
+    report(f"Schedule {made['id']} fires at {cron} {timezone}.", made, json=json)
 
 
 @app.command("list")
@@ -48,15 +55,12 @@ def list_schedules(context: typer.Context, namespace: Namespace = "", json: Json
     \b
     croft messaging schedule list
     """
-    with connect(context) as server:
-        found = list(everything(server, ROOT + "schedule/", where(namespace)))
-    if json:
-        print_json(found)
-        return
-    names = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
-    print_table(("ID", "CRON", "TIMEZONE"), [
-        (str(one["id"]), " ".join(one[name] for name in names), one["timezone"]) for one in found
-    ])  # fmt: skip
+    columns: dict[str, Row] = {
+        "ID": field("id"),
+        "CRON": lambda one: " ".join(one[name] for name in _FIELDS),
+        "TIMEZONE": field("timezone"),
+    }
+    list_at(context, "schedule/", namespace, columns, json=json)
 
 
 @app.command("remove")
@@ -66,9 +70,7 @@ def remove(context: typer.Context, id: ScheduleId, namespace: Namespace = "", js
     \b
     croft messaging schedule remove 3
     """
-    with connect(context) as server:
-        server.call("DELETE", f"{ROOT}schedule/{id}/", where(namespace))
-    report(f"Schedule {id} is removed.", {"removed": id}, json=json)
+    remove_at(context, f"{ROOT}schedule/{id}/", namespace, f"Schedule {id} is removed.", id, json=json)
 
 
 @app.command("send")

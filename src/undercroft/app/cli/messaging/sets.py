@@ -7,10 +7,20 @@ from typing import Annotated
 import typer
 
 from undercroft.app.cli.client import WrongUsage, connect
-from undercroft.app.cli.messaging.asking import ROOT, Namespace, SetId, everything, report, where
+from undercroft.app.cli.messaging.asking import (
+    ROOT,
+    Namespace,
+    Row,
+    SetId,
+    everything,
+    field,
+    remove_at,
+    report,
+    table,
+    where,
+)
 from undercroft.app.cli.options import Json
-from undercroft.app.cli.show import print_json, print_table  # fmt: skip
-from undercroft.app.cli.show import say as tell
+from undercroft.app.cli.show import print_json
 
 app = typer.Typer(no_args_is_help=True, help="Message sets: series of messages, one after the other.")
 Format = Annotated[str, typer.Option("--to", metavar="yaml|csv", help="The form of the file.")]
@@ -42,10 +52,7 @@ def add(  # noqa: PLR0913 - one argument per flag
         body |= {"quiet_from": begin, "quiet_until": end}
     with connect(context) as server:
         made = server.post(ROOT + "messageset/", body, where(namespace))
-    if json:
-        print_json(made)
-    else:
-        tell(f"Set {made['id']} is {name}.")
+    report(f"Set {made['id']} is {name}.", made, json=json)
 
 
 @app.command("list")
@@ -58,14 +65,15 @@ def list_sets(context: typer.Context, namespace: Namespace = "", json: Json = Fa
     with connect(context) as server:
         found = list(everything(server, ROOT + "messageset/", where(namespace)))
         languages = server.get(ROOT + "messageset_languages/", where(namespace))
-    if json:
-        print_json(found)
-        return
-    print_table(("ID", "NAME", "SCHEDULE", "CHANNEL", "NEXT", "LANGUAGES"), [
-        (str(one["id"]), one["short_name"], str(one["default_schedule"]), one["channel"] or "",
-         str(one["next_set"] or ""), " ".join(languages.get(str(one["id"]), [])))
-        for one in found
-    ])  # fmt: skip
+    columns: dict[str, Row] = {
+        "ID": field("id"),
+        "NAME": field("short_name"),
+        "SCHEDULE": field("default_schedule"),
+        "CHANNEL": field("channel"),
+        "NEXT": field("next_set"),
+        "LANGUAGES": lambda one: " ".join(languages.get(str(one["id"]), [])),
+    }
+    table(found, columns, json=json)
 
 
 @app.command("clone")
@@ -83,10 +91,7 @@ def clone(
     """
     with connect(context) as server:
         made = server.post(f"{ROOT}messageset/{id}/clone", {"short_name": name}, where(namespace))
-    if json:
-        print_json(made)
-    else:
-        tell(f"Set {made['id']} is {name}, as set {id}.")
+    report(f"Set {made['id']} is {name}, as set {id}.", made, json=json)
 
 
 @app.command("export")
@@ -123,10 +128,7 @@ def import_set(
     kind = "csv" if file.suffix.lower() == ".csv" else "yaml"
     with connect(context) as server:
         done = server.post(f"{ROOT}messageset/{id}/import", _content(file), where(namespace, to=kind))
-    if json:
-        print_json(done)
-    else:
-        tell(f"Made {done['created']} messages, changed {done['changed']}.")
+    report(f"Made {done['created']} messages, changed {done['changed']}.", done, json=json)
 
 
 @app.command("remove")
@@ -136,9 +138,7 @@ def remove(context: typer.Context, id: SetId, namespace: Namespace = "", json: J
     \b
     croft messaging set remove 2
     """
-    with connect(context) as server:
-        server.call("DELETE", f"{ROOT}messageset/{id}/", where(namespace))
-    report(f"Set {id} is removed.", {"removed": id}, json=json)
+    remove_at(context, f"{ROOT}messageset/{id}/", namespace, f"Set {id} is removed.", id, json=json)
 
 
 def say(
@@ -160,10 +160,7 @@ def say(
     body = {"messageset": set_id, "sequence_number": number, "lang": lang, "text_content": text}
     with connect(context) as server:
         made = server.post(ROOT + "message/", body | ({"binary_content": file} if file else {}), where(namespace))
-    if json:
-        print_json(made)
-    else:
-        tell(f"Message {number} of set {set_id} in {lang}.")
+    report(f"Message {number} of set {set_id} in {lang}.", made, json=json)
 
 
 def upload(
@@ -184,10 +181,7 @@ def upload(
     with connect(context) as server:
         kind = f"multipart/form-data; boundary={boundary.decode()}"
         made = server.post(ROOT + "binarycontent/", body, where(namespace), content_type=kind)
-    if json:
-        print_json(made)
-    else:
-        tell(f"File {made['id']}: {made['content']}")
+    report(f"File {made['id']}: {made['content']}", made, json=json)
 
 
 def _content(file: Path) -> bytes:

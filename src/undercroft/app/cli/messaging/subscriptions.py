@@ -5,9 +5,19 @@ from typing import Annotated, Any
 import typer
 
 from undercroft.app.cli.client import connect, path_of
-from undercroft.app.cli.messaging.asking import ROOT, Namespace, SubscriptionId, everything, report, where
+from undercroft.app.cli.messaging.asking import (
+    ROOT,
+    Namespace,
+    Row,
+    SubscriptionId,
+    everything,
+    field,
+    report,
+    table,
+    where,
+)
 from undercroft.app.cli.options import Json
-from undercroft.app.cli.show import note, print_facts, print_json, print_table, say
+from undercroft.app.cli.show import note, print_facts, print_json, print_table
 
 _API = ("api", "v1", "subscriptions")
 
@@ -32,10 +42,7 @@ def subscribe(
         body = {"identity": identity, "messageset": set_id, "lang": lang, "schedule": chosen,
                 "next_sequence_number": number, "initial_sequence_number": number}  # fmt: skip
         made = server.post(ROOT + "subscriptions/", body, where(namespace))
-    if json:
-        print_json(made)
-    else:
-        say(f"{identity} is subscribed: {made['id']}")
+    report(f"{identity} is subscribed: {made['id']}", made, json=json)
 
 
 def list_subscriptions(
@@ -60,17 +67,9 @@ def list_subscriptions(
         else:
             reply = server.get(path, query)
             found, more = reply["results"], reply["next"]
-    if json:
-        print_json(found)
-        return
-    print_table(("ID", "IDENTITY", "SET", "LANG", "NEXT", "STATE"), map(_row, found))
-    if more:
+    table(found, _COLUMNS, json=json)
+    if more and not json:
         note("There is more: --all shows it.")
-
-
-def _row(one: dict[str, Any]) -> tuple[str, ...]:
-    return (one["id"], one["identity"], str(one["messageset"]), one["lang"], str(one["next_sequence_number"]),
-            _state(one))  # fmt: skip
 
 
 def _state(one: dict[str, Any]) -> str:
@@ -80,6 +79,16 @@ def _state(one: dict[str, Any]) -> str:
         return "stopped"
     words = {0: "ready", -1: "has no address"}
     return words.get(one["process_status"], f"process_status {one['process_status']}")
+
+
+_COLUMNS: dict[str, Row] = {
+    "ID": field("id"),
+    "IDENTITY": field("identity"),
+    "SET": field("messageset"),
+    "LANG": field("lang"),
+    "NEXT": field("next_sequence_number"),
+    "STATE": _state,
+}
 
 
 def show(context: typer.Context, id: SubscriptionId, namespace: Namespace = "", json: Json = False) -> None:
@@ -118,11 +127,8 @@ def preview(
     """
     with connect(context) as server:
         found = server.get(path_of(*_API, id, "preview"), where(namespace, limit=limit))["results"]
-    if json:
-        print_json(found)
-        return
-    rows = [(one["at"], str(one["messageset"]), str(one["sequence_number"])) for one in found]
-    print_table(("AT", "SET", "MESSAGE"), rows)
+    columns = {"AT": field("at"), "SET": field("messageset"), "MESSAGE": field("sequence_number")}
+    table(found, columns, json=json)
 
 
 def send_next(context: typer.Context, id: SubscriptionId, namespace: Namespace = "", json: Json = False) -> None:
@@ -156,10 +162,7 @@ def forward(context: typer.Context, id: SubscriptionId, namespace: Namespace = "
     with connect(context) as server:
         ids = server.post(path_of(*_API, id, "fast-forward"), None, where(namespace))["subscriptions"]
         found = [server.get(path_of(*_API, one), where(namespace)) for one in ids]
-    if json:
-        print_json(found)
-    else:
-        print_table(("ID", "IDENTITY", "SET", "LANG", "NEXT", "STATE"), map(_row, found))
+    table(found, _COLUMNS, json=json)
 
 
 def stop(context: typer.Context, id: SubscriptionId, namespace: Namespace = "", json: Json = False) -> None:

@@ -7,6 +7,7 @@ from undercroft.machinery.deliveries import targets
 from undercroft.machinery.deliveries.model import TargetSettings
 
 FAMILY = "messaging"
+QUEUE = "messages"
 NO_SUCH_TARGET = -1
 """What is sent there dies at once and stands among what failed, where people look for it."""
 

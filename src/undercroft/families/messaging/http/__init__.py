@@ -6,7 +6,7 @@ from undercroft.database import Database
 from undercroft.families.messaging import messages, messagesets, schedules, setfiles
 from undercroft.families.messaging.channels import Ways
 from undercroft.families.messaging.files import Files
-from undercroft.families.messaging.http import fields, filters, rendering, shapes
+from undercroft.families.messaging.http import fields, filters, rendering, rules, shapes
 from undercroft.families.messaging.http.beyond import Beyond
 from undercroft.families.messaging.http.binaries import Binaries
 from undercroft.families.messaging.http.describing import Written, browsable, with_options
@@ -16,6 +16,7 @@ from undercroft.families.messaging.http.fields import Field
 from undercroft.families.messaging.http.helpers import Helpers
 from undercroft.families.messaging.http.rendering import ROOT
 from undercroft.families.messaging.http.resource import Noun, Resource
+from undercroft.families.messaging.http.rules import Rules
 from undercroft.families.messaging.http.sets import MessageSets
 from undercroft.families.messaging.http.subscriptions import Subscriptions
 from undercroft.families.messaging.http.work import Work
@@ -46,6 +47,7 @@ def operations(database: Database, enter: Enter, ways: Ways, files: Files) -> li
                 shapes.Subscriptions),
         *_on_sets(MessageSets(database, door), Work(database, door, ways), Binaries(database, door, files)),
         *_on_subscriptions(Subscriptions(database, door, ways), Beyond(database, door, ways)),
+        *_on_rules(Resource(database, door, rules.NOUN), Rules(database, door)),
         *_on_work(Work(database, door, ways)),
         *_on_directory(Directory(database, door)),
         *_on_helpers(Helpers(database, door)),
@@ -59,6 +61,7 @@ _WRITTEN = {
     MESSAGE.path: Written(fields.MESSAGE, shapes.Message),
     f"{ROOT}/binarycontent": Written((Field("content", fields.anything, required=True),), shapes.File),
     f"{ROOT}/subscriptions": Written(fields.SUBSCRIPTION, shapes.Subscription),
+    rules.PATH: Written(rules.RULE, shapes.Rule),
 }
 
 
@@ -116,6 +119,19 @@ def _on_subscriptions(subscriptions: Subscriptions, beyond: Beyond) -> list[Oper
                   gives={200: None, 404: shapes.Detail}),
         Operation("POST", link, beyond.opt_out, "End the subscription of this link", "opt out",
                   gives={200: None, 404: shapes.Detail}),
+    ]  # fmt: skip
+
+
+def _on_rules(resource: Resource, more: Rules) -> list[Operation]:
+    one = f"{rules.PATH}/{{id}}"
+    return [
+        *_usual("rule", rules.PATH, resource, shapes.Rule, shapes.Rules),
+        _operation("GET", one + "/preview", more.preview, "Whom it would subscribe as things stand", shapes.Previewed,
+                   query=shapes.CursorQuery),
+        _operation("POST", f"{rules.PATH}/preview", more.preview_unsaved, "Whom such a rule would subscribe",
+                   shapes.Previewed, query=shapes.CursorQuery),
+        _operation("POST", one + "/apply", more.apply, "Have it done for them", shapes.Applied),
+        _operation("GET", one + "/firings", more.firings, "What it did", shapes.Page, query=shapes.CursorQuery),
     ]  # fmt: skip
 
 
@@ -189,7 +205,8 @@ def _operation(
 
 # A schedule may be made of nothing: an empty body is an empty object, and it fires every minute.
 _WITH_BODY = {
-    *(f"{ROOT}/{noun}" for noun in ("messageset", "message", "subscriptions", "identities", "routes")),
+    *(f"{ROOT}/{noun}" for noun in ("messageset", "message", "subscriptions", "identities", "routes", "rules")),
+    f"{ROOT}/rules/preview",
     f"{ROOT}/subscriptions/request",
     f"{ROOT}/messageset/{{id}}/clone",
 }

@@ -10,12 +10,11 @@ from undercroft.database import Database, Transaction
 from undercroft.families.messaging import behind, optout, subscriptions
 from undercroft.families.messaging.calendar import Planned, calendar
 from undercroft.families.messaging.channels import Ways
-from undercroft.families.messaging.channels.targets import FAMILY
+from undercroft.families.messaging.channels.targets import FAMILY, QUEUE
 from undercroft.families.messaging.errors import Wrong, missing
 from undercroft.families.messaging.http.entering import Doorway
 from undercroft.families.messaging.http.parsing import id_in_path
 from undercroft.families.messaging.http.rendering import moment
-from undercroft.families.messaging.sending import QUEUE
 from undercroft.machinery.deliveries import store, targets
 from undercroft.machinery.deliveries.model import Attempt, Delivery, public_state
 from undercroft.machinery.operations import Reply, Request, json_reply

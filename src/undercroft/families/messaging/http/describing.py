@@ -10,14 +10,20 @@ import msgspec
 from undercroft.families.messaging.http.entering import Doorway
 from undercroft.families.messaging.http.fields import Field
 from undercroft.families.messaging.http.parsing import FORM, JSON, MULTIPART, wants_page
-from undercroft.families.messaging.model import AUDIO, TEXT
+from undercroft.families.messaging.model import AUDIO, EMAIL, MSISDN, TEXT
+from undercroft.families.messaging.rules.matching import OF_IDENTITIES, OF_SUBSCRIPTIONS, SUBSCRIBE, UNSUBSCRIBE
 from undercroft.machinery.operations import Operation, Reply, Request, Run, json_reply
 
 _PARSES = [JSON, FORM, MULTIPART]
 _RENDERS = [JSON, "text/html"]
 _TYPES = {int: "integer", str: "string", bool: "boolean"}
-_REFERRING = {"messageset", "schedule", "next_set", "default_schedule", "binary_content", "subscribe_to"}
-_CHOICES = {"content_type": (TEXT, AUDIO)}
+_REFERRING = {"messageset", "schedule", "next_set", "default_schedule", "binary_content", "target"}
+_CHOICES = {
+    "content_type": (TEXT, AUDIO),
+    "event": (*OF_SUBSCRIPTIONS, *OF_IDENTITIES),
+    "action": (SUBSCRIBE, UNSUBSCRIBE),
+    "address_type": (MSISDN, EMAIL),
+}
 _LINK = re.compile(r"&quot;(https?://[^&\s]{1,500})&quot;")
 
 

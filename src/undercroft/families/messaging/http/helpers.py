@@ -57,7 +57,7 @@ class Helpers:
         await self._doorway.into(request)
         base = f"{base_url(request)}{ROOT}"
         names = ("subscriptions", "failed-tasks", "behind-subscriptions", "schedule", "messageset", "message",
-                 "binarycontent", "identities", "routes", "runs")  # fmt: skip
+                 "binarycontent", "identities", "routes", "rules", "runs")  # fmt: skip
         listed: dict[str, Any] = {name: f"{base}/{name}/" for name in names}
         return json_reply(listed)
 

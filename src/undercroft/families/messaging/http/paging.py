@@ -39,8 +39,8 @@ def envelope(
     onward = bool(keys) and (more or window.backwards)
     back = bool(keys) and window.position is not None and (more or not window.backwards)
     return {
-        "next": _link(request, path, b"p", keys[-1]) if onward else None,
-        "previous": _link(request, path, b"r", keys[0]) if back else None,
+        "next": link(request, path, keys[-1]) if onward else None,
+        "previous": link(request, path, keys[0], b"r") if back else None,
         "results": results,
     }
 
@@ -58,7 +58,8 @@ def base_url(request: Request) -> str:
     return f"{scheme}://{host}" if _HOST.fullmatch(host) else ""
 
 
-def _link(request: Request, path: str, direction: bytes, key: int) -> str:
+def link(request: Request, path: str, key: int, direction: bytes = b"p") -> str:
+    """To what comes after this key in the list, or before it (r)."""
     cursor = base64.b64encode(b"%b=%d" % (direction, key), altchars=b"-_").decode()
     given = parse_qsl(request.query_string.decode("ascii"), keep_blank_values=True)
     others = [pair for pair in given if pair[0] != "cursor"]

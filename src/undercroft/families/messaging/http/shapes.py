@@ -13,6 +13,11 @@ class AnyQuery(msgspec.Struct):
     namespace: str = ""
 
 
+class CursorQuery(msgspec.Struct):
+    cursor: str = ""
+    namespace: str = ""
+
+
 class ListQuery(msgspec.Struct):
     """Unknown names are ignored, empty values too."""
 
@@ -151,6 +156,49 @@ class Subscription(msgspec.Struct):
     messageset_label: str
 
 
+class Rule(msgspec.Struct):
+    id: int
+    name: str
+    event: str
+    messageset: int | None
+    number: int | None
+    address_type: str | None
+    field: str | None
+    value: Any
+    lang: str | None
+    conditions: dict[str, Any]
+    action: str
+    target: int
+    schedule: int | None
+    first_number: int
+    default_lang: str | None
+    active: bool
+    fired: int
+    created_at: str
+    updated_at: str
+
+
+class Decided(msgspec.Struct):
+    identity: str
+    lang: str | None
+    outcome: str
+
+
+class Previewed(msgspec.Struct):
+    """`leads_back`: whom the rule subscribes comes back to where it began, until the chain has its full length."""
+
+    leads_back: bool
+    next: str | None
+    previous: None
+    results: list[Decided]
+
+
+class Applied(msgspec.Struct):
+    """How often each outcome came of it."""
+
+    outcomes: dict[str, int]
+
+
 class Page(msgspec.Struct):
     next: str | None
     previous: str | None
@@ -175,3 +223,7 @@ class Files(Page):
 
 class Subscriptions(Page):
     results: list[Subscription]  # type: ignore[assignment]
+
+
+class Rules(Page):
+    results: list[Rule]  # type: ignore[assignment]
