@@ -8,7 +8,7 @@ import pytest
 from undercroft.base.clock import wall_clock
 from undercroft.base.refusals import Refusal
 from undercroft.database import Database, migrations_in, open_database
-from undercroft.families.sync import actions, store, store_entries
+from undercroft.families.sync import actions, listing, store, store_entries
 from undercroft.families.sync.actions import Kept, Settled
 from undercroft.families.sync.model import Match, Rule
 from undercroft.families.sync.reconcile import Content, Delete, Put, Seen
@@ -54,9 +54,9 @@ def test_a_file_goes_its_way(tell: Callable[[Story], None]) -> None:
         await db.write(actions.settle, "B", done, [Kept("f", "place", "h", 1, 2)], NOW)
         assert await db.read(store.behind_of, "B", "", 10) == ["ö\n"]
         assert await db.read(store.present_at, "B", "", 10) == [("f", "at B", "x", 1)]
-        listed = await db.read(store.listed, 0, 10, None, None, None)
+        listed = await db.read(listing.page, 0, 10, listing.Wanted())
         assert {one.file.path: one.uptodate for one in listed} == {"f": ("A", "B"), "ö\n": ("A",)}
-        [behind] = await db.read(store.listed, 0, 10, None, None, "behind")
+        [behind] = await db.read(listing.page, 0, 10, listing.Wanted(behind=True))
         assert behind.file.path == "ö\n"
         assert [kept.place for kept in await db.read(store_entries.versions_of, "f")] == ["place"]
         await db.write(actions.note_seen, "A", [Seen("f", None, "")], NOW + 1)
@@ -76,7 +76,7 @@ def test_what_arrives_after_all_have_forgotten_it_goes(tell: Callable[[Story], N
         await db.write(actions.note_seen, "A", [Seen("f", None, "")], NOW + 1)
         await db.write(actions.settle, "B", [Settled(Seen("f", put.content, "at B"), put.version)], [], NOW + 2)
         assert [step.path for step in await db.read(actions.to_do, "B", ["f"])] == ["f"]
-        assert await db.read(store.listed, 0, 10, None, None, None) == []
+        assert await db.read(listing.page, 0, 10, listing.Wanted()) == []
 
     tell(story)
 
@@ -85,13 +85,13 @@ def test_lists_have_pages_and_filters(tell: Callable[[Story], None]) -> None:
     async def story(db: Database) -> None:
         names = [f"d/{n}%_!.txt" for n in range(30)]
         await db.write(actions.note_seen, "A", [file(name) for name in names], NOW)
-        pages = [await db.read(store.listed, at, 7, None, None, None) for at in range(0, 35, 7)]
+        pages = [await db.read(listing.page, at, 7, listing.Wanted()) for at in range(0, 35, 7)]
         found = [one for page in pages for one in page]
         assert [one.fid for one in found] == sorted(one.fid for one in found)
         assert sorted(one.file.path for one in found) == sorted(names)
-        assert len(await db.read(store.listed, 0, 99, "A", "9%_!", None)) == 3
-        assert await db.read(store.listed, 0, 99, "C", None, None) == []
-        assert await db.read(store.listed, 0, 99, None, "9%!", None) == []
+        assert len(await db.read(listing.page, 0, 99, listing.Wanted("A", "9%_!"))) == 3
+        assert await db.read(listing.page, 0, 99, listing.Wanted("C")) == []
+        assert await db.read(listing.page, 0, 99, listing.Wanted(text="9%!")) == []
 
     tell(story)
 
@@ -103,7 +103,7 @@ def test_a_wave_waits_and_is_confirmed_or_undone(tell: Callable[[Story], None]) 
         gone = [Seen(name, None, "") for name in names]
         await db.write(actions.note_seen, "A", gone, NOW + 1, hold=True)
         assert len(await db.read(store.held_of, "A", 99)) == 20
-        assert len(await db.read(store.listed, 0, 99, None, None, None)) == 20
+        assert len(await db.read(listing.page, 0, 99, listing.Wanted())) == 20
         assert (await db.write(actions.confirm_deletions, "A", False, NOW + 2)).busy == {"A", "B"}
         assert len(await db.read(store.behind_of, "A", "", 99)) == 20
         assert actions.is_wave(11, 20, 0.5)
@@ -127,7 +127,7 @@ def test_rules_name_entries_that_exist_and_hold_them(tell: Callable[[Story], Non
         await db.write(actions.reassign_page, "")
         await db.write(actions.remove_entry, "B")
         await db.write(actions.disown_page, "B", "")
-        [listed] = await db.read(store.listed, 0, 9, None, None, None)
+        [listed] = await db.read(listing.page, 0, 9, listing.Wanted())
         assert listed.file.owners == listed.uptodate == ("A",)
         with pytest.raises(Refusal, match="entry B not found"):
             await db.read(actions.require_entry, "B")

@@ -7,7 +7,7 @@ from undercroft.base.clock import DAY, MINUTE, SECOND
 from undercroft.base.ids import sortable_id
 from undercroft.base.refusals import conflict, invalid, not_found
 from undercroft.database import Transaction
-from undercroft.families.sync import reconcile, store, store_entries
+from undercroft.families.sync import reconcile, store, store_entries, tallies
 from undercroft.families.sync.drivers import option
 from undercroft.families.sync.model import Rule, check_entry, check_rules, holders
 from undercroft.families.sync.reconcile import Change, Operation, Seen
@@ -195,7 +195,10 @@ def disown_page(tx: Transaction, name: str, after: str) -> str | None:
             kept = file._replace(owners=left, origin=left[0] if left else file.origin)
             changes[path] = Change(kept if left or holding else None, {})
     _write(tx, known, changes)
-    return paths[-1] if len(paths) == PAGE else None
+    if len(paths) == PAGE:
+        return paths[-1]
+    tallies.count_anew(tx)
+    return None
 
 
 def is_wave(gone: int, present: int, share: float) -> bool:

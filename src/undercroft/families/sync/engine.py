@@ -14,7 +14,7 @@ import structlog
 from undercroft.base.clock import SECOND, Clock
 from undercroft.base.refusals import Kind, Refusal, conflict, invalid, unavailable
 from undercroft.database import Database
-from undercroft.families.sync import actions, store, store_entries, wire
+from undercroft.families.sync import actions, store, store_entries, tallies, wire
 from undercroft.families.sync.actions import Noticed
 from undercroft.families.sync.links import Link
 from undercroft.families.sync.model import FAMILY, Rule, check_entry
@@ -48,6 +48,7 @@ class Engine:
         """Listen for workers; then the entries that should run do."""
         if self._server is not None:
             return
+        await self._database.write(tallies.count_first)
         self._socket.unlink(missing_ok=True)
         folder = os.open(self._socket.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:  # by its folder's descriptor: the path of a socket may have 107 bytes only

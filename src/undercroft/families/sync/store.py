@@ -1,5 +1,6 @@
 """The tables of files and of their copies."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
@@ -7,8 +8,9 @@ import msgspec
 
 from undercroft.database import Transaction
 from undercroft.database.interface import Row
+from undercroft.families.sync import tallies
 from undercroft.families.sync.names import fid_of
-from undercroft.families.sync.reconcile import Change, Content, Copy, File, behind, up_to_date
+from undercroft.families.sync.reconcile import Change, Content, Copy, File, behind
 
 _FILE = "path, version, hash, size, mtime, mode, owners, origin, past"
 _COPY = "entry, version, hash, size, mtime, mode, revision, keep_as, held"
@@ -20,14 +22,6 @@ class Known(NamedTuple):
 
     file: File | None
     copies: dict[str, Copy]
-
-
-class Listed(NamedTuple):
-    """A file as lists show it."""
-
-    fid: str
-    file: File
-    uptodate: tuple[str, ...]
 
 
 def load(tx: Transaction, paths: Collection[str]) -> dict[str, Known]:
@@ -51,13 +45,16 @@ def save(tx: Transaction, known: Mapping[str, Known], changes: Mapping[str, Chan
         tx.each("DELETE FROM sync_copies WHERE path IN (SELECT path FROM {rows})", "path TEXT", forgotten)
         tx.each("DELETE FROM sync_files WHERE path IN (SELECT path FROM {rows})", "path TEXT", forgotten)
     files, copies, busy = [], [], set()
+    moved: Counter[tallies.Shelf] = Counter()
     for path, change in changes.items():
         file, before = change.file, known[path]
+        _tally(moved, path, before.file, before.copies, -1)
         if file is None:
             continue
         if file != before.file:
             files.append(_file_row(file))
         after = {**before.copies, **change.copies}
+        _tally(moved, path, file, after, 1)
         for entry in {*after, *file.owners}:
             late = behind(file, after.get(entry), entry)
             busy |= {entry} if late else set()
@@ -66,7 +63,17 @@ def save(tx: Transaction, known: Mapping[str, Known], changes: Mapping[str, Chan
                 copies.append(_copy_row(path, after.get(entry, Copy(entry)), late))
     _put_files(tx, files)
     _put_copies(tx, copies)
+    tallies.change(tx, moved)
     return busy
+
+
+def _tally(moved: "Counter[tallies.Shelf]", path: str, file: File | None, copies: Mapping[str, Copy], by: int) -> None:
+    if file is None or file.content is None:
+        return
+    late = {entry for entry in (*copies, *file.owners) if behind(file, copies.get(entry), entry)}
+    holders = late.union(entry for entry, copy in copies.items() if copy.content is not None)
+    for shelf in tallies.shelves(fid_of(path), holders, bool(late)):
+        moved[shelf] += by
 
 
 def _put_files(tx: Transaction, rows: list[tuple[object, ...]]) -> None:
@@ -133,57 +140,16 @@ def paths_after(tx: Transaction, after: str, limit: int) -> list[str]:
     return [path for (path,) in tx.all(sql, after=after, most=limit)]
 
 
-def find(tx: Transaction, fid: str) -> Listed | None:
-    rows = tx.all(f"SELECT {_FILE}, fid FROM sync_files WHERE fid = :fid AND hash IS NOT NULL", fid=fid)
-    return next(iter(_listed(tx, rows)), None)
-
-
 def path_of(tx: Transaction, fid: str) -> str | None:
     """Of a file that is there, or that was deleted and of which something is kept."""
     row = tx.one("SELECT path FROM sync_files WHERE fid = :fid", fid=fid)
     return None if row is None else row[0]
 
 
-def listed(
-    tx: Transaction, offset: int, limit: int, entry: str | None, text: str | None, state: str | None
-) -> list[Listed]:
-    """In the order of ids. `state`: "synced" or "behind"."""
-    late = "EXISTS (SELECT 1 FROM sync_copies b WHERE b.path = sync_files.path AND b.behind = 1)"
-    conditions = ["hash IS NOT NULL"]
-    if entry is not None:
-        conditions.append(
-            "EXISTS (SELECT 1 FROM sync_copies e WHERE e.path = sync_files.path AND e.entry = :entry"
-            " AND (e.hash IS NOT NULL OR e.behind = 1))"
-        )
-    if text is not None:
-        conditions.append("lower(path) LIKE :text ESCAPE '!'")
-    if state is not None:
-        conditions.append(late if state == "behind" else "NOT " + late)
-    pattern = None if text is None else "%" + "".join("!" + c if c in "!%_" else c for c in text.lower()) + "%"
-    given = {name: value for name, value in (("entry", entry), ("text", pattern)) if value is not None}
-    rows = tx.all(
-        f"SELECT {_FILE}, fid FROM sync_files WHERE {' AND '.join(conditions)} ORDER BY fid LIMIT :most OFFSET :skip",
-        most=limit,
-        skip=offset,
-        **given,
-    )
-    return _listed(tx, rows)
-
-
 def forget_entry(tx: Transaction, entry: str) -> None:
     tx.run("DELETE FROM sync_copies WHERE entry = :entry", entry=entry)
     tx.run("DELETE FROM sync_skipped WHERE entry = :entry", entry=entry)
     tx.run("DELETE FROM sync_versions WHERE entry = :entry", entry=entry)
-
-
-def _listed(tx: Transaction, rows: list[Row]) -> list[Listed]:
-    known = load(tx, [row[0] for row in rows])
-    found = []
-    for *row, fid in rows:
-        file, copies = _file(tuple(row)), known[row[0]].copies
-        uptodate = tuple(name for name in file.owners if up_to_date(file, copies.get(name)))
-        found.append(Listed(fid, file, uptodate))
-    return found
 
 
 def _content(hash: str | None, size: int, mtime: int, mode: int) -> Content | None:

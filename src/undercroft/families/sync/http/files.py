@@ -9,7 +9,7 @@ import msgspec
 from undercroft.base.clock import SECOND
 from undercroft.base.refusals import Refusal, conflict, invalid, not_found
 from undercroft.database import Database
-from undercroft.families.sync import names, store, store_entries
+from undercroft.families.sync import listing, names, store, store_entries
 from undercroft.families.sync.engine import Engine
 from undercroft.families.sync.http import shapes
 from undercroft.families.sync.http.reading import Door, check_page, decode, reply
@@ -38,9 +38,9 @@ class Files:
         check_page(query.offset, query.limit)
         if query.state is not None and query.state not in _STATES:
             raise invalid("query", f"state is one of {', '.join(_STATES)}")
-        found = await self._database.read(
-            store.listed, query.offset, query.limit, query.entry, query.q, query.state
-        )  # fmt: skip
+        behind = None if query.state is None else query.state == "behind"
+        wanted = listing.Wanted(query.entry, query.q, behind)
+        found = await self._database.read(listing.page, query.offset, query.limit, wanted)
         return reply(shapes.FileList([_shape(file) for file in found]))
 
     async def metadata(self, request: Request) -> Reply:
@@ -85,10 +85,10 @@ class Files:
         link.restore(path, version.place)
         return reply(shapes.Done())
 
-    async def _find(self, request: Request) -> store.Listed:
+    async def _find(self, request: Request) -> listing.Listed:
         await self._door.admit(request)
         fid = request.path["fid"]
-        found = await self._database.read(store.find, fid)
+        found = await self._database.read(listing.find, fid)
         if found is None:
             raise not_found("unknown_file", f"file {fid} not found")
         return found
@@ -107,7 +107,7 @@ class Files:
             raise not_found("unknown_file", f"file {fid} not found")
         return path
 
-    async def _open(self, listed: store.Listed) -> tuple[Storage, Source]:
+    async def _open(self, listed: listing.Listed) -> tuple[Storage, Source]:
         entries = {entry.name: entry for entry in await self._database.read(store_entries.entries)}
         for name in listed.uptodate:
             try:
@@ -151,7 +151,7 @@ async def _blocks(storage: Storage, source: Source, start: int, end: int) -> Asy
         storage.close()
 
 
-def _shape(listed: store.Listed) -> shapes.FileOut:
+def _shape(listed: listing.Listed) -> shapes.FileOut:
     file = listed.file
     size = 0 if file.content is None else file.content.size
     kind = mimetype(file.path) or UNKNOWN_TYPE

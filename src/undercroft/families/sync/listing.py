@@ -1,0 +1,107 @@
+"""Lists of files, and one of them: as people see them. A page costs the same wherever it is."""
+
+from typing import NamedTuple
+
+from undercroft.database import Transaction
+from undercroft.families.sync import store, tallies
+from undercroft.families.sync.reconcile import File, up_to_date
+
+# So few are fetched and put in order; more are walked through in the order of their ids.
+FEW = 1_000
+_LATE = "EXISTS (SELECT 1 FROM sync_copies b WHERE b.path = f.path AND b.behind = 1)"
+_HELD = (
+    "EXISTS (SELECT 1 FROM sync_copies e WHERE e.path = f.path AND e.entry = :entry"
+    " AND (e.hash IS NOT NULL OR e.behind = 1))"
+)
+
+
+class Listed(NamedTuple):
+    """A file as lists show it."""
+
+    fid: str
+    file: File
+    uptodate: tuple[str, ...]
+
+
+class Wanted(NamedTuple):
+    entry: str | None = None
+    """What this entry holds, or should."""
+    text: str | None = None
+    """What their names contain, in letters of any case."""
+    behind: bool | None = None
+    """Whether a copy is behind."""
+
+
+def find(tx: Transaction, fid: str) -> Listed | None:
+    path = tx.one("SELECT path FROM sync_files WHERE fid = :fid AND hash IS NOT NULL", fid=fid)
+    return None if path is None else next(iter(_listed(tx, [(fid, path[0])])), None)
+
+
+def page(tx: Transaction, offset: int, limit: int, wanted: Wanted) -> list[Listed]:
+    """In the order of ids. A text is looked for in every name before the page's end; all else is found by tallies."""
+    if wanted.text is not None:
+        return _listed(tx, _walk(tx, "", offset, limit, wanted))
+    skip = offset
+    for letters, files in tallies.of(tx, wanted.entry, wanted.behind):
+        if skip < files:
+            few = _few(tx, wanted)
+            rows = _walk(tx, letters, skip, limit, wanted) if few is None else few[offset : offset + limit]
+            return _listed(tx, rows)
+        skip -= files
+    return []
+
+
+def _walk(tx: Transaction, start: str, skip: int, limit: int, wanted: Wanted) -> list[tuple[str, str]]:
+    """(fid, path) from this beginning of ids on."""
+    conditions, given = _conditions(wanted)
+    return tx.all(
+        f"SELECT f.fid, f.path FROM sync_files f WHERE f.fid >= :start AND f.hash IS NOT NULL{conditions}"
+        " ORDER BY f.fid LIMIT :most OFFSET :skip",
+        start=start,
+        most=limit,
+        skip=skip,
+        **given,
+    )
+
+
+def _few(tx: Transaction, wanted: Wanted) -> list[tuple[str, str]] | None:
+    """All (fid, path), found by their copies, where those are few: in the order of ids they would be far apart."""
+    if wanted.behind and _count(tx, None, True) <= FEW:
+        paths = tx.all("SELECT DISTINCT path FROM sync_copies WHERE behind = 1")
+    elif wanted.entry is not None and _count(tx, wanted.entry, None) <= FEW:
+        paths = tx.all("SELECT path FROM sync_copies WHERE entry = :entry", entry=wanted.entry)
+    else:
+        return None
+    conditions, given = _conditions(wanted)
+    sql = (
+        f"SELECT f.fid, f.path FROM {{rows}} JOIN sync_files f ON f.path = r.path WHERE f.hash IS NOT NULL{conditions}"
+    )
+    return sorted(tx.each(sql, "path TEXT", paths, **given))
+
+
+def _conditions(wanted: Wanted) -> tuple[str, dict[str, str]]:
+    conditions, given = "", {}
+    if wanted.entry is not None:
+        conditions += f" AND {_HELD}"
+        given["entry"] = wanted.entry
+    if wanted.behind is not None:
+        conditions += f" AND {_LATE}" if wanted.behind else f" AND NOT {_LATE}"
+    if wanted.text is not None:
+        conditions += " AND lower(f.path) LIKE :text ESCAPE '!'"
+        given["text"] = "%" + "".join("!" + c if c in "!%_" else c for c in wanted.text.lower()) + "%"
+    return conditions, given
+
+
+def _count(tx: Transaction, entry: str | None, behind: bool | None) -> int:
+    return sum(files for _, files in tallies.of(tx, entry, behind))
+
+
+def _listed(tx: Transaction, rows: list[tuple[str, str]]) -> list[Listed]:
+    known = store.load(tx, [path for _, path in rows])
+    found = []
+    for fid, path in rows:
+        file, copies = known[path]
+        if file is not None:
+            uptodate = tuple(name for name in file.owners if up_to_date(file, copies.get(name)))
+            found.append(Listed(fid, file, uptodate))
+    return found
