@@ -44,22 +44,26 @@ def save(tx: Transaction, known: Mapping[str, Known], changes: Mapping[str, Chan
     if forgotten:
         tx.each("DELETE FROM sync_copies WHERE path IN (SELECT path FROM {rows})", "path TEXT", forgotten)
         tx.each("DELETE FROM sync_files WHERE path IN (SELECT path FROM {rows})", "path TEXT", forgotten)
-    files, copies, busy = [], [], set()
+    files, copies = [], []
+    busy: set[str] = set()
     moved: Counter[tallies.Shelf] = Counter()
     for path, change in changes.items():
         file, before = change.file, known[path]
-        _tally(moved, path, before.file, before.copies, -1)
+        was = _standing(*before)
+        after = {**before.copies, **change.copies}
+        now = _standing(file, after)
+        if (was.holders, bool(was.late)) != (now.holders, bool(now.late)):
+            fid = fid_of(path)
+            moved.subtract(tallies.shelves(fid, was.holders, bool(was.late)))
+            moved.update(tallies.shelves(fid, now.holders, bool(now.late)))
         if file is None:
             continue
         if file != before.file:
             files.append(_file_row(file))
-        after = {**before.copies, **change.copies}
-        _tally(moved, path, file, after, 1)
-        for entry in {*after, *file.owners}:
-            late = behind(file, after.get(entry), entry)
-            busy |= {entry} if late else set()
-            was = before.file is not None and behind(before.file, before.copies.get(entry), entry)
-            if entry in change.copies or late != was or (late and entry not in before.copies):
+        busy |= now.late
+        for entry in {*after, *now.late}:
+            late = entry in now.late
+            if entry in change.copies or late != (entry in was.late) or (late and entry not in before.copies):
                 copies.append(_copy_row(path, after.get(entry, Copy(entry)), late))
     _put_files(tx, files)
     _put_copies(tx, copies)
@@ -67,13 +71,20 @@ def save(tx: Transaction, known: Mapping[str, Known], changes: Mapping[str, Chan
     return busy
 
 
-def _tally(moved: "Counter[tallies.Shelf]", path: str, file: File | None, copies: Mapping[str, Copy], by: int) -> None:
-    if file is None or file.content is None:
-        return
-    late = {entry for entry in (*copies, *file.owners) if behind(file, copies.get(entry), entry)}
-    holders = late.union(entry for entry, copy in copies.items() if copy.content is not None)
-    for shelf in tallies.shelves(fid_of(path), holders, bool(late)):
-        moved[shelf] += by
+class _Standing(NamedTuple):
+    late: set[str]
+    """Entries that have something to do about the file."""
+    holders: set[str] | None
+    """Those that hold or should hold it; None where there is no file any more."""
+
+
+def _standing(file: File | None, copies: Mapping[str, Copy]) -> _Standing:
+    if file is None:
+        return _Standing(set(), None)
+    late = {entry for entry in file.owners if behind(file, copies.get(entry), entry)}
+    if file.content is None:
+        return _Standing(late, None)
+    return _Standing(late, late.union([entry for entry, copy in copies.items() if copy.content is not None]))
 
 
 def _put_files(tx: Transaction, rows: list[tuple[object, ...]]) -> None:

@@ -17,8 +17,10 @@ Shelf = tuple[str, int, str]
 """(entry, 1 where some copy is behind, first letters of the id)."""
 
 
-def shelves(fid: str, holders: Iterable[str], late: bool) -> list[Shelf]:
-    """Where a file stands that is there."""
+def shelves(fid: str, holders: Iterable[str] | None, late: bool) -> list[Shelf]:
+    """Where a file stands; nowhere if it has no holders because it is not there."""
+    if holders is None:
+        return []
     letters, behind = fid[:_LETTERS], int(late)
     return [(ALL, behind, letters), *((entry, behind, letters) for entry in holders)]
 
