@@ -153,7 +153,8 @@ def paths_after(tx: Transaction, after: str, limit: int) -> list[str]:
 
 def path_of(tx: Transaction, fid: str) -> str | None:
     """Of a file that is there, or that was deleted and of which something is kept."""
-    row = tx.one("SELECT path FROM sync_files WHERE fid = :fid", fid=fid)
+    here = "SELECT path FROM sync_files WHERE fid = :fid AND hash IS NOT NULL"
+    row = tx.one(f"{here} UNION ALL SELECT path FROM sync_files WHERE fid = :fid AND hash IS NULL", fid=fid)
     return None if row is None else row[0]
 
 

@@ -11,7 +11,7 @@ from undercroft.database import Transaction
 
 ALL = ""
 _LETTERS = 2
-_LATE = "CASE WHEN EXISTS (SELECT 1 FROM sync_copies b WHERE b.path = f.path AND b.behind = 1) THEN 1 ELSE 0 END"
+_LATE = "CASE WHEN f.path IN (SELECT path FROM sync_copies WHERE behind = 1) THEN 1 ELSE 0 END"
 
 Shelf = tuple[str, int, str]
 """(entry, 1 where some copy is behind, first letters of the id)."""
