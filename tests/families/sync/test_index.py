@@ -147,7 +147,7 @@ def test_a_file_makes_way_for_a_folder_when_nobody_holds_both(tell: Callable[[St
         [(_, path, kept_as, entry)] = await db.read(store_entries.conflicts, 9)
         assert delete == Delete("d", delete.version, "r-x", kept_as)
         assert (path, entry) == ("d", "A")
-        listed = await db.read(store.listed, 0, 9, None, None, None)
+        listed = await db.read(listing.page, 0, 9, listing.Wanted())
         assert [one.file.path for one in listed] == ["d/x"]
         assert (await db.read(store.load, ["d"]))["d"].file.past == ("x",)  # type: ignore[union-attr]
 
