@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from undercroft.database import Database, migrations_in, open_database
 from undercroft.families.sync import store
 from undercroft.families.sync.engine import Engine
 from undercroft.families.sync.model import Match, Rule
-from undercroft.families.sync.names import OWN_FOLDER
+from undercroft.families.sync.names import OWN_FOLDER, shown
 from undercroft.machinery.processes import children
 from undercroft.machinery.processes import store as processes
 from undercroft.machinery.processes.supervisor import Supervisor
@@ -92,24 +92,42 @@ class House:
 
     async def _why_not(self, names: tuple[str, ...], trees: list[Tree]) -> str:
         everywhere = set.intersection(*(set(tree.items()) for tree in trees))
+        alone = [set(tree.items()) - everywhere for tree in trees]
         told = []
-        for name, tree in zip(names, trees, strict=True):
+        for name, here in zip(names, alone, strict=True):
             link = self.engine.link(name)
-            late = await self.database.read(store.behind_of, name, "", 9)
-            known = await self.database.read(store.load, late)
-            alone = sorted((path, content[:40]) for path, content in set(tree.items()) - everywhere)[:9]
-            told.append(
-                f"{name} alone has {alone}, is behind with {known}, link {link and (link.under_way, link.failed)}"
-            )
-        return "\n".join(told)
+            shown_here = sorted((path, content[:40]) for path, content in here)[:9]
+            told.append(f"{name} alone has {shown_here}, link {link and (link.under_way, link.failed)}")
+        paths = {shown(path) for here in alone for path, _ in here}
+        known = await self.database.read(store.load, sorted(paths)[:9])
+        return "\n".join([*told, *(f"{path}: {what}" for path, what in known.items())])
 
-    async def holds(self, wanted: Tree, *names: str) -> None:
+    async def holds(self, wanted: Tree, *names: str, seconds: float = 20) -> None:
         """Wait until these (all) entries hold exactly this."""
+        entries = names or tuple(self.folders)
+        paths = set(wanted)
+        # Names first: reading everything again and again takes the time of those who write it.
         with contextlib.suppress(AssertionError):
-            await until(lambda: all(self.tree(name) == wanted for name in names or tuple(self.folders)), "this")
-        shown = {path: content[:40] for path, content in wanted.items()}
-        assert {path: content[:40] for path, content in (await self.equal(*names)).items()} == shown
-        assert all(self.tree(name) == wanted for name in names or tuple(self.folders))
+            await until(lambda: all(set(names_of(self.folders[name])) == paths for name in entries), "names", seconds)
+        with contextlib.suppress(AssertionError):
+            await until(lambda: all(self.tree(name) == wanted for name in entries), "this", seconds)
+        found = await self.equal(*names, seconds=seconds)
+        assert {path: content[:40] for path, content in found.items()} == {p: c[:40] for p, c in wanted.items()}
+        assert found == wanted
+
+    async def holds_all(self, contents: set[bytes]) -> Tree:
+        """Wait until all entries are equal and hold all of these contents; what they hold."""
+
+        def everywhere() -> bool:
+            return all(contents <= set(self.tree(name).values()) for name in self.folders)
+
+        await until(everywhere, f"all of {[content[:20] for content in contents]}")
+        return await self.equal()
+
+    async def is_held(self, name: str) -> bool:
+        """Whether a wave of deletions waits at this entry."""
+        await self.settle()
+        return bool(await self.database.read(store.held_of, name, 1))
 
     async def is_quiet(self, *names: str) -> bool:
         for name in names:
@@ -121,7 +139,7 @@ class House:
     async def settle(self) -> None:
         """Everything that was written so far has been looked at, everywhere: each entry's worker is asked to rescan."""
         for name in self.folders:
-            await until(lambda name=name: self.is_scanned(name), f"{name} to be there")
+            await until(lambda name=name: self.is_scanned(name), f"{name} to be there", 60)
             link = self.engine.link(name)
             assert link is not None
             link.scanned = None
@@ -147,18 +165,38 @@ async def house(url: str, folder: Path) -> AsyncIterator[House]:
         await database.close()
 
 
+Story = Callable[[House], Awaitable[None]]
+
+
+def write(root: Path, tree: Tree) -> None:
+    for name, content in tree.items():
+        path = Path(os.fsdecode(os.fsencode(root) + b"/" + name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
 def tree_of(root: Path) -> Tree:
     """What an entry holds: path in bytes → content, without what is the server's own."""
     found: Tree = {}
-    base = os.fsencode(root)
-    for above, folders, files in os.walk(base):
-        if above == base and OWN_FOLDER.encode() in folders:
-            folders.remove(OWN_FOLDER.encode())
-        for name in files:
-            path = Path(os.fsdecode(above + b"/" + name))
-            with contextlib.suppress(FileNotFoundError):
-                if not path.is_symlink() and path.is_file():
-                    found[os.path.relpath(os.fsencode(path), base)] = path.read_bytes()
+    for name in names_of(root):
+        with contextlib.suppress(OSError):
+            found[name] = Path(os.fsdecode(os.fsencode(root) + b"/" + name)).read_bytes()
+    return found
+
+
+def names_of(root: Path) -> list[bytes]:
+    """The regular files below it, links not followed."""
+    found: list[bytes] = []
+    waiting = [b""]
+    while waiting:
+        above = waiting.pop()
+        with contextlib.suppress(OSError), os.scandir(os.fsencode(root) + b"/" + above) as entries:
+            for entry in entries:
+                path = above + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    waiting += [path + b"/"] if path != OWN_FOLDER.encode() else []
+                elif entry.is_file(follow_symlinks=False):
+                    found.append(path)
     return found
 
 

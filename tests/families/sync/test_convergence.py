@@ -11,6 +11,7 @@ import contextlib
 import os
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Awaitable
 from pathlib import Path
@@ -47,6 +48,7 @@ class Village(RuleBasedStateMachine):
     def __init__(self) -> None:
         assert not self.told, self.told[0]
         super().__init__()
+        self.steps: list[str] = []
         self.written = 0
         self.wanted: set[bytes] = set()
         """Contents that nobody has overwritten or deleted where they saw them."""
@@ -74,7 +76,7 @@ class Village(RuleBasedStateMachine):
         try:
             return asyncio.run_coroutine_threadsafe(awaited(), self.loop).result()
         except BaseException:
-            self.told.append(traceback.format_exc())
+            self.told.append("\n".join([*self.steps, traceback.format_exc()]))
             raise
 
     def path(self, entry: str, name: str) -> Path:
@@ -84,11 +86,15 @@ class Village(RuleBasedStateMachine):
         self.written += 1
         return (b"text %d " % self.written).ljust(size, b".")[: max(size, 8 + len(str(self.written)))]
 
+    def note(self, *step: object) -> None:
+        self.steps.append(f"{time.time() % 1_000:7.3f} " + " ".join(map(str, step)))
+
     # What people do
 
     @rule(entry=ENTRIES, name=NAMES, size=st.sampled_from([0, 0, 30, 200_000, 9_000_000]))
     def save(self, entry: str, name: str, size: int) -> None:
         """As editors do: beside, and then over it in one step."""
+        self.note("save", entry, name, size, self.written + 1)
         content, beside = self.fresh(size), self.outside / "new"
         beside.write_bytes(content)
         with contextlib.suppress(*IN_THE_WAY):
@@ -99,6 +105,7 @@ class Village(RuleBasedStateMachine):
     @rule(entry=ENTRIES, name=NAMES, keep_time=st.booleans())
     def edit_in_place(self, entry: str, name: str, keep_time: bool) -> None:
         """As many bytes as before, and the time of before."""
+        self.note("edit", entry, name, keep_time, self.written + 1)
         with contextlib.suppress(*IN_THE_WAY), self.path(entry, name).open("r+b") as file:
             about, old = os.fstat(file.fileno()), file.read()
             new = self.fresh(len(old))
@@ -113,6 +120,7 @@ class Village(RuleBasedStateMachine):
 
     @rule(entry=ENTRIES, name=NAMES)
     def delete(self, entry: str, name: str) -> None:
+        self.note("delete", entry, name)
         away = self.outside / "old"
         with contextlib.suppress(*IN_THE_WAY):
             self._only_files(self.path(entry, name)).rename(away)
@@ -120,12 +128,14 @@ class Village(RuleBasedStateMachine):
 
     @rule(entry=ENTRIES, name=NAMES, other=NAMES)
     def rename(self, entry: str, name: str, other: str) -> None:
+        self.note("rename", entry, name, other)
         with contextlib.suppress(*IN_THE_WAY):
             self.path(entry, other).parent.mkdir(parents=True, exist_ok=True)
             self._take_place(self._only_files(self.path(entry, name)), self.path(entry, other))
 
     @rule(entry=ENTRIES, name=FOLDERS, other=FOLDERS)
     def rename_folder(self, entry: str, name: str, other: str) -> None:
+        self.note("rename folder", entry, name, other)
         with contextlib.suppress(*IN_THE_WAY):
             if self.path(entry, name).is_dir() and not self.path(entry, other).exists():
                 self.path(entry, name).rename(self.path(entry, other))
@@ -138,6 +148,7 @@ class Village(RuleBasedStateMachine):
 
     @rule(entry=ENTRIES)
     def stop_or_start(self, entry: str) -> None:
+        self.note("stop or start", entry)
         if entry in self.down:
             self.run(self.house.engine.begin(entry))
         else:
@@ -146,12 +157,14 @@ class Village(RuleBasedStateMachine):
 
     @rule(entry=ENTRIES)
     def kill(self, entry: str) -> None:
+        self.note("kill", entry)
         with contextlib.suppress(AssertionError, ProcessLookupError):
             self.house.kill(entry)
 
     @precondition(lambda self: self.written > 3)
     @rule(with_it=st.sets(ENTRIES), meanwhile=st.tuples(ENTRIES, NAMES))
     def kill_the_server(self, with_it: set[str], meanwhile: tuple[str, str]) -> None:
+        self.note("kill the server")
         for entry in with_it:
             self.kill(entry)
         self.run(self.house.crash())
@@ -161,6 +174,7 @@ class Village(RuleBasedStateMachine):
     # And then
 
     def teardown(self) -> None:
+        self.note("rest")
         try:
             self.run(self._come_to_rest())
         finally:

@@ -152,3 +152,24 @@ def test_a_file_makes_way_for_a_folder_when_nobody_holds_both(tell: Callable[[St
         assert (await db.read(store.load, ["d"]))["d"].file.past == ("x",)  # type: ignore[union-attr]
 
     tell(story)
+
+
+def test_nobody_writes_over_what_another_has_written(tell: Callable[[Story], None]) -> None:
+    """Two entries tell of the same names in the same moment; each has to find what the other has said."""
+
+    async def story(db: Database) -> None:
+        for n in range(20):
+            paths = [f"{n}/{m}" for m in range(20)]
+            await asyncio.gather(*(
+                db.write(actions.note_seen, entry, [file(path, f"{path} of {entry}") for path in paths], NOW + n)
+                for entry in ("A", "B")
+            ))  # fmt: skip
+        conflicts = await db.read(store_entries.conflicts, 1_000)
+        assert len(conflicts) == 400
+        for n in range(20):
+            known = await db.read(store.load, [f"{n}/{m}" for m in range(20)])
+            assert all(
+                sorted(copy.keep_as != "" for copy in one.copies.values()) == [False, True] for one in known.values()
+            )
+
+    tell(story)

@@ -4,40 +4,15 @@ import asyncio
 import os
 import shutil
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.families.sync.parts import House, Tree, house, until
-from undercroft.families.sync import store, store_entries
+from tests.families.sync.parts import House, Story, Tree, until, write
+from undercroft.families.sync import store_entries
 from undercroft.families.sync.model import Match, Rule
 from undercroft.families.sync.names import OWN_FOLDER
-
-Story = Callable[[House], Awaitable[None]]
-
-
-@pytest.fixture
-def tell(sqlite_url: str, tmp_path: Path) -> Callable[[Story], None]:
-    """Run a story on entries A, B and C that share everything."""
-
-    def run(story: Story) -> None:
-        async def whole() -> None:
-            async with house(sqlite_url, tmp_path) as shared:
-                await shared.add("A", "B", "C")
-                await shared.share()
-                await story(shared)
-
-        asyncio.run(whole())
-
-    return run
-
-
-def write(root: Path, tree: Tree) -> None:
-    for name, content in tree.items():
-        path = Path(os.fsdecode(os.fsencode(root) + b"/" + name))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
 
 
 def test_create_modify_append_delete(tell: Callable[[Story], None]) -> None:
@@ -168,16 +143,11 @@ def test_names_are_kept_exactly(tell: Callable[[Story], None]) -> None:
         for name in NAMES:
             (h.folders["B"] / os.fsdecode(name)).unlink()
         await until(lambda: h.engine.link("B") is not None, "B")
-        if await _is_held(h, "B"):
+        if await h.is_held("B"):
             await h.engine.confirm("B", True)
         await h.holds({})
 
     tell(story)
-
-
-async def _is_held(h: House, name: str) -> bool:
-    await h.settle()
-    return bool(await h.database.read(store.held_of, name, 10))
 
 
 def test_rewritten_while_it_is_copied(tell: Callable[[Story], None]) -> None:
@@ -239,7 +209,7 @@ def test_a_conflict_keeps_both(tell: Callable[[Story], None]) -> None:
         write(h.folders["B"], {b"doc.txt": b"by B"})
         await h.equal("A", "C")
         await h.engine.begin("B")
-        tree = await _until_all(h, {b"by A", b"by B"})
+        tree = await h.holds_all({b"by A", b"by B"})
         assert tree[b"doc.txt"] == b"by B", "the one that was seen later has the name"
         [other] = [name for name in tree if name != b"doc.txt"]
         assert other.startswith(b"doc.conflict-A-")
@@ -258,7 +228,7 @@ def test_live_edits_at_once(tell: Callable[[Story], None]) -> None:
             contents = {name: b"%d by %s" % (n, name.encode()) for name in "ABC"}
             for name, content in contents.items():
                 write(h.folders[name], {b"f": content})
-            await _until_all(h, set(contents.values()))
+            await h.holds_all(set(contents.values()))
 
     tell(story)
 
@@ -270,7 +240,7 @@ def test_the_same_made_twice_is_no_conflict(tell: Callable[[Story], None]) -> No
         write(h.folders["B"], {b"same": b"equal", b"differs": b"b"})
         await h.equal("A", "C")
         await h.engine.begin("B")
-        tree = await _until_all(h, {b"equal", b"a", b"b"})
+        tree = await h.holds_all({b"equal", b"a", b"b"})
         assert len(tree) == 3
 
     tell(story)
@@ -394,7 +364,7 @@ def test_a_wave_of_deletions_waits(tell: Callable[[Story], None], really: bool) 
         await h.engine.end("A")
         shutil.rmtree(h.folders["A"] / "d")
         await h.engine.begin("A")
-        assert await _is_held(h, "A")
+        assert await h.is_held("A")
         assert h.tree("B") == h.tree("C") == tree
         assert await h.engine.confirm("A", really) == 40
         await h.holds({} if really else tree)
@@ -439,7 +409,7 @@ def test_killed_in_the_middle_of_it(tell: Callable[[Story], None]) -> None:
         await h.crash()
         write(h.folders["B"], {b"large": third})
         await h.start()
-        tree = await _until_all(h, {third})
+        tree = await h.holds_all({third})
         assert tree[b"large"] == third
 
     tell(story)
@@ -461,16 +431,6 @@ def test_no_partial_file_is_ever_seen(tell: Callable[[Story], None]) -> None:
         assert sizes == {30_000_000}
 
     tell(story)
-
-
-async def _until_all(h: House, contents: set[bytes]) -> Tree:
-    """Wait until all entries are equal and hold all of these; what they hold."""
-
-    def everywhere() -> bool:
-        return all(contents <= set(h.tree(name).values()) for name in h.folders)
-
-    await until(everywhere, f"all of {[content[:20] for content in contents]}")
-    return await h.equal()
 
 
 async def _until_stopped(h: House, name: str) -> None:

@@ -46,6 +46,7 @@ class Kept(NamedTuple):
 
 def note_seen(tx: Transaction, entry: str, reports: list[Seen], now: int, *, hold: bool = False) -> Noticed:
     """A worker saw these."""
+    store_entries.take_turn(tx)
     rules = store_entries.rules(tx).applied
     stamp = _stamp(now)
     latest = {report.path: report for report in reports}
@@ -64,6 +65,7 @@ def note_seen(tx: Transaction, entry: str, reports: list[Seen], now: int, *, hol
 
 def settle(tx: Transaction, entry: str, done: list[Settled], kept: list[Kept], now: int) -> Noticed:
     """A worker has carried these out."""
+    store_entries.take_turn(tx)
     latest = {one.seen.path: one for one in done}
     known = store.load(tx, list(latest))
     changes = {
@@ -92,6 +94,7 @@ def make_way(tx: Transaction, path: str, by: str, now: int) -> Noticed:
 
     Nothing is done while an entry seems to hold both: it has changed the one into the other, and is not done telling.
     """
+    store_entries.take_turn(tx)
     known = store.load(tx, [path, by])
     files = {where: one.file for where, one in known.items() if one.file is not None and one.file.content is not None}
     holding = [{c.entry for c in one.copies.values() if c.content is not None} for one in known.values()]
@@ -106,6 +109,7 @@ def make_way(tx: Transaction, path: str, by: str, now: int) -> Noticed:
 
 def confirm_deletions(tx: Transaction, entry: str, really: bool, now: int) -> Noticed:
     """Those that were held, PAGE at a time: the deletion is meant, or the entry gets its files back."""
+    store_entries.take_turn(tx)
     _require_entry(tx, entry)
     paths = store.held_of(tx, entry, PAGE)
     known = store.load(tx, paths)
@@ -118,12 +122,14 @@ def confirm_deletions(tx: Transaction, entry: str, really: bool, now: int) -> No
 
 
 def put_rules(tx: Transaction, rules: tuple[Rule, ...]) -> None:
+    store_entries.take_turn(tx)
     check_rules(rules, {entry.name for entry in store_entries.entries(tx)})
     store_entries.put_rules(tx, Rules(rules, store_entries.rules(tx).applied))
 
 
 def apply_rules(tx: Transaction) -> bool:
     """From now on what appears is given out by the stored rules; whether they are others than before."""
+    store_entries.take_turn(tx)
     rules = store_entries.rules(tx)
     store_entries.put_rules(tx, Rules(rules.stored, rules.stored))
     return rules.stored != rules.applied
@@ -131,6 +137,7 @@ def apply_rules(tx: Transaction) -> bool:
 
 def reassign_page(tx: Transaction, after: str) -> tuple[Noticed, str | None]:
     """Give out files past this path by the applied rules, PAGE at a time; where to go on."""
+    store_entries.take_turn(tx)
     rules = store_entries.rules(tx).applied
     paths = store.paths_after(tx, after, PAGE)
     known = store.load(tx, paths)
@@ -175,6 +182,7 @@ def change_entry(tx: Transaction, name: str, options: dict[str, Any]) -> Entry:
 
 def remove_entry(tx: Transaction, name: str) -> None:
     """What it holds stays where it is. Its files are the others' from now on."""
+    store_entries.take_turn(tx)
     _require_entry(tx, name)
     rules = store_entries.rules(tx)
     if any(name in rule.sync for rule in (*rules.stored, *rules.applied)):
@@ -185,6 +193,7 @@ def remove_entry(tx: Transaction, name: str) -> None:
 
 def disown_page(tx: Transaction, name: str, after: str) -> str | None:
     """A removed entry owns nothing: PAGE files past this path; where to go on."""
+    store_entries.take_turn(tx)
     paths = store.paths_after(tx, after, PAGE)
     known = store.load(tx, paths)
     changes: dict[str, Change] = {}

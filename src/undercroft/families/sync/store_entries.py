@@ -79,6 +79,12 @@ def set_up(tx: Transaction, name: str, up: bool, reason: str | None) -> None:
     )
 
 
+def take_turn(tx: Transaction) -> None:
+    """One change of the index after the other: it is read, decided upon and written, and on PostgreSQL others would
+    read the same meanwhile."""
+    tx.one("SELECT id FROM sync_rules WHERE id = 1 {locked}")
+
+
 def rules(tx: Transaction) -> Rules:
     row = tx.one("SELECT stored, applied FROM sync_rules WHERE id = 1")
     return Rules((), ()) if row is None else Rules(_rules.decode(row[0]), _rules.decode(row[1]))
