@@ -83,12 +83,13 @@ class House:
         wanted = names or tuple(self.folders)
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
+            began = asyncio.get_running_loop().time()
             trees = [self.tree(name) for name in wanted]
             if all(tree == trees[0] for tree in trees) and await self.is_quiet(*wanted):
                 return trees[0]
             if asyncio.get_running_loop().time() > deadline:
                 raise AssertionError(f"not equal after {seconds} s: " + await self._why_not(wanted, trees))
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(max(0.02, 4 * (asyncio.get_running_loop().time() - began)))
 
     async def _why_not(self, names: tuple[str, ...], trees: list[Tree]) -> str:
         everywhere = set.intersection(*(set(tree.items()) for tree in trees))
@@ -201,7 +202,12 @@ def names_of(root: Path) -> list[bytes]:
 
 
 async def until(condition: Callable[[], bool], what: str, seconds: float = 20) -> None:
-    deadline = asyncio.get_running_loop().time() + seconds
-    while not condition():
-        assert asyncio.get_running_loop().time() < deadline, f"waited {seconds} s for {what}"
-        await asyncio.sleep(0.01)
+    """Looks cost time of the server's, which runs in this loop: the longer one takes, the rarer they are."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while True:
+        began = loop.time()
+        if condition():
+            return
+        assert loop.time() < deadline, f"waited {seconds} s for {what}"
+        await asyncio.sleep(max(0.01, 4 * (loop.time() - began)))

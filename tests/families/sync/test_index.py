@@ -11,7 +11,7 @@ from undercroft.database import Database, migrations_in, open_database
 from undercroft.families.sync import actions, listing, store, store_entries
 from undercroft.families.sync.actions import Kept, Settled
 from undercroft.families.sync.model import Match, Rule
-from undercroft.families.sync.reconcile import Content, Delete, Put, Seen
+from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
 
 NOW = 1_800_000_000_000
 Story = Callable[[Database], Awaitable[None]]
@@ -44,7 +44,7 @@ def file(path: str, text: str = "x") -> Seen:
 
 def test_a_file_goes_its_way(tell: Callable[[Story], None]) -> None:
     async def story(db: Database) -> None:
-        noticed = await db.write(actions.note_seen, "A", [file("f"), file("ö\n")], NOW)
+        noticed = await db.write(actions.note_seen, "A", [file("f"), file("ö\n", "y")], NOW)
         assert noticed.busy == {"B"}
         assert await db.read(store.behind_of, "B", "", 10) == ["f", "ö\n"]
         [put, _] = await db.read(actions.to_do, "B", ["f", "ö\n"])
@@ -171,5 +171,27 @@ def test_nobody_writes_over_what_another_has_written(tell: Callable[[Story], Non
             assert all(
                 sorted(copy.keep_as != "" for copy in one.copies.values()) == [False, True] for one in known.values()
             )
+
+    tell(story)
+
+
+@pytest.mark.parametrize(("old", "new"), [("a", "b"), ("y", "x")])
+def test_a_renamed_folder_is_moved_though_its_names_are_in_different_pages(
+    tell: Callable[[Story], None], old: str, new: str
+) -> None:
+    async def story(db: Database) -> None:
+        seen = [file(f"{old}/{n}", f"content {n}") for n in range(30)]
+        await db.write(actions.note_seen, "A", seen, NOW)
+        for put in await db.read(actions.to_do, "B", [one.path for one in seen]):
+            assert isinstance(put, Put)
+            there = Settled(Seen(put.path, put.content, f"{put.path} at B"), put.version)
+            await db.write(actions.settle, "B", [there], [], NOW)
+        renamed = [one._replace(path=one.path.replace(old, new)) for one in seen]
+        await db.write(actions.note_seen, "A", renamed, NOW)
+        await db.write(actions.note_seen, "A", [Seen(one.path, None, "") for one in seen], NOW + 1)
+        page = await db.read(store.behind_of, "B", "", 10)
+        steps = await db.read(actions.to_do, "B", page, {f"{new}/1", f"{old}/2"})
+        assert len(steps) == 10
+        assert sum(isinstance(step, Move) for step in steps) >= 9, "one of the two may be under way by its other name"
 
     tell(story)

@@ -1,5 +1,6 @@
 """What can be done with files, entries and rules: one transaction's worth of meaning each."""
 
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from undercroft.database import Transaction
 from undercroft.families.sync import reconcile, store, store_entries, tallies
 from undercroft.families.sync.drivers import option
 from undercroft.families.sync.model import Rule, check_entry, check_rules, holders
-from undercroft.families.sync.reconcile import Change, Operation, Seen
+from undercroft.families.sync.reconcile import Change, Delete, Operation, Put, Seen
 from undercroft.families.sync.store_entries import Entry, KeptVersion, Rules
 
 # Fewer files than these vanish without a question.
@@ -77,16 +78,33 @@ def settle(tx: Transaction, entry: str, done: list[Settled], kept: list[Kept], n
     return _write(tx, known, changes)
 
 
-def to_do(tx: Transaction, entry: str, paths: list[str]) -> list[Operation]:
-    """What the entry has to do about these."""
+def to_do(tx: Transaction, entry: str, paths: list[str], leave: Collection[str] = ()) -> list[Operation]:
+    """What the entry has to do about these; and about the other names of moved files, but for those in `leave`."""
     known = store.load(tx, paths)
-    operations = []
-    for file, copies in known.values():
-        step = None if file is None else reconcile.operation(file, copies, entry)
-        if step is not None:
-            operations.append(step)
+    operations = _operations(known, entry)
+    others = set(_other_names(tx, entry, known, operations)) - known.keys() - set(leave)
+    if others:
+        known |= store.load(tx, sorted(others))
+        operations = _operations(known, entry)
     contents = {p: k.copies[entry].content for p, k in known.items() if entry in k.copies}
     return reconcile.with_moves(operations, {p: content for p, content in contents.items() if content is not None})
+
+
+def _operations(known: Mapping[str, store.Known], entry: str) -> list[Operation]:
+    steps = (reconcile.operation(file, copies, entry) for file, copies in known.values() if file is not None)
+    return [step for step in steps if step is not None]
+
+
+def _other_names(
+    tx: Transaction, entry: str, known: Mapping[str, store.Known], operations: list[Operation]
+) -> list[str]:
+    """Where what is to come lies by now, and where what is to go is to come: a large folder that was renamed is not
+    in one page with what it was."""
+    comes = {step.content.hash for step in operations if isinstance(step, Put) and not step.base}
+    held = (known[step.path].copies[entry].content for step in operations if isinstance(step, Delete))
+    goes = {content.hash for content in held if content is not None}
+    found = store.leaving(tx, entry, comes - goes, PAGE) if comes - goes else []
+    return found + (store.arriving(tx, entry, goes - comes, PAGE) if goes - comes else [])
 
 
 def make_way(tx: Transaction, path: str, by: str, now: int) -> Noticed:

@@ -260,4 +260,4 @@ def _to_give(tx: Transaction, entry: str, leave: frozenset[str], limit: int) -> 
         if len(page) < PAGE + len(leave):
             break
         after = page[-1]
-    return actions.to_do(tx, entry, wanted[: 2 * limit])
+    return actions.to_do(tx, entry, wanted[:limit], leave)

@@ -120,6 +120,31 @@ def behind_of(tx: Transaction, entry: str, after: str, limit: int) -> list[str]:
     return [path for (path,) in tx.all(sql, entry=entry, after=after, most=limit)]
 
 
+def leaving(tx: Transaction, entry: str, hashes: Collection[str], limit: int) -> list[str]:
+    """Paths of such contents that the entry is to delete."""
+    return [path for (path,) in tx.each(
+        "SELECT c.path FROM {rows} JOIN sync_copies c ON c.entry = :entry AND c.behind = 1 AND c.hash = r.hash"
+        " JOIN sync_files f ON f.path = c.path WHERE f.hash IS NULL ORDER BY c.path LIMIT :most",
+        "hash TEXT",
+        [(one,) for one in hashes],
+        entry=entry,
+        most=limit,
+    )]  # fmt: skip
+
+
+def arriving(tx: Transaction, entry: str, hashes: Collection[str], limit: int) -> list[str]:
+    """Paths of such contents that the entry is to get, as far as they are among the next 20,000."""
+    return [path for (path,) in tx.each(
+        "SELECT p.path FROM {rows} JOIN (SELECT f.path AS path, f.hash AS hash FROM sync_copies c"
+        " JOIN sync_files f ON f.path = c.path WHERE c.entry = :entry AND c.behind = 1 AND f.hash IS NOT NULL"
+        " ORDER BY c.path LIMIT 20000) p ON p.hash = r.hash ORDER BY p.path LIMIT :most",
+        "hash TEXT",
+        [(one,) for one in hashes],
+        entry=entry,
+        most=limit,
+    )]  # fmt: skip
+
+
 def count_behind(tx: Transaction, entry: str) -> int:
     row = tx.one("SELECT count(*) FROM sync_copies WHERE entry = :entry AND behind = 1", entry=entry)
     return int(row[0]) if row else 0
