@@ -94,6 +94,38 @@ def test_a_token_with_scopes_shares_nothing(tmp_path: Path) -> None:
     in_house(tmp_path, test)
 
 
+def test_a_token_with_scopes_sees_the_namespaces_that_they_cover(tmp_path: Path) -> None:
+    async def test(house: House) -> None:
+        ann, bob = await join(house, "web", "ann@web.example"), await join(house, "shop", "bob@shop.example")
+        for db, token in (("carts", ann), ("mails", ann), ("stock", bob), ("books", ADMIN)):
+            assert (await answer(house, "POST", f"/route/{db}", token, ROUTE))[0] == 200
+        app = json.loads((await house.ask("/tokens", body={"client": "carts"}, token=ADMIN)).body)["Token"]
+
+        async def seen(token: str, query: str = "") -> list[str]:
+            found = (await answer(house, "GET", f"/undercroft/namespaces{query}", token))[1]
+            names = [one["namespace"] for one in found["namespaces"]]
+            return names if found["cursor"] is None else [*names, "…"]
+
+        async def of_ann(*scopes: str) -> str:
+            body = {"name": "x", "scopes": scopes}
+            return str((await answer(house, "POST", "/undercroft/tokens", ann, body))[1]["token"])
+
+        everything = ["books", "carts", "mails", "stock"]
+        assert await seen(ADMIN) == everything
+        assert await seen(await house.make_token("timers")) == everything
+        assert await seen(await house.make_token("timers:none", "locks")) == everything
+        assert await seen(await house.make_token("timers:stock", "locks:carts", "mail:none")) == ["carts", "stock"]
+        narrow = await house.make_token("timers:a", "timers:stock", "locks:carts")
+        assert await seen(narrow, "?limit=1") == ["carts", "…"]
+        assert await seen(narrow, "?limit=1&cursor=carts") == ["stock"]
+        for nothing in (app, await house.make_token("accounts", "undercroft"), await of_ann("timers:stock")):
+            assert await seen(nothing) == []
+        assert await seen(await of_ann("timers")) == ["carts", "mails"]
+        assert await seen(await of_ann("timers:carts")) == ["carts"]
+
+    in_house(tmp_path, test)
+
+
 def test_a_member_sees_the_part_of_its_teams(tmp_path: Path) -> None:
     async def test(house: House) -> None:
         ann, bob = await join(house, "web", "ann@web.example"), await join(house, "shop", "bob@shop.example")

@@ -111,6 +111,7 @@ def test_the_examples_of_teams(croft: Croft, ann: Person, bob: Person) -> None:
 def test_the_examples_of_quota_and_tokens(croft: Croft, ann: Person) -> None:
     assert ann.call("GET", f"/quota/{ann.email}").content == b'{"items":0,"available":100}\n'
     made = croft.http.post("/tokens", json={"client": "appname", "export": True})
+    assert made.headers["x-token-exported"] == "false", "there is no such app"
     assert list(made.json()) == ["Token", "Creation", "Expires", "AppName"]
     assert made.json()["Expires"] == 31_536_000
     assert made.json()["AppName"] == "appname"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from undercroft.database import postgres
+from undercroft.database.postgres import transaction as postgres
 from undercroft.database.sqlite import transaction as sqlite
 
 

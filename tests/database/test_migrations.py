@@ -23,7 +23,9 @@ WRONG = Migration("tests", 3, "INSERT INTO things (name) VALUES ('from 3'); INSE
 
 
 def applied(tx: Transaction) -> list[tuple[str, int, int]]:
-    return tx.all("SELECT room, number, applied_at FROM migrations ORDER BY room, number")  # type: ignore[return-value]
+    """But for the engine's own."""
+    rows = tx.all("SELECT room, number, applied_at FROM migrations ORDER BY room, number")
+    return [row for row in rows if not row[0].startswith("database")]  # type: ignore[misc]
 
 
 def names(tx: Transaction) -> list[str]:
@@ -76,7 +78,7 @@ async def test_the_house_has_tables_on_either_engine_and_again(open_again: Open)
         assert await database.read(lambda tx, table=table: tx.all(f"SELECT * FROM {table}")) == []
 
 
-@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("room", [*ROOMS, "undercroft.database.postgres"])
 def test_files_are_numbered_from_one_without_gap(room: str) -> None:
     found = migrations_in(room)
 

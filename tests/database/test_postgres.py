@@ -12,7 +12,7 @@ from tests.database.conftest import THINGS
 from tests.services.postgres import Postgres
 from undercroft.base.refusals import Kind, Refusal
 from undercroft.database import Database, Transaction, open_database
-from undercroft.database import postgres as engine
+from undercroft.database.postgres import engine
 
 pytestmark = pytest.mark.anyio
 

@@ -38,7 +38,7 @@ from undercroft.machinery.leases.waiting import Leases
 from undercroft.machinery.loops import Loop
 from undercroft.machinery.mail.actions import TRANSPORT
 from undercroft.machinery.mail.upkeep import MailUpkeep
-from undercroft.machinery.operations import Operation
+from undercroft.machinery.operations import Access, Operation
 from undercroft.machinery.processes.supervisor import Supervisor
 from undercroft.machinery.wording import STATUS
 
@@ -180,15 +180,12 @@ def _account_rules(settings: Settings) -> accounts.Rules:
 def _server(
     settings: Settings, database: Database, doors: Doors, clock: Clock, families: list[Family], node: str, post: Mailing
 ) -> Server:
-    served = _served(
-        "",
-        [
-            *House(database, SCOPES, mail="relay" if settings.smtp_url else "capture").operations(),
-            *Sharing(database).operations(),
-        ],
+    served = [one for family in families for one in _served(family.name, family.operations)]
+    kept_apart = frozenset(
+        one.family for one in served if one.operation.namespace or one.access is Access.SCOPED_WITHIN
     )
-    for family in families:
-        served += _served(family.name, family.operations)
+    house = House(database, SCOPES, mail="relay" if settings.smtp_url else "capture")
+    served = _served("", [*house.operations(), *Sharing(database, kept_apart).operations()]) + served
     served += _served("", Describing(served).operations())
     pages = dashboard(
         database, doors.gate, families, _ABOUT_THE_HOUSE, lambda: describe(served), STATUS, node,

@@ -122,14 +122,14 @@ class House:
         wanted = _read_token(request.body)
         scopes = None if wanted.scopes is None else tuple(wanted.scopes)
         check_scopes(scopes, self._families)
-        token, secret = await self._database.write(
+        token, secret = await self._database.write_once(
             actions.create_token, request.identity, wanted.name, scopes, wanted.expires_in, request.now
         )
         made_scopes = None if token.scopes is None else list(token.scopes)
         return json_reply(TokenMade(token.id, token.name, made_scopes, secret, token.expires_at))
 
     async def revoke_token(self, request: Request) -> Reply:
-        await self._database.write(actions.revoke_token, request.identity, request.path["id"], request.now)
+        await self._database.write_once(actions.revoke_token, request.identity, request.path["id"], request.now)
         return json_reply(Done())
 
 

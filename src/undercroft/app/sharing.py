@@ -54,8 +54,10 @@ class EventQuery(msgspec.Struct):
 
 
 class Sharing:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, families: frozenset[str]) -> None:
+        """`families`: those that keep things in namespaces."""
         self._database = database
+        self._families = families
 
     def operations(self) -> list[Operation]:
         one = "/undercroft/namespaces/{namespace}/{team}"
@@ -72,19 +74,20 @@ class Sharing:
 
     async def list_namespaces(self, request: Request) -> Reply:
         query = request.query(NamespaceQuery)
-        found = await self._database.read(_namespaces, request.identity, query.cursor, _limit(query.limit))
+        within = _within(request.identity, self._families)
+        found = await self._database.read(_namespaces, request.identity, within, query.cursor, _limit(query.limit))
         page = found[: query.limit]
         following = page[-1][0] if len(found) > query.limit else None
         return json_reply(NamespaceList([Whose(name, list(teams)) for name, teams in page], following))
 
     async def share(self, request: Request) -> Reply:
         place = namespaces.check(request.path["namespace"]), request.path["team"]
-        await self._database.write(_share, request.identity, *place, request.now)
+        await self._database.write_once(_share, request.identity, *place, request.now)
         return json_reply(Done())
 
     async def unshare(self, request: Request) -> Reply:
         place = namespaces.check(request.path["namespace"]), request.path["team"]
-        await self._database.write(_unshare, request.identity, *place, request.now)
+        await self._database.write_once(_unshare, request.identity, *place, request.now)
         return json_reply(Done())
 
     async def list_events(self, request: Request) -> Reply:
@@ -104,8 +107,21 @@ def _limit(wanted: int) -> int:
     return wanted + 1
 
 
-def _namespaces(tx: Transaction, identity: Identity, after: str, limit: int) -> list[tuple[str, tuple[str, ...]]]:
-    return namespaces.listed(tx, None if ADMIN_TEAM in identity.teams else identity.teams, after, limit)
+def _within(identity: Identity, families: frozenset[str]) -> set[str] | None:
+    """The namespaces that the token's scopes are limited to; None where they name a whole family."""
+    split = [scope.partition(":") for scope in identity.scopes or ()]
+    if identity.scopes is None or any(family in families and not namespace for family, _, namespace in split):
+        return None
+    return {namespace for family, _, namespace in split if family in families and "\x00" not in namespace}
+
+
+def _namespaces(
+    tx: Transaction, identity: Identity, within: set[str] | None, after: str, limit: int
+) -> list[tuple[str, tuple[str, ...]]]:
+    teams = None if ADMIN_TEAM in identity.teams else identity.teams
+    if within is None:
+        return namespaces.listed(tx, teams, after, limit)
+    return namespaces.among(tx, teams, sorted(name for name in within if name > after))[:limit]
 
 
 def _share(tx: Transaction, identity: Identity, namespace: str, team: str, now: int) -> None:

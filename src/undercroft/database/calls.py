@@ -16,7 +16,7 @@ log = structlog.get_logger()
 class Call:
     """One action with its arguments and, after the run, its result or its error."""
 
-    __slots__ = ("action", "args", "batched", "error", "future", "kwargs", "result", "since")
+    __slots__ = ("action", "args", "batched", "error", "future", "kwargs", "once", "result", "since")
 
     future: "asyncio.Future[Any]"
 
@@ -27,13 +27,16 @@ class Call:
         kwargs: dict[str, Any],
         *,
         batched: bool = False,
+        once: bool = False,
         since: float | None = None,
     ) -> None:
-        """`since`: when it was asked for, by `time.monotonic`; None for now."""
+        """`once`: it is not run again when it is durable. `since`: when it was asked for, by `time.monotonic`; None for
+        now."""
         self.action = action
         self.args = args
         self.kwargs = kwargs
         self.batched = batched
+        self.once = once
         self.since = time.monotonic() if since is None else since
         self.result: Any = None
         self.error: BaseException | None = None

@@ -68,7 +68,14 @@ class Database(Protocol):
     async def write(self, action: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the action in a transaction; its result once that is durable. What it raises undoes it alone.
 
-        Raises Refusal(UNAVAILABLE) when the database is full, locked or gone.
+        After a deadlock or a lost connection it is run again, perhaps once more than is durable. Raises
+        Refusal(UNAVAILABLE) when the database is full, locked or gone.
+        """
+
+    async def write_once(self, action: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """As `write`, for what would say or do something else if it was run again after it had become durable.
+
+        That costs PostgreSQL one row more. `batch` does the same.
         """
 
     async def batch(self, action: BatchAction[Item, R], item: Item) -> R:

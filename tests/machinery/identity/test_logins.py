@@ -1,6 +1,7 @@
 """Signing in by password: right, wrong, too often, and while the password changes."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,7 +11,7 @@ from tests.machinery.deliveries.making import NOW
 from tests.machinery.identity.people import ANN, BOB, EVE, People
 from undercroft.base.clock import DAY, HOUR, MINUTE, SECOND
 from undercroft.base.refusals import Kind, Refusal
-from undercroft.machinery.identity import actions, logins, store, tokens, users
+from undercroft.machinery.identity import actions, logins, passwords, store, tokens, turns, users
 from undercroft.machinery.identity.gate import Gate
 from undercroft.machinery.identity.logins import PER_ACCOUNT, PER_KNOWN_PLACE, PER_PLACE, Logins, enter
 from undercroft.machinery.identity.model import ADMIN_EMAIL, LOGIN
@@ -153,6 +154,30 @@ async def test_guessing_from_elsewhere_shuts_nobody_out_at_home(door: Door) -> N
         for number in range(PER_ACCOUNT.burst + 1):
             await door.guess(address=f"203.0.{number}.9", now=NOW + hour * HOUR)
         assert await door.enter(address=HOME, now=NOW + hour * HOUR)
+
+
+async def test_a_flood_of_guesses_keeps_nobody_from_coming_in_at_home(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await door.enter(address=HOME)
+    go_on = threading.Event()
+    monkeypatch.setattr(turns, "MOST_WAITING", 4)
+    monkeypatch.setattr(passwords, "THREADS", 1)
+    really = PasswordHasher.verify
+    monkeypatch.setattr(PasswordHasher, "verify", lambda *args: go_on.wait(20) and really(*args))
+    door.logins = Logins(door.database, Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)))
+
+    crowd = [asyncio.create_task(door.enter(BOB, WRONG, f"203.0.113.{number}")) for number in range(9)]
+    async with asyncio.timeout(20):
+        while sum(task.done() for task in crowd) < 4:  # one is looked at, four wait
+            await asyncio.wait([task for task in crowd if not task.done()], return_when=asyncio.FIRST_COMPLETED)
+    elsewhere, at_home = asyncio.create_task(door.enter(address=AWAY)), asyncio.create_task(door.enter(address=HOME))
+    refused = (await asyncio.gather(elsewhere, return_exceptions=True))[0]
+    go_on.set()
+    await asyncio.gather(*crowd, return_exceptions=True)
+
+    assert isinstance(refused, Refusal) and refused.kind is Kind.UNAVAILABLE
+    assert await at_home
 
 
 async def test_a_known_place_may_guess_no_more_either(door: Door) -> None:

@@ -84,8 +84,8 @@ class Slow:
         self.served.append(password.decode())
         return "hash"
 
-    def ask(self, who: str) -> asyncio.Task[str]:
-        return asyncio.create_task(self.hashing.hash(who, who[0]))
+    def ask(self, who: str, *, known: bool = False) -> asyncio.Task[str]:
+        return asyncio.create_task(self.hashing.hash(who, who[0], known=known))
 
     async def all(self, *tasks: asyncio.Task[str]) -> list[str | BaseException]:
         self.steps.release(1_000)
@@ -131,6 +131,20 @@ async def test_where_all_is_full_the_last_of_the_longest_line_goes(slow: Slow, m
     refused = [who for who, answer in zip(("a0", "a1", "a2", "b1", "b2", "c1", "d1", "e1"), answers, strict=True)
                if isinstance(answer, Refusal)]  # fmt: skip
     assert refused == ["a2", "b2", "e1"]
+
+
+async def test_strangers_from_however_many_places_hold_up_nobody_who_is_known(
+    slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "MOST_WAITING", 4)
+    crowd = [slow.ask(who) for who in ("a0", "a1", "b1", "c1", "d1", "e1", "f1")]
+    await settle()
+    known = [slow.ask(who, known=True) for who in ("v1", "v2", "w1", "x1", "y1")]
+
+    answers = await slow.all(*crowd, *known)
+
+    assert slow.served == ["a0", "v1", "a1", "w1", "b1", "x1", "c1", "y1", "d1"]
+    assert sum(isinstance(answer, Refusal) for answer in answers) == 3, "e1 and f1, and v2 for y1"
 
 
 async def test_who_hangs_up_gives_the_turn_on_when_the_work_is_done(slow: Slow) -> None:

@@ -3,10 +3,11 @@
 import pytest
 
 from tests.machinery.leases.conftest import OpenHouse
-from tests.machinery.leases.house import START, House, acquire, place
+from tests.machinery.leases.house import START, Clocks, House, acquire, place
 from undercroft.base.refusals import Refusal
+from undercroft.database import Transaction
 from undercroft.machinery.leases import store
-from undercroft.machinery.leases.model import Release, Span
+from undercroft.machinery.leases.model import Answer, Release, Span
 
 pytestmark = pytest.mark.anyio
 
@@ -177,3 +178,32 @@ async def test_what_is_over_is_forgotten_and_what_is_held_is_not(house: House) -
     await house.leases.forget_old(0)
     assert await house.count("leases") == 1
     assert not (await house.take("held")).yes
+
+
+async def test_numbers_grow_over_a_backup_that_does_not_know_the_latest(open_house: OpenHouse) -> None:
+    clocks = Clocks()
+    before = await open_house(clocks=clocks)
+    await before.take("long ago")
+    [state] = await before.database.read(lambda tx: tx.all("SELECT fence, at, shift, steps FROM lease_state"))
+    clocks.pass_time(60_000)
+    crowd = await before.ask(*(acquire(f"n{number}") for number in range(500)))  # all in one millisecond
+    highest = max(answer.fence for answer in crowd if isinstance(answer, Answer))
+
+    def restore(tx: Transaction) -> None:
+        tx.run("DELETE FROM leases")
+        tx.run("UPDATE lease_state SET fence = :fence, at = :at, shift = :shift, steps = :steps",
+               **dict(zip(("fence", "at", "shift", "steps"), state, strict=True)))  # fmt: skip
+
+    await before.database.write(restore)
+    clocks.pass_time(1)
+
+    assert (await before.take()).fence > highest, "the database came back under a node that runs"
+    assert (await (await open_house("b", clocks=clocks)).take("other")).fence > highest, "and for one that starts"
+
+
+async def test_numbers_grow_while_the_clock_is_wrong_and_after(house: House) -> None:
+    fences = []
+    for by in (0, 3_600_000, -3_600_000, -86_400_000):
+        house.clocks.set_wall(by)
+        fences += [(await house.take(f"{by} {number}")).fence for number in range(3)]
+    assert fences == sorted(set(fences)) and fences[-1] < 2**53

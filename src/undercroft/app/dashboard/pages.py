@@ -73,16 +73,16 @@ class Pages:
 
     async def replay(self, request: Request) -> Reply:
         id = read_id(read_form(request).get("id"))
-        await self._database.write(actions.replay, request.identity, id, request.now)
+        await self._database.write_once(actions.replay, request.identity, id, request.now)
         return _home()
 
     async def resume(self, request: Request) -> Reply:
         form = read_form(request)
         match form:
             case {"target": id}:
-                await self._database.write(actions.resume_target, request.identity, read_id(id))
+                await self._database.write_once(actions.resume_target, request.identity, read_id(id))
             case {"queue": id}:
-                await self._database.write(actions.resume_queue, request.identity, read_id(id))
+                await self._database.write_once(actions.resume_queue, request.identity, read_id(id))
             case _:
                 raise invalid("form", "say which route or collection; begin again at /")
         return _home()
@@ -101,14 +101,14 @@ class Pages:
             raise Refusal(
                 Kind.UNAUTHORIZED, "wrong_token", "This token is not known here, or it has expired."
             ) from None
-        made, secret = await self._database.write(start_session, identity, request.now)
+        made, secret = await self._database.write_once(start_session, identity, request.now)
         seconds = ((made.expires_at or request.now) - request.now) // 1_000
         return _home(session.started(secret, seconds, request.headers))
 
     async def sign_out(self, request: Request) -> Reply:
         token = session.token_of(request.headers, request.method)
         if token:
-            await self._database.write(end_session, token)
+            await self._database.write_once(end_session, token)
         return _home(session.ended(request.headers))
 
     async def go_home(self, _request: Request) -> Reply:

@@ -85,6 +85,9 @@ class SqliteDatabase:
     async def write(self, action: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         return await self._enqueue(Call(action, args, kwargs))  # type: ignore[no-any-return]
 
+    async def write_once(self, action: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        return await self.write(action, *args, **kwargs)  # here an answer is never lost
+
     async def batch(self, action: BatchAction[Item, R], item: Item) -> R:
         return await self._enqueue(Call(action, (item,), {}, batched=True))  # type: ignore[no-any-return]
 

@@ -13,7 +13,7 @@ FIELDS: dict[str, dict[str, str]] = {
     "TeamIn": {"name": "letters, digits, blanks and - @ _ . +, a letter first"},
     "QuotaOut": {"items": "apps in use", "available": "how many more there may be"},
     "QuotaIn": {"quota": "how many apps; -1 for a million"},
-    "AppTokenIn": {"client": "the app's name", "export": "put it into the app's environment"},
+    "AppTokenIn": {"client": "the app's name", "export": "put it into the app's environment, where there is that app"},
 }
 
 

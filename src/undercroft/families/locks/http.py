@@ -135,7 +135,7 @@ class Locks:
         if not request.identity.is_admin():
             raise Refusal(Kind.FORBIDDEN, "forbidden", "only an admin takes a lock away from who holds it")
         actor = request.identity.email
-        return await self._database.write(actions.take_away, self._desk, place, actor, request.now)
+        return await self._database.write_once(actions.take_away, self._desk, place, actor, request.now)
 
 
 _NOWHERE = Place(FAMILY, "", "")

@@ -84,7 +84,7 @@ class Basic:
     async def _look_at(self, email: str, password: str, address: str | None, now: int) -> tuple[Identity, str]:
         try:
             verified = await self._logins.verify(email, password, address, now)
-            return await self._database.write(_enter, verified, now), verified.hash
+            return await self._database.write_once(_enter, verified, now), verified.hash
         except Refusal as refusal:
             if refusal.kind in (Kind.UNAUTHORIZED, Kind.NOT_FOUND):
                 raise wrong_login() from None

@@ -2,7 +2,8 @@
 
 Every try is counted before the password is looked at, so that many at once are no way around; one that goes well is
 given back. Who guesses from elsewhere shuts no one out for good: a place from which the user has come in during the
-last month has a bucket of its own, which nobody elsewhere can empty, and a new password clears the account's.
+last month has a bucket of its own, which nobody elsewhere can empty, and a line of its own where passwords are looked
+at; and a new password clears the account's.
 """
 
 from typing import NamedTuple
@@ -35,6 +36,7 @@ class Verified(NamedTuple):
 class _Begun(NamedTuple):
     stored: users.Stored | None
     place: str
+    known: bool
     tries: tuple[Try, ...]
     taken: Taken
 
@@ -46,11 +48,11 @@ class Logins:
 
     async def verify(self, email: str, password: str, address: str | None, now: int) -> Verified:
         """Raises Refusal: TOO_MANY, NOT_FOUND "user", UNAUTHORIZED "password"."""
-        begun = await self._database.write(_begin, email, place_of(address), now)
+        begun = await self._database.write_once(_begin, email, place_of(address), now)
         if begun.taken.wait:
             raise too_many("login attempts", begun.taken.wait)
         stored = begun.stored.hash if begun.stored else None
-        good = await self._passwords.verify(stored, password, begun.place)
+        good = await self._passwords.verify(stored, password, begun.place, known=begun.known)
         if begun.stored is None:
             raise not_found("user", "User not found")
         if not good or stored is None:
@@ -60,7 +62,7 @@ class Logins:
         return Verified(email, stored, begun.place, begun.tries)
 
     async def _renew(self, email: str, before: str, password: str, place: str) -> str:
-        after = await self._passwords.hash(password, place)
+        after = await self._passwords.hash(password, place, known=True)
         await self._database.write(users.renew_hash, email, before, after)
         return after
 
@@ -110,7 +112,7 @@ def _begin(tx: Transaction, email: str, place: str, now: int) -> _Begun:
     taken = take_tries(tx, tries, now)
     for key in taken.newly_limited:
         record(tx, now, NOBODY, "limit logins", email, {"limit": key.partition(" ")[0], "place": place})
-    return _Begun(stored, place, tuple(tries), taken)
+    return _Begun(stored, place, known, tuple(tries), taken)
 
 
 def _is_known(tx: Transaction, email: str, place: str, now: int) -> bool:

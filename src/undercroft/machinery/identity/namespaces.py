@@ -119,6 +119,18 @@ def listed(tx: Transaction, teams: tuple[str, ...] | None, after: str, limit: in
     return list(_owners_of(tx, _names_of(tx, teams, after, limit)).items())
 
 
+def among(tx: Transaction, teams: tuple[str, ...] | None, names: list[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """As `listed`, of these names alone, in their order."""
+    rows = tx.each(
+        "SELECT namespace_names.name FROM {rows} JOIN namespace_names ON namespace_names.name = r.name",
+        "name TEXT",
+        [(name,) for name in names],
+    )
+    claimed = {name for (name,) in rows}
+    found = _owners_of(tx, [name for name in names if name in claimed])
+    return [one for one in found.items() if teams is None or not set(one[1]).isdisjoint(teams)]
+
+
 def _names_of(tx: Transaction, teams: tuple[str, ...], after: str, limit: int) -> list[str]:
     rows = tx.each(
         "SELECT DISTINCT namespaces.name FROM {rows} JOIN namespaces ON namespaces.team = r.team"

@@ -44,7 +44,8 @@ def random_password() -> str:
 
 
 class Passwords:
-    """`place`: whom it is done for, as `place_of` has it; places take turns.
+    """`place`: whom it is done for, as `place_of` has it; places take turns. `known`: it is a place of that user's, or
+    who asks has shown already who it is; a crowd of strangers does not hold that up.
 
     Raises Refusal(UNAVAILABLE) when more wait than can be served soon.
     """
@@ -54,19 +55,19 @@ class Passwords:
         self._threads = ThreadPoolExecutor(THREADS, "passwords")
         self._turns = Turns(THREADS)
 
-    async def hash(self, password: str, place: str = HERE) -> str:
-        return await self._in_thread(place, lambda: self._hasher.hash(_bytes(password)))
+    async def hash(self, password: str, place: str = HERE, *, known: bool = False) -> str:
+        return await self._in_thread(place, known, lambda: self._hasher.hash(_bytes(password)))
 
-    async def verify(self, stored: str | None, password: str, place: str = HERE) -> bool:
+    async def verify(self, stored: str | None, password: str, place: str = HERE, *, known: bool = False) -> bool:
         """False also where nothing is stored, after the same work: how long it takes tells nothing of the account."""
-        return await self._in_thread(place, lambda: self._verify(stored, password))
+        return await self._in_thread(place, known, lambda: self._verify(stored, password))
 
     def is_outdated(self, stored: str) -> bool:
         """Whether the hash was made with other parameters than are used now."""
         return self._hasher.check_needs_rehash(stored)
 
-    async def _in_thread(self, place: str, work: Callable[[], T]) -> T:
-        await self._turns.wait(place)
+    async def _in_thread(self, place: str, known: bool, work: Callable[[], T]) -> T:
+        await self._turns.wait(place, known=known)
         loop = asyncio.get_running_loop()
         working = self._threads.submit(work)
         # The turn ends with the work, not with who waits for it: else who hangs up again and again would pile it up.

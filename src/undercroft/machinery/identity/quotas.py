@@ -1,4 +1,7 @@
-"""How many apps a user may have, and has: counted in the transaction that makes or removes one."""
+"""How many apps a user may have, and has: counted in the transaction that makes or removes one.
+
+Which is run by `write_once`: a count that is taken twice is wrong for good.
+"""
 
 from typing import NamedTuple
 

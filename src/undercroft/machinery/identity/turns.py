@@ -1,4 +1,8 @@
-"""Who is next where few can be served at a time: places take turns, so that a crowd from one holds up itself alone."""
+"""Who is next where few can be served at a time: places take turns, so that a crowd from one holds up itself alone.
+
+Those whom we know stand in lines of their own, and are served every other time: however many strangers there are,
+and from however many places, they take neither their room nor more than every other turn.
+"""
 
 import asyncio
 from collections import deque
@@ -6,6 +10,7 @@ from collections import deque
 from undercroft.base.refusals import Refusal, unavailable
 
 MOST_WAITING = 256
+"""Of those whom we know, and of strangers as many."""
 MOST_PER_PLACE = 16
 
 
@@ -14,17 +19,15 @@ class Turns:
 
     def __init__(self, at_once: int) -> None:
         self._free = at_once
-        # In the order in which places are served; one that has been served goes to the end.
-        self._lines: dict[str, deque[asyncio.Future[None]]] = {}
+        self._known, self._strangers = _Crowd(), _Crowd()
+        self._next, self._other = self._known, self._strangers
 
-    async def wait(self, place: str) -> None:
+    async def wait(self, place: str, *, known: bool = False) -> None:
         """Until it is this one's turn, which `end` ends. Raises Refusal(UNAVAILABLE) where too many wait."""
         if self._free:
             self._free -= 1
             return
-        self._make_room(place)
-        turn = asyncio.get_running_loop().create_future()
-        self._lines.setdefault(place, deque()).append(turn)
+        turn = (self._known if known else self._strangers).join(place)
         try:
             await turn
         except asyncio.CancelledError:
@@ -33,7 +36,27 @@ class Turns:
             raise
 
     def end(self) -> None:
-        """The next place's first has its turn."""
+        """The next one has its turn."""
+        served = self._next.serve_first() or self._other.serve_first()
+        self._next, self._other = self._other, self._next
+        if not served:
+            self._free += 1
+
+
+class _Crowd:
+    def __init__(self) -> None:
+        # In the order in which places are served; one that has been served goes to the end.
+        self._lines: dict[str, deque[asyncio.Future[None]]] = {}
+
+    def join(self, place: str) -> "asyncio.Future[None]":
+        """A place in line, which is done when its turn has come. Raises Refusal(UNAVAILABLE)."""
+        self._make_room(place)
+        turn = asyncio.get_running_loop().create_future()
+        self._lines.setdefault(place, deque()).append(turn)
+        return turn
+
+    def serve_first(self) -> bool:
+        """The next place's first who still waits has its turn; False where nobody does."""
         while self._lines:
             place = next(iter(self._lines))
             line = self._lines.pop(place)
@@ -42,8 +65,8 @@ class Turns:
                 self._lines[place] = line
             if not turn.done():
                 turn.set_result(None)
-                return
-        self._free += 1
+                return True
+        return False
 
     def _make_room(self, place: str) -> None:
         """Where all is full, the last of the longest line goes for one of a line that stays shorter."""

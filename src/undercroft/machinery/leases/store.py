@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from undercroft.base.refusals import Kind, Refusal
 from undercroft.database import Transaction
-from undercroft.machinery.leases.model import Lease, Place
+from undercroft.machinery.leases.model import Lease, Place, first_number
 
 # Leases that one page looks at for a prefix that few of them have.
 LOOKED_AT = 5_000
@@ -31,14 +31,19 @@ class State(NamedTuple):
 
 
 def advance(tx: Transaction, numbers: int, clock: int) -> State:
-    """Reserve so many numbers, the last of which is `fence`; others wait here until this transaction has ended."""
+    """Reserve so many numbers, the last of which is `fence`; others wait here until this transaction has ended.
+
+    None is below the moment's own first: so they grow even over a backup that does not know the latest ones.
+    """
     row = tx.one(
         """
         UPDATE lease_state
-        SET fence = fence + :numbers, at = CASE WHEN :clock + shift > at THEN :clock + shift ELSE at END
+        SET fence = CASE WHEN :first > fence THEN :first ELSE fence END + :numbers,
+            at = CASE WHEN :clock + shift > at THEN :clock + shift ELSE at END
         WHERE id = 1
         RETURNING fence, at, shift, steps
         """,
+        first=first_number(clock),
         numbers=numbers,
         clock=clock,
     )

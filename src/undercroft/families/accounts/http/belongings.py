@@ -19,11 +19,11 @@ class Keys:
         self._database = parts.database
 
     async def add(self, request: Request) -> Reply:
-        await self._database.write(keys.add_key, request.identity.email, _key(request), request.now)
+        await self._database.write_once(keys.add_key, request.identity.email, _key(request), request.now)
         return EMPTY
 
     async def remove(self, request: Request) -> Reply:
-        await self._database.write(keys.remove_key, request.identity.email, _key(request), request.now)
+        await self._database.write_once(keys.remove_key, request.identity.email, _key(request), request.now)
         return EMPTY
 
     async def list_own(self, request: Request) -> Reply:
@@ -48,7 +48,9 @@ class Quotas:
         except ValueError:
             raise invalid("quota", "invalid parameter") from None
         most = quotas.read_quota(given[-1])
-        await self._database.write(quotas.set_quota, request.path["user"], most, request.now, request.identity.email)
+        await self._database.write_once(
+            quotas.set_quota, request.path["user"], most, request.now, request.identity.email
+        )
         return text_reply("Quota changed sucessfully.")  # spelt as clients know it
 
 
@@ -61,11 +63,15 @@ class AppTokens:
         app = text_of(body, "client")
         if not app:
             raise invalid("app", "Missing client name in JSON body")
-        if not isinstance(field(body, "export") or False, bool):
+        wants_export = field(body, "export") or False
+        if not isinstance(wants_export, bool):
             raise invalid("body", "Invalid JSON: export is true or false")
-        token = await self._database.write(tokens.make_app_token, app, request.identity, request.now)
+        token = await self._database.write_once(tokens.make_app_token, app, request.identity, request.now)
+        # Apps are still to come: there is no environment to put it into.
+        exported = ((b"x-token-exported", b"false"),) if wants_export else ()
         made_on = datetime.fromtimestamp(request.now / SECOND, UTC).strftime("%Y/%m/%d")
-        return line_of_json(shapes.AppToken(token, made_on, tokens.APP_TOKEN_LASTS // SECOND, app))
+        made = line_of_json(shapes.AppToken(token, made_on, tokens.APP_TOKEN_LASTS // SECOND, app))
+        return made._replace(headers=exported)
 
 
 def _key(request: Request) -> Key:

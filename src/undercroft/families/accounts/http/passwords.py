@@ -29,11 +29,11 @@ class SigningIn:
         check_password(password)
         users.check_email(email)
         verified = await self._parts.logins.verify(email, password, address_of(self._parts, request), request.now)
-        token, is_admin = await self._database.write(_start_login, verified, self._rules, request.now)
+        token, is_admin = await self._database.write_once(_start_login, verified, self._rules, request.now)
         return line_of_json(shapes.LoggedIn(token, is_admin))
 
     async def log_out(self, request: Request) -> Reply:
-        await self._database.write(tokens.log_out, request.identity, request.now)
+        await self._database.write_once(tokens.log_out, request.identity, request.now)
         return EMPTY
 
 
@@ -49,8 +49,8 @@ class Passwords:
             raise invalid("body", "Both the old and the new passwords are required.")
         verified = await self._verify(request, old)
         check_password(new)
-        after = await self._parts.passwords.hash(new, caller_place(self._parts, request))
-        await self._database.write(_change, verified, after, request.identity.token, request.now)
+        after = await self._parts.passwords.hash(new, caller_place(self._parts, request), known=True)
+        await self._database.write_once(_change, verified, after, request.identity.token, request.now)
         return EMPTY
 
     async def _verify(self, request: Request, old: str) -> Verified:
@@ -69,8 +69,8 @@ class Passwords:
         email, new = request.path["email"], text_of(object_in(request.body), "new")
         check_password(new)
         await self._database.read(users.require_user, email)
-        after = await self._parts.passwords.hash(new, caller_place(self._parts, request))
-        await self._database.write(users.set_password, email, after, None, request.now, request.identity.email)
+        after = await self._parts.passwords.hash(new, caller_place(self._parts, request), known=True)
+        await self._database.write_once(users.set_password, email, after, None, request.now, request.identity.email)
         return EMPTY
 
     async def reset(self, request: Request) -> Reply:
@@ -80,7 +80,9 @@ class Passwords:
         given = text_of(object_in(request.body), "password") if request.body else ""
         if query.token is None:
             address = address_of(self._parts, request)
-            asked = await self._database.write(resets.begin_reset, email, address, request.now, self._parts.send_mail)
+            asked = await self._database.write_once(
+                resets.begin_reset, email, address, request.now, self._parts.send_mail
+            )
             if asked.wait:
                 raise too_many("resets were asked for", asked.wait)
             if not asked.known:
@@ -95,9 +97,9 @@ class Passwords:
             check_password(given)
         await self._database.read(resets.check_reset, email, token, request.now)
         made = None if given else random_password()
-        hash = await self._parts.passwords.hash(made or given, caller_place(self._parts, request))
+        hash = await self._parts.passwords.hash(made or given, caller_place(self._parts, request), known=True)
         new = NewPassword(hash, made)
-        await self._database.write(resets.finish_reset, email, token, new, request.now, self._parts.send_mail)
+        await self._database.write_once(resets.finish_reset, email, token, new, request.now, self._parts.send_mail)
 
 
 def _start_login(tx: Transaction, verified: Verified, rules: Rules, now: int) -> tuple[str, bool]:

@@ -24,21 +24,21 @@ class Teams:
 
     async def create(self, request: Request) -> Reply:
         name = teams.check_name(texts_in(request.body).get("name", ""))
-        await self._database.write(teams.create_team, name, request.identity, request.now)
+        await self._database.write_once(teams.create_team, name, request.identity, request.now)
         return EMPTY
 
     async def remove(self, request: Request) -> Reply:
-        await self._database.write(
+        await self._database.write_once(
             teams.remove_team, request.path["team"], request.identity, self._holders, request.now
         )
         return EMPTY
 
     async def add_member(self, request: Request) -> Reply:
-        await self._database.write(teams.add_member, *_whom(request), request.identity, request.now)
+        await self._database.write_once(teams.add_member, *_whom(request), request.identity, request.now)
         return EMPTY
 
     async def remove_member(self, request: Request) -> Reply:
-        await self._database.write(teams.remove_member, *_whom(request), request.identity, request.now)
+        await self._database.write_once(teams.remove_member, *_whom(request), request.identity, request.now)
         return EMPTY
 
 

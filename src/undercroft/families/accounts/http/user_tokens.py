@@ -47,7 +47,7 @@ class UserTokens:
         email, wrong = _email_in(fields)
         if wrong:
             return problem({"email": [wrong]})
-        token = await self._parts.database.write(tokens.make_user_token, email, request.identity, request.now)
+        token = await self._parts.database.write_once(tokens.make_user_token, email, request.identity, request.now)
         return json_reply(shapes.TokenOut(token), 201, ALLOW)
 
     async def log_in(self, request: Request) -> Reply:
@@ -61,7 +61,7 @@ class UserTokens:
         try:
             users.check_email(email)
             verified = await self._parts.logins.verify(email, password, address_of(self._parts, request), request.now)
-            token = await self._parts.database.write(
+            token = await self._parts.database.write_once(
                 tokens.start_login, verified, self._rules.login_lasts, self._rules.most_logins, request.now
             )
         except Refusal as refusal:

@@ -30,11 +30,12 @@ class Users:
         check_password(password)
         await self._database.read(users.require_unregistered, email)
         if self._rules.public_signup:
-            taken = await self._database.write(_take_sign_up, address_of(self._parts, request), request.now)
+            taken = await self._database.write_once(_take_sign_up, address_of(self._parts, request), request.now)
             if taken.wait:
                 raise too_many("accounts were made from here", taken.wait)
-        hash = await self._parts.passwords.hash(password, caller_place(self._parts, request))
-        await self._database.write(users.create_user, email, hash, request.now, actor)
+        place = caller_place(self._parts, request)
+        hash = await self._parts.passwords.hash(password, place, known=not self._rules.public_signup)
+        await self._database.write_once(users.create_user, email, hash, request.now, actor)
         return EMPTY
 
     async def list_page(self, request: Request) -> Reply:
@@ -47,11 +48,11 @@ class Users:
 
     async def remove_self(self, request: Request) -> Reply:
         caller = request.identity
-        await self._database.write(users.remove_user, caller.email, request.now, caller.email)
+        await self._database.write_once(users.remove_user, caller.email, request.now, caller.email)
         return EMPTY
 
     async def remove(self, request: Request) -> Reply:
-        await self._database.write(users.remove_user, request.path["email"], request.now, request.identity.email)
+        await self._database.write_once(users.remove_user, request.path["email"], request.now, request.identity.email)
         return EMPTY
 
     async def _admin(self, request: Request) -> str:

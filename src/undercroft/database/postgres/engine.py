@@ -2,14 +2,14 @@
 
 Isolation is READ COMMITTED; a deadlock, a serialization failure or a lost connection runs the action again, which is
 safe because an action has no outside effect. Batched calls share a transaction, so that a commit carries many.
+
+A connection that is lost between COMMIT and its answer leaves open whether the transaction is durable. Of `write_once`
+and `batch` that is found out: see `last_commits.py`.
 """
 
 import asyncio
-import re
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
 import psycopg
@@ -28,10 +28,10 @@ from undercroft.database.interface import (
     Listener,
     P,
     R,
-    Row,
     Transaction,
 )
-from undercroft.database.migrate import Migration, migrate
+from undercroft.database.migrate import Migration, migrate, migrations_in
+from undercroft.database.postgres.last_commits import FORGET_OLD, Done, Slots, Tries
 
 # How long an action is tried while the database is away (seconds), counted from its call: long enough for a restart.
 # Who has waited for a thread all that time, and who comes when it is known to be away, gets one short try.
@@ -63,40 +63,6 @@ _CONNECTION = {
 }
 
 
-class PostgresTransaction:
-    """Statements on one connection; see `interface.Transaction`."""
-
-    def __init__(self, connection: psycopg.Connection[Row]) -> None:
-        self._cursor = connection.cursor()
-        self.told: list[tuple[str, list[Any]]] = []
-
-    def all(self, sql: str, **parameters: Any) -> list[Row]:
-        self._cursor.execute(dialect(sql), parameters)
-        return self._cursor.fetchall()
-
-    def one(self, sql: str, **parameters: Any) -> Row | None:
-        self._cursor.execute(dialect(sql), parameters)
-        return self._cursor.fetchone()
-
-    def each(self, sql: str, columns: str, rows: Sequence[Sequence[Any]], **parameters: Any) -> list[Row]:
-        if not rows:
-            return []
-        arrays = {f"r_{number}": list(values) for number, values in enumerate(zip(*rows, strict=True))}
-        self._cursor.execute(with_rows(sql, columns), {**parameters, **arrays})
-        return self._cursor.fetchall() if self._cursor.description else []
-
-    def put_in(self, table: str, columns: str, rows: Sequence[Sequence[Any]], giving: str) -> list[Row]:
-        return self.each(_insertion(table, columns, giving), columns, rows)
-
-    def run(self, sql: str, **parameters: Any) -> int:
-        self._cursor.execute(dialect(sql), parameters)
-        return max(self._cursor.rowcount, 0)
-
-    def tell(self, topic: str, items: Sequence[Any]) -> None:
-        if items:
-            self.told.append((topic, list(items)))
-
-
 class PostgresDatabase:
     engine = "postgres"
 
@@ -112,6 +78,7 @@ class PostgresDatabase:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self._is_away = False
+        self._slots = Slots()
         self._pool = ConnectionPool(
             url,
             kwargs=_CONNECTION,
@@ -126,7 +93,7 @@ class PostgresDatabase:
         database = cls(url, size)
         database._pool.open(wait=False)
         try:
-            await database.write(_migrate_alone, migrations, clock())
+            await database.write(_migrate_alone, [*migrations_in("undercroft.database.postgres"), *migrations], clock())
         except BaseException:
             await database.close()
             raise
@@ -135,6 +102,10 @@ class PostgresDatabase:
     async def write(self, action: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         self._refuse_when_closing()
         return await self._run(Call(action, args, kwargs))  # type: ignore[no-any-return]
+
+    async def write_once(self, action: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        self._refuse_when_closing()
+        return await self._run(Call(action, args, kwargs, once=True))  # type: ignore[no-any-return]
 
     async def batch(self, action: BatchAction[Item, R], item: Item) -> R:
         self._refuse_when_closing()
@@ -184,7 +155,7 @@ class PostgresDatabase:
 
     async def _run_batch(self, action: Any, calls: list[Call]) -> None:
         try:
-            together = Call(action, ([call.args[0] for call in calls],), {}, since=calls[0].since)
+            together = Call(action, ([call.args[0] for call in calls],), {}, once=True, since=calls[0].since)
             Call.answer_batch(calls, await self._run(together))
         except Exception as error:
             if len(calls) > 1 and not isinstance(error, Refusal):
@@ -205,17 +176,18 @@ class PostgresDatabase:
         self._listeners.announce(told)
         return result
 
-    def _transact(self, call: Call) -> tuple[Any, list[tuple[str, list[Any]]]]:
+    def _transact(self, call: Call) -> Done:
         deadline = call.since + (SHORT_TRY if self._is_away else PATIENCE)
         collided = False
+        tries = Tries(call, self._slots)
         while True:
             wait = max(deadline - time.monotonic(), SHORT_TRY)
             try:
-                with self._pool.connection(wait) as connection, connection.transaction():
-                    tx = PostgresTransaction(connection)
-                    result = call.action(tx, *call.args, **call.kwargs)
+                with self._pool.connection(wait) as connection:  # which commits at its end
+                    done = tries.run(connection)
+                tries.end()
                 self._is_away = False
-                return result, tx.told
+                return done
             except errors.UniqueViolation:
                 # Another transaction has put the same in after we had looked: the second try finds it there.
                 if collided:
@@ -262,27 +234,6 @@ def _migrate_alone(tx: Transaction, migrations: list[Migration], now: int) -> in
     tx.run("SET LOCAL statement_timeout = 0")
     tx.run("SET LOCAL lock_timeout = 0")
     tx.run("SELECT pg_advisory_xact_lock(:lock)", lock=_MIGRATION_LOCK)
-    return migrate(tx, migrations, now)
-
-
-@cache
-def dialect(sql: str) -> str:
-    """The house's SQL in PostgreSQL's words and psycopg's placeholders."""
-    sql = sql.replace("{identity}", "BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY")
-    sql = sql.replace("{skip_locked}", "FOR UPDATE SKIP LOCKED").replace("{locked}", "FOR UPDATE").replace("%", "%%")
-    return re.sub(r"(?<!:):(\w+)", r"%(\1)s", sql)
-
-
-@cache
-def _insertion(table: str, columns: str, giving: str) -> str:
-    names = ", ".join(column.split()[0] for column in columns.split(", "))
-    return f"INSERT INTO {table} ({names}) SELECT {names} FROM {{rows}} ON CONFLICT DO NOTHING RETURNING {giving}"
-
-
-@cache
-def with_rows(sql: str, columns: str) -> str:
-    """The rows come as one array a column."""
-    fields = [column.split() for column in columns.split(", ")]
-    arrays = ", ".join(f"CAST(:r_{number} AS {kind}[])" for number, (_, kind) in enumerate(fields))
-    names = ", ".join(name for name, _ in fields)
-    return dialect(sql.replace("{rows}", f"unnest({arrays}) AS r({names})"))
+    applied = migrate(tx, migrations, now)
+    tx.run(FORGET_OLD)
+    return applied
