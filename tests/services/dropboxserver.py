@@ -19,6 +19,7 @@ from typing import Any, Self
 from urllib.parse import parse_qsl
 
 APP_KEY, APP_SECRET, REFRESH_TOKEN = "app-key", "app-secret", "refresh-token-of-the-user"
+ACCOUNT = "ann@example.com"
 BLOCK = 4 * 2**20
 LARGEST_REQUEST = 150 * 2**20
 
@@ -97,6 +98,8 @@ class DropboxServer:
                 "files/move_v2": self._move,
                 "files/copy_v2": self._copy,
             }
+            if path == "users/get_current_account":
+                return {"email": ACCOUNT}, None
             if path == "files/download":
                 node = self._node(argument["path"])
                 if node.content is None:
@@ -124,6 +127,10 @@ class DropboxServer:
     def make_folder(self, path: str) -> None:
         with self._lock:
             self._folders_above(f"{path}/x")
+
+    def remove(self, path: str) -> None:
+        with self._lock:
+            self._drop(_key(path))
 
     def _get_metadata(self, argument: Json) -> Json:
         self._node(argument["path"])

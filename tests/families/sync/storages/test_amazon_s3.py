@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.services.proxy import Proxy
+from tests.services.receiver import Answer, Receiver
 from tests.services.s3server import REGION, S3Server
 from undercroft.families.sync.storages import amazon_s3, s3_bucket, s3_parts
 from undercroft.families.sync.storages.amazon_s3 import AmazonS3
@@ -294,6 +295,22 @@ def test_what_has_to_be_mended_is_said_without_a_secret(
     assert not [name for name in ("aws_access_key", "aws_secret_key") if told[name] in shown]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>welcome<br></html>",
+        b"<r><Contents><Key>a</Key></Contents></r>",
+        b"<r><Contents><Key>a</Key><Size>1</Size><LastModified>now</LastModified></Contents></r>",
+        b"\xff" * 9,
+    ],
+)
+def test_what_is_no_s3_is_told(receiver: Receiver, drive_of: Callable[..., AmazonS3], body: bytes) -> None:
+    receiver.answer("/b", Answer(200, body), Answer(200, body))
+
+    with pytest.raises(OSError, match="option endpoint"):
+        list(drive_of(endpoint=receiver.url("")).walk())
+
+
 @pytest.fixture
 def drive_without_conditions() -> Iterator[AmazonS3]:
     """As many servers were until 2024; here the real one, which does not get to see the conditions."""
@@ -309,7 +326,9 @@ def drive_without_conditions() -> Iterator[AmazonS3]:
         server.remove()
 
 
-def test_where_no_condition_is_heeded_a_look_just_before_does(drive_without_conditions: AmazonS3) -> None:
+def test_where_no_condition_is_heeded_a_look_just_before_does(
+    drive_without_conditions: AmazonS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
     drive = drive_without_conditions
     base = put(drive, "a").revision
 
@@ -322,9 +341,16 @@ def test_where_no_condition_is_heeded_a_look_just_before_does(drive_without_cond
         with pytest.raises(Changed):
             verb()
     moved = drive.move("a", base, "b")
+    # Nor does this one know of a part of a file, and sends it all.
+    assert read(drive, "b", 4) == b"ent"
+    # And a listing it begins anew where it should go on.
+    monkeypatch.setattr(s3_bucket, "PAGE", 3)
+    for name in ("!", ".undercroft/versions/1", ".undercroft/versions/2"):
+        put(drive, name)
+    assert [stat.name for stat in drive.walk()] == ["!", "b"]
     drive.delete("b", moved.revision)
 
-    assert list(drive.walk()) == []
+    assert drive.stat("b") is None
 
 
 class _Cutting(io.BytesIO):
@@ -351,7 +377,7 @@ class _Blind:
         self._sink = sink
 
     def sendall(self, data: bytes) -> None:
-        for name in (b"If-Match", b"If-None-Match"):
+        for name in (b"If-Match", b"If-None-Match", b"Range", b"start-after"):
             data = data.replace(name, b"X" + name[1:])
         self._sink.sendall(data)
 

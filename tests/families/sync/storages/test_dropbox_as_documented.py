@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.services.dropboxserver import BLOCK, DropboxServer
+from tests.services.dropboxserver import ACCOUNT, BLOCK, DropboxServer
 from undercroft.families.sync.storages.drive import Stat
 from undercroft.families.sync.storages.dropbox import LISTED_ANEW, Dropbox
 from undercroft.families.sync.storages.errors import Changed, SourceChanged, Vanished
@@ -57,7 +57,8 @@ def names(drive: Dropbox) -> list[str]:
     return sorted(stat.name for stat in drive.walk())
 
 
-def test_what_is_put_is_there_with_its_time_in_seconds(server: DropboxServer, drive: Dropbox) -> None:
+def test_what_is_put_is_there_with_its_time_in_seconds(server: DropboxServer, drive_of: Callable[..., Dropbox]) -> None:
+    drive = drive_of(account=ACCOUNT)
     drive.check()
     made = put(drive, "a folder/ü€ 𝄞.txt", b"0123456789", mtime=1_234_567_890_123_456_789)
 
@@ -77,7 +78,7 @@ def test_a_walk_asks_for_what_has_changed_only(server: DropboxServer, drive: Dro
     assert names(drive) == ["Below/Deep/d", "Below/b", "Below/c", "a"]
     listed = server.asked["files/list_folder"]
 
-    server.answer("files/delete_v2", {"path": "/Work/Below/c"}, b"")
+    server.remove("/Work/Below/c")
     server.put("/Work/Below/c/now a folder's", b"x")
     server.put("/Work/a", b"changed")
     drive.delete("Below/b", stat.revision if (stat := drive.stat("Below/b")) else "")
@@ -94,7 +95,7 @@ def test_a_folder_that_is_deleted_takes_what_is_below_it(server: DropboxServer, 
         put(drive, name)
     assert len(names(drive)) == 3
 
-    server.answer("files/delete_v2", {"path": "/Work/gone"}, b"")
+    server.remove("/Work/gone")
 
     assert names(drive) == ["gone too"]
 
@@ -138,7 +139,7 @@ def test_sending_takes_little_memory(server: DropboxServer, drive: Dropbox, monk
     monkeypatch.setattr(server, "_finish", lambda argument, body: {"metadata": "none"})
     drive.check()
     tracemalloc.start()
-    with pytest.raises(KeyError):
+    with pytest.raises(OSError, match="tells no name"):
         drive.put("large", Zeros(), 40 * MIB, 0, "")  # type: ignore[arg-type]
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -354,6 +355,7 @@ def test_what_dropbox_refuses_is_an_error_that_says_so(
         ({"refresh_token": "", "access_token": "a-wrong\ntoken"}, "options"),
         ({"refresh_token": "", "access_token": ""}, "set refresh_token"),
         ({"root": "/Nowhere"}, "/Nowhere"),
+        ({"account": "bob@example.com"}, "bob@example.com"),
         ({"api_url": "ftp://127.0.0.1"}, "options"),
     ],
 )
@@ -380,3 +382,25 @@ def test_a_token_that_may_not_write_is_told_of_its_scope(server: DropboxServer, 
 
     with pytest.raises(Vanished, match=r"files\.content\.write"):
         drive.check()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"welcome", b"{}", b"[]", b'{"entries": [{"path_lower": "/work/a"}], "cursor": "c", "has_more": false}'],
+)
+def test_what_is_no_dropbox_is_told(server: DropboxServer, drive: Dropbox, body: bytes) -> None:
+    server.answers["files/list_folder"].append((200, {}, body))
+
+    with pytest.raises(OSError, match="api_url"):
+        list(drive.walk())
+
+
+def test_a_folder_is_asked_about_once(server: DropboxServer, drive_of: Callable[..., Dropbox]) -> None:
+    put(drive_of(), "folder/a")
+    drive = drive_of()
+    put(drive, "folder/b")
+    asked = server.asked["files/get_metadata"]
+
+    put(drive, "folder/c")
+
+    assert server.asked["files/get_metadata"] == asked + 1

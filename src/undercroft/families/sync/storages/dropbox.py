@@ -47,10 +47,13 @@ class Dropbox:
         self._asking = Asking(pause)
         self._api = DropboxApi(options, self._asking, clock)
         self._clock = clock
+        self._account = options.get("account") or ""
         self._tree = Tree(self._root, 0.0)
         self._written = False
 
     def check(self) -> None:
+        if self._account and self._ask("users/get_current_account", None, "")["email"] != self._account:
+            raise Vanished(f"the token is not of {self._account}: mend the option account, or set that one's token")
         try:
             if self._root and self._api.call("files/get_metadata", {"path": self._root})[".tag"] != "folder":
                 raise Vanished(f"{self._root} is a file in Dropbox: mend the option root")
@@ -266,7 +269,7 @@ class Dropbox:
         with contextlib.suppress(Refused):
             self._api.call("files/delete_v2", {"path": made["path_lower"], "parent_rev": made["rev"]})
 
-    def _ask(self, call: str, argument: Json, name: str) -> Json:
+    def _ask(self, call: str, argument: Json | None, name: str) -> Json:
         try:
             return self._api.call(call, argument)
         except Refused as refused:

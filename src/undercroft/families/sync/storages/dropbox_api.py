@@ -23,6 +23,13 @@ EARLY = 60
 Json = dict[str, Any]
 
 
+class _Told(Json):
+    """An answer. What is missing of it is told as an error of theirs."""
+
+    def __missing__(self, name: str) -> Any:
+        raise OSError(errno.EPROTO, f"the answer is not Dropbox', it tells no {name}: is api_url right?")
+
+
 class Refused(Exception):
     """A 409: what was asked for can't be done. `tags` say why, from the outside in: path, conflict, file."""
 
@@ -42,7 +49,7 @@ class DropboxApi:
         if options.get("refresh_token"):
             self._token, self._until = "", 0.0
 
-    def call(self, path: str, argument: Json) -> Json:
+    def call(self, path: str, argument: Json | None) -> Json:
         """What is answered. Raises Refused, OSError, Vanished."""
         body = json.dumps(argument).encode()
         said = {"content-type": "application/json"}
@@ -141,7 +148,7 @@ def as_error(refused: Refused, name: str) -> OSError:
 
 def _json(body: bytes) -> Json:
     try:
-        said = json.loads(body) or {}
+        said = json.loads(body, object_hook=_Told) or _Told()
     except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict):

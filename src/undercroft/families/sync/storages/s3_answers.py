@@ -45,7 +45,10 @@ class Place(NamedTuple):
 def page(answer: Answer) -> Page:
     root = _xml(answer.body)
     encoded = bool(_text(root, "EncodingType"))
-    listed = [_listed(element, encoded) for element in root if _tag(element) == "Contents"]
+    try:
+        listed = [_listed(element, encoded) for element in root if _tag(element) == "Contents"]
+    except ValueError:
+        raise _no_s3() from None
     more = _text(root, "IsTruncated") == "true"
     return Page(listed, _text(root, "NextContinuationToken") if more else "")
 
@@ -131,7 +134,11 @@ def _xml(body: bytes) -> ElementTree.Element:
     try:
         return ElementTree.fromstring(body)
     except (ElementTree.ParseError, ValueError):
-        raise OSError(errno.EPROTO, "the answer is not S3's: is the endpoint right?") from None
+        raise _no_s3() from None
+
+
+def _no_s3() -> OSError:
+    return OSError(errno.EPROTO, "the answer is not S3's: is the option endpoint right?")
 
 
 def _tag(element: ElementTree.Element) -> str:
