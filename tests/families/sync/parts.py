@@ -18,7 +18,7 @@ from undercroft.machinery.processes import children
 from undercroft.machinery.processes import store as processes
 from undercroft.machinery.processes.supervisor import Supervisor
 
-ROOMS = ("undercroft.machinery.processes", "undercroft.families.sync")
+ROOMS = ("undercroft.machinery.processes", "undercroft.machinery.events", "undercroft.families.sync")
 Tree = dict[bytes, bytes]
 
 

@@ -239,6 +239,34 @@ def test_what_is_deleted_can_be_restored(example: Example) -> None:
     assert back.json() == {"status": "ok"}
     wait_until((example.folder / "A/precious").exists, "the file at A")
     assert (example.folder / "A/precious").read_bytes() == b"gold"
+    [event] = example.croft.http.get("/undercroft/events?family=sync&limit=1").json()["events"]
+    assert (event["action"], event["subject"]) == ("restore file", "precious")
+
+
+def test_who_did_what_is_written_down(example: Example) -> None:
+    example.share()
+    example.call("PUT", "/rules/reload")
+    example.call("PUT", "/entries/B/restart")
+    extra = {"name": "extra", "driver": "local_storage", "options": {"root": str(example.folder / "extra")}}
+    (example.folder / "extra").mkdir()
+    assert example.call("POST", "/entries", json=extra).status_code == 201
+    options = {"options": {"root": str(example.folder / "extra"), "keep_versions": 1}}
+    assert example.call("PUT", "/entries/extra", json=options).status_code == 200
+    assert example.call("PUT", "/entries/extra/stop").status_code == 200
+    assert example.call("PUT", "/entries/extra/start").status_code == 200
+    assert example.call("POST", "/entries/extra/deletions", json={"confirm": True}).json()["files"] == 0
+    assert example.call("DELETE", "/entries/extra").status_code == 200
+    assert example.call("DELETE", "/entries/extra").status_code == 404
+    found = example.croft.http.get("/undercroft/events?family=sync&limit=100").json()["events"]
+    told = [(event["actor"], event["action"], event["subject"]) for event in found[::-1]]
+    me = "admin@localhost"
+    assert told[-7:] == [
+        (me, "restart entry", "B"), (me, "add entry", "extra"), (me, "change entry", "extra"),
+        (me, "stop entry", "extra"), (me, "start entry", "extra"), (me, "confirm deletions", "extra"),
+        (me, "remove entry", "extra"),
+    ]  # fmt: skip
+    assert (me, "change rules", "rules") in told
+    assert str(example.folder) not in str(found), "of options their names alone"
 
 
 def test_who_may(example: Example, start_croft: Callable[..., Croft]) -> None:

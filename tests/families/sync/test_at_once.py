@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.families.sync.parts import House, Story, until, write
-from undercroft.families.sync import store_entries
+from undercroft.families.sync import listing, store_entries
 from undercroft.families.sync.model import Match, Rule
 from undercroft.families.sync.names import OWN_FOLDER, fid_of
 
@@ -114,8 +114,6 @@ def test_up_to_date_is_never_ahead_of_the_disk(tell: Callable[[Story], None]) ->
     """Whatever moment is looked at: who is named there has it, whole; and the id stays with the name."""
 
     async def story(h: House) -> None:
-        from undercroft.families.sync import store
-
         names = {f"f{n}": fid_of(f"f{n}") for n in range(6)}
         contents = [os.urandom(3_000_000) for _ in range(4)]
         for content in contents:
@@ -125,15 +123,15 @@ def test_up_to_date_is_never_ahead_of_the_disk(tell: Callable[[Story], None]) ->
             late = True
             while late:
                 for name, fid in names.items():
-                    found = await h.database.read(store.find, fid)
+                    found = await h.database.read(listing.find, fid)
                     if found is not None and found.file.content is not None and "B" in found.uptodate:
                         there = (h.folders["B"] / name).read_bytes()
-                        if found == await h.database.read(store.find, fid):  # and nothing newer has come meanwhile
+                        if found == await h.database.read(listing.find, fid):  # and nothing newer has come meanwhile
                             assert len(there) == found.file.content.size
                             assert there in contents
                 late = not await h.is_quiet("A", "B", "C") or h.tree("B") != h.tree("A")
                 await asyncio.sleep(0)
-        listed = await h.database.read(store.listed, 0, 99, None, None, None)
+        listed = await h.database.read(listing.page, 0, 99, listing.Wanted())
         assert {one.file.path: one.fid for one in listed} == names
 
     tell(story)

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from tests.families.sync.parts import House, house
-from undercroft.families.sync import store
+from undercroft.families.sync import listing, store
 from undercroft.families.sync.names import OWN_FOLDER, shown
 from undercroft.families.sync.storages import kernel
 
@@ -197,7 +197,7 @@ class Village(RuleBasedStateMachine):
         tree = await h.equal(seconds=30)
         await h.settle()
         assert await h.equal() == tree, "nothing goes on without a reason"
-        known = await h.database.read(store.listed, 0, 1_000, None, None, None)
+        known = await h.database.read(listing.page, 0, 1_000, listing.Wanted())
         assert {one.file.path: one.file.content and one.file.content.hash for one in known} == {
             shown(path): blake3(content).hexdigest() for path, content in tree.items()
         }

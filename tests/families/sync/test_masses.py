@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.families.sync.parts import House, Story, Tree, house, until, write
-from undercroft.families.sync import store, store_entries, wire
+from undercroft.families.sync import listing, store_entries, wire
 from undercroft.families.sync.names import OWN_FOLDER
 from undercroft.families.sync.storages import open_storage
 from undercroft.families.sync.worker.index import Index
@@ -56,7 +56,7 @@ def test_5000_small_ones_and_a_folder_renamed(tell: Callable[[Story], None]) -> 
         await h.holds({b"all/" + name: content for name, content in tree.items()}, seconds=60)
         (h.folders["B"] / "all").rename(h.folders["B"] / "renamed")
         await h.holds({b"renamed/" + name: content for name, content in tree.items()}, seconds=60)
-        files = await h.database.read(store.listed, 4_990, 100, None, None, None)
+        files = await h.database.read(listing.page, 4_990, 100, listing.Wanted())
         assert len(files) == 10
         for name in "AC":
             versions = h.folders[name] / OWN_FOLDER / "versions"

@@ -18,6 +18,8 @@ from undercroft.families.sync import actions, store, store_entries, tallies, wir
 from undercroft.families.sync.actions import Noticed
 from undercroft.families.sync.links import Link
 from undercroft.families.sync.model import FAMILY, Rule, check_entry
+from undercroft.families.sync.recording import HOUSE, Deed, record, recorded
+from undercroft.families.sync.store_entries import KeptVersion
 from undercroft.machinery.processes.plan import Spec
 from undercroft.machinery.processes.supervisor import Supervisor
 
@@ -86,51 +88,55 @@ class Engine:
 
     # Entries
 
-    async def add(self, name: str, driver: str, options: dict[str, Any]) -> None:
+    async def add(self, name: str, driver: str, options: dict[str, Any], by: str = HOUSE) -> None:
+        """`by`: whom the record names, here and in the others."""
         await self._be_here()
         check_entry(name, driver, options)
         async with self._changing:
             await self._check_place(name, options)
-            await self._database.write(actions.add_entry, name, driver, options, self._clock())
+            deed = self._deed(by, "add entry", name, {"driver": driver})
+            await self._database.write(recorded, deed, actions.add_entry, name, driver, options, deed.now)
             await self._supervisor.want(_process(name), self._spec(name), up=True)
             await self._all_anew(name)
 
-    async def change(self, name: str, options: dict[str, Any]) -> None:
+    async def change(self, name: str, options: dict[str, Any], by: str = HOUSE) -> None:
         await self._be_here()
         async with self._changing:
             await self._check_place(name, options)
-            await self._database.write(actions.change_entry, name, options)
+            deed = self._deed(by, "change entry", name, {"options": sorted(options)})
+            await self._database.write(recorded, deed, actions.change_entry, name, options)
             await self._all_anew("")
 
-    async def remove(self, name: str) -> None:
+    async def remove(self, name: str, by: str = HOUSE) -> None:
         await self._be_here()
         async with self._changing:
             await self._database.read(actions.require_entry, name)
-            await self._database.write(actions.remove_entry, name)
+            await self._database.write(recorded, self._deed(by, "remove entry", name), actions.remove_entry, name)
             await self._supervisor.forget(_process(name))
             await self._database.write(store.forget_entry, name)
             after: str | None = ""
             while after is not None:
                 after = await self._database.write(actions.disown_page, name, after)
 
-    async def begin(self, name: str) -> None:
+    async def begin(self, name: str, by: str = HOUSE) -> None:
         """Raises Refusal: CONFLICT where it runs, INTERNAL where it can't be started."""
         entry = await self._database.read(actions.require_entry, name)
         if entry.up:
             raise conflict("running", f"entry {name} is already running")
-        await self._turn(name, True)
+        await self._turn(name, True, by)
 
-    async def end(self, name: str) -> None:
+    async def end(self, name: str, by: str = HOUSE) -> None:
         entry = await self._database.read(actions.require_entry, name)
         if not entry.up:
             raise conflict("stopped", f"entry {name} is already stopped")
-        await self._turn(name, False)
+        await self._turn(name, False, by)
 
-    async def restart(self, name: str) -> None:
+    async def restart(self, name: str, by: str = HOUSE) -> None:
         await self._be_here()
         entry = await self._database.read(actions.require_entry, name)
         if not entry.up:
             raise conflict("not_running", f"entry {name} is not running")
+        await self._database.write(record, self._deed(by, "restart entry", name))
         await self._supervisor.restart(_process(name))
         await self._supervisor.settled(_process(name))
 
@@ -159,19 +165,30 @@ class Engine:
 
     # Rules and deletions
 
-    async def apply_rules(self) -> None:
+    async def apply_rules(self, by: str = HOUSE) -> None:
         """Every known file is given out by the stored rules."""
         if not await self._database.write(actions.apply_rules):
             return
+        await self._database.write(record, self._deed(by, "apply rules", "rules"))
         after: str | None = ""
         while after is not None:
             noticed, after = await self._database.write(actions.reassign_page, after)
             self._noticed(noticed)
 
-    async def put_rules(self, rules: tuple[Rule, ...]) -> None:
-        await self._database.write(actions.put_rules, rules)
+    async def put_rules(self, rules: tuple[Rule, ...], by: str = HOUSE) -> None:
+        deed = self._deed(by, "change rules", "rules", {"rules": msgspec.to_builtins(rules)})
+        await self._database.write(recorded, deed, actions.put_rules, rules)
 
-    async def confirm(self, name: str, really: bool) -> int:
+    async def restore(self, path: str, version: KeptVersion, by: str) -> None:
+        """Raises Refusal(CONFLICT) where the entry that keeps it does not run."""
+        link = self.link(version.entry)
+        if link is None:
+            raise conflict("not_running", f"entry {version.entry} is not running")
+        details = {"entry": version.entry, "version": version.id}
+        await self._database.write(record, self._deed(by, "restore file", path, details))
+        link.restore(path, version.place)
+
+    async def confirm(self, name: str, really: bool, by: str = HOUSE) -> int:
         """Deletions that were held are carried out, or undone; how many."""
         count = 0
         while True:
@@ -179,7 +196,10 @@ class Engine:
             self._noticed(noticed)
             count += len(noticed.paths)
             if not noticed.paths:
-                return count
+                break
+        deed = self._deed(by, "confirm deletions" if really else "undo deletions", name, {"files": count})
+        await self._database.write(record, deed)
+        return count
 
     # What happens, for who listens
 
@@ -236,7 +256,8 @@ class Engine:
             writer.close()
         if reason is not None:
             log.warning("entry_stopped", entry=entry.name, reason=reason)
-            await self._database.write(store_entries.set_up, entry.name, False, reason)
+            deed = self._deed(HOUSE, "stop entry", entry.name, {"reason": reason})
+            await self._database.write(recorded, deed, store_entries.set_up, entry.name, False, reason)
             await self._supervisor.want(_process(entry.name), self._spec(entry.name), up=False)
 
     def _noticed(self, noticed: Noticed) -> None:
@@ -251,9 +272,10 @@ class Engine:
         for link in self.links():
             link.try_again()
 
-    async def _turn(self, name: str, up: bool) -> None:
+    async def _turn(self, name: str, up: bool, by: str) -> None:
         await self._be_here()
-        await self._database.write(store_entries.set_up, name, up, None)
+        deed = self._deed(by, "start entry" if up else "stop entry", name)
+        await self._database.write(recorded, deed, store_entries.set_up, name, up, None)
         await self._supervisor.want(_process(name), self._spec(name), up=up)
         if not await self._supervisor.settled(_process(name)):
             state = "start" if up else "stop"
@@ -265,6 +287,9 @@ class Engine:
         for link in self.links():
             if link.name != but:
                 link.hang_up()
+
+    def _deed(self, by: str, action: str, subject: str, details: dict[str, Any] | None = None) -> Deed:
+        return Deed(by, self._clock(), action, subject, details)
 
     def _spec(self, name: str) -> Spec:
         program = (sys.executable, "-m", "undercroft.families.sync.worker", str(self._socket), name)

@@ -32,7 +32,7 @@ class Entries:
 
     async def add(self, request: Request) -> Reply:
         given = decode(_entry, request.body)
-        await self._engine.add(given.name, given.driver, given.options)
+        await self._engine.add(given.name, given.driver, given.options, request.identity.email)
         return reply(shapes.EntryOut(given.name, given.driver, visible(given.driver, given.options)), 201)
 
     async def fetch(self, request: Request) -> Reply:
@@ -40,12 +40,13 @@ class Entries:
 
     async def change(self, request: Request) -> Reply:
         await self._find(request)
-        await self._engine.change(request.path["name"], decode(_options, request.body).options)
+        options = decode(_options, request.body).options
+        await self._engine.change(request.path["name"], options, request.identity.email)
         return reply(_shape(await self._find(request)))
 
     async def remove(self, request: Request) -> Reply:
         await self._find(request)
-        await self._engine.remove(request.path["name"])
+        await self._engine.remove(request.path["name"], request.identity.email)
         return reply(shapes.Done())
 
     async def stats(self, request: Request) -> Reply:
@@ -73,17 +74,17 @@ class Entries:
 
     async def start(self, request: Request) -> Reply:
         await self._door.admit(request)
-        await self._engine.begin(request.path["name"])
+        await self._engine.begin(request.path["name"], request.identity.email)
         return _done(request)
 
     async def stop(self, request: Request) -> Reply:
         await self._door.admit(request)
-        await self._engine.end(request.path["name"])
+        await self._engine.end(request.path["name"], request.identity.email)
         return _done(request)
 
     async def restart(self, request: Request) -> Reply:
         await self._door.admit(request)
-        await self._engine.restart(request.path["name"])
+        await self._engine.restart(request.path["name"], request.identity.email)
         return _done(request)
 
     async def rescan(self, request: Request) -> Reply:
@@ -108,7 +109,8 @@ class Entries:
     async def confirm(self, request: Request) -> Reply:
         entry = await self._find(request)
         given = decode(_confirm, request.body)
-        return reply(shapes.Confirmed("ok", await self._engine.confirm(entry.name, given.confirm)))
+        count = await self._engine.confirm(entry.name, given.confirm, request.identity.email)
+        return reply(shapes.Confirmed("ok", count))
 
     async def transfers(self, request: Request) -> Reply:
         await self._door.admit(request)

@@ -79,10 +79,7 @@ class Files:
         version = next((one for one in kept if one.id == wanted), None)
         if version is None:
             raise not_found("version", f"version {wanted[:100]} not found")
-        link = self._engine.link(version.entry)
-        if link is None:
-            raise conflict("not_running", f"entry {version.entry} is not running")
-        link.restore(path, version.place)
+        await self._engine.restore(path, version, request.identity.email)
         return reply(shapes.Done())
 
     async def _find(self, request: Request) -> listing.Listed:

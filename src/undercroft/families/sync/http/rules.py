@@ -27,12 +27,12 @@ class Rules:
 
     async def put(self, request: Request) -> Reply:
         await self._door.admit(request)
-        await self._engine.put_rules(decode(_rules, request.body).rules)
+        await self._engine.put_rules(decode(_rules, request.body).rules, request.identity.email)
         return reply(shapes.Done())
 
     async def reload(self, request: Request) -> Reply:
         await self._door.admit(request)
-        await self._engine.apply_rules()
+        await self._engine.apply_rules(request.identity.email)
         return reply(shapes.Done())
 
     async def preview(self, request: Request) -> Reply:
