@@ -9,11 +9,13 @@ import hypothesis
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.services.apache import Apache, find_apache
 from tests.services.browser import browser_options, find_browser
 from tests.services.croft import Croft, new_token
 from tests.services.postgres import Postgres, find_postgres
 from tests.services.receiver import Receiver
 from tests.services.s3server import S3Server
+from tests.services.sshd import Sshd, find_sshd
 
 # Folders of tests that start whole servers come last. The browser's very last: Playwright keeps an event loop running
 # in this thread as long as the browser lives, and no other test could run its own.
@@ -96,6 +98,34 @@ def receiver() -> Iterator[Receiver]:
 def s3() -> Iterator[S3Server]:
     """The session's S3 server; a test takes a bucket of its own."""
     server = S3Server()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def sshd() -> Iterator[Sshd]:
+    """The session's SSH server; a test takes a folder of its own."""
+    program = find_sshd()
+    if program is None:
+        pytest.skip("sshd not found: apt-get install openssh-server")
+    server = Sshd(program)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def apache() -> Iterator[Apache]:
+    """The session's WebDAV server; a test takes a folder of its own."""
+    program = find_apache()
+    if program is None:
+        pytest.skip("Apache not found: apt-get install apache2-bin")
+    server = Apache(program)
     try:
         server.start()
         yield server

@@ -50,6 +50,8 @@ class Proxy:
                 self.hung_up += 1
                 continue
             server = socket.create_connection(("127.0.0.1", self._to))
+            for one in (client, server):
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._open += [client, server]
             threading.Thread(target=self._pass_on, args=(client, server, False), daemon=True).start()
             threading.Thread(target=self._pass_on, args=(server, client, True), daemon=True).start()

@@ -9,8 +9,8 @@ from undercroft.base.ids import sortable_id
 from undercroft.base.refusals import conflict, invalid, not_found
 from undercroft.database import Transaction
 from undercroft.families.sync import reconcile, store, store_entries, tallies
-from undercroft.families.sync.drivers import option
-from undercroft.families.sync.model import Rule, check_entry, check_rules, holders
+from undercroft.families.sync.drivers import option, place
+from undercroft.families.sync.model import Rule, check_entry, check_rules, holders, with_secrets
 from undercroft.families.sync.reconcile import Change, Delete, Operation, Put, Seen
 from undercroft.families.sync.store_entries import Entry, KeptVersion, Rules
 
@@ -192,8 +192,9 @@ def add_entry(tx: Transaction, name: str, driver: str, options: dict[str, Any], 
 def change_entry(tx: Transaction, name: str, options: dict[str, Any]) -> Entry:
     entry = _require_entry(tx, name)
     check_entry(name, entry.driver, options)
-    if options.get("root") != entry.options.get("root") and store.count_present(tx, name):
-        raise invalid("entry", f"entry {name} holds files: remove it and add another for another root")
+    options = with_secrets(entry.driver, options, entry.options)
+    if place(entry.driver, options) != place(entry.driver, entry.options) and store.count_present(tx, name):
+        raise invalid("entry", f"entry {name} holds files: remove it and add another for another place")
     store_entries.change_entry(tx, name, options)
     return entry
 

@@ -27,8 +27,52 @@ LOCAL = "local_storage"
 
 DRIVERS: dict[str, dict[str, Option]] = {
     LOCAL: {"root": Option(str, required=True, where=True)},
+    "amazon_s3": {
+        "bucket": Option(str, required=True, where=True),
+        "aws_access_key": Option(str, required=True),
+        "aws_secret_key": Option(str, required=True, secret=True),
+        "root": Option(str, default="", where=True),
+        "region": Option(str, default=""),
+        "endpoint": Option(str, default="", where=True),
+        "path_style": Option(bool, default=True),
+        "changes_timer": Option(float, default=10.0),
+    },
+    "sftp": {
+        "hostname": Option(str, required=True, where=True),
+        "username": Option(str, required=True, where=True),
+        "root": Option(str, default="", where=True),
+        "port": Option(int, default=22, where=True),
+        "password": Option(str, default="", secret=True),
+        "private_key_path": Option(str, default=""),
+        "private_key": Option(str, default="", secret=True),
+        "private_key_passphrase": Option(str, default="", secret=True),
+        "host_key": Option(str, default=""),
+        "known_hosts": Option(str, default=""),
+        "changes_timer": Option(float, default=300.0),
+    },
+    "webdav": {
+        "hostname": Option(str, required=True, where=True),
+        "root": Option(str, default="", where=True),
+        "username": Option(str, default="", where=True),
+        "password": Option(str, default="", secret=True),
+        "token": Option(str, default="", secret=True),
+        "ca_file": Option(str, default=""),
+        "changes_timer": Option(float, default=60.0),
+    },
 }
-"""Beside `root`, all others have `changes_timer`: after so many seconds they are looked at again."""
+"""All but the local one have `changes_timer`: after so many seconds they are looked at again."""
+
+
+def place(driver: str, options: dict[str, Any]) -> str:
+    """Which one this is: two that begin with the same folders are one, or one is within the other."""
+    given = with_defaults(driver, options)
+    server = [str(given[name]) for name, about in DRIVERS[driver].items() if about.where and name != "root"]
+    root = str(given["root"])
+    return "|".join([driver, *server, root]) if driver == LOCAL else "|".join([driver, *server, f"/{root.strip('/')}"])
+
+
+def with_defaults(driver: str, options: dict[str, Any]) -> dict[str, Any]:
+    return {name: options.get(name, about.default) for name, about in {**DRIVERS[driver], **COMMON}.items()}
 
 
 def option(driver: str, options: dict[str, Any], name: str) -> Any:

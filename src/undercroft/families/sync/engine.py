@@ -16,6 +16,7 @@ from undercroft.base.refusals import Kind, Refusal, conflict, invalid, unavailab
 from undercroft.database import Database
 from undercroft.families.sync import actions, store, store_entries, tallies, wire
 from undercroft.families.sync.actions import Noticed
+from undercroft.families.sync.drivers import LOCAL, place
 from undercroft.families.sync.links import Link
 from undercroft.families.sync.model import FAMILY, Rule, check_entry
 from undercroft.families.sync.recording import HOUSE, Deed, record, recorded
@@ -91,9 +92,8 @@ class Engine:
     async def add(self, name: str, driver: str, options: dict[str, Any], by: str = HOUSE) -> None:
         """`by`: whom the record names, here and in the others."""
         await self._be_here()
-        check_entry(name, driver, options)
         async with self._changing:
-            await self._check_place(name, options)
+            await self._check_place(name, driver, options)
             deed = self._deed(by, "add entry", name, {"driver": driver})
             await self._database.write(recorded, deed, actions.add_entry, name, driver, options, deed.now)
             await self._supervisor.want(_process(name), self._spec(name), up=True)
@@ -102,7 +102,8 @@ class Engine:
     async def change(self, name: str, options: dict[str, Any], by: str = HOUSE) -> None:
         await self._be_here()
         async with self._changing:
-            await self._check_place(name, options)
+            entry = await self._database.read(actions.require_entry, name)
+            await self._check_place(name, entry.driver, options)
             deed = self._deed(by, "change entry", name, {"options": sorted(options)})
             await self._database.write(recorded, deed, actions.change_entry, name, options)
             await self._all_anew("")
@@ -222,14 +223,17 @@ class Engine:
 
     # Parts
 
-    async def _check_place(self, name: str, options: dict[str, Any]) -> None:
+    async def _check_place(self, name: str, driver: str, options: dict[str, Any]) -> None:
         """Roots stand apart: a file that arrives in one within another would arrive there again, for ever."""
-        mine = _place(options)
+        check_entry(name, driver, options)
+        mine = _place(driver, options)
         others = await self._database.read(store_entries.entries)
-        places = {f"the root of {other.name}": _place(other.options) for other in others if other.name != name}
+        places = {
+            f"the root of {other.name}": _place(other.driver, other.options) for other in others if other.name != name
+        }
         places["the server's own folder"] = str(self._socket.parent)
-        for what, place in places.items():
-            if mine and place and (_within(mine, place) or _within(place, mine)):
+        for what, there in places.items():
+            if _within(mine, there) or _within(there, mine):
                 raise invalid("entry", f"this root and {what} are one, or one is in the other; choose a folder apart")
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -300,10 +304,9 @@ def _process(name: str) -> str:
     return f"{FAMILY}:{name}"
 
 
-def _place(options: dict[str, Any]) -> str:
-    """The folder of an entry on this machine, with links followed; "" for none."""
-    root = options.get("root")
-    return os.path.realpath(root) if isinstance(root, str) and root else ""
+def _place(driver: str, options: dict[str, Any]) -> str:
+    """A folder of this machine with links followed, or where else the files are."""
+    return os.path.realpath(options["root"]) if driver == LOCAL else place(driver, options)
 
 
 def _within(inner: str, outer: str) -> bool:

@@ -1,6 +1,7 @@
 """The server's end of one entry's worker: what it reports is written down, what it has to do is sent."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -211,10 +212,9 @@ class Link:
             now = time.monotonic()
             nearest = min((due for due, _ in self._again.values() if due > now), default=now + LONGEST_PAUSE)
             wait = max(0.01, nearest - now)
-            try:
-                await asyncio.wait_for(self.busy.wait(), wait)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):  # wait_for would swallow a cancellation that comes with work
+                async with asyncio.timeout(wait):
+                    await self.busy.wait()
 
     async def _give_some(self) -> bool:
         """Send what is to do and not under way; whether there may be more."""

@@ -14,8 +14,10 @@ FAMILY = "sync"
 # Rules of all in one list; more is a mistake of whoever generated them.
 MOST_RULES = 10_000
 LONGEST_ENTRY_NAME = 100
+HIDDEN = "***"
 
 _types = mimetypes.MimeTypes()  # ours alone: what this machine has installed must not change who holds what
+_BOUNDS = {"chunk_size": (2**10, 2**28), "changes_timer": (0.5, 86_400), "port": (1, 65_535)}
 _MIME = re.compile(r"[\w.+-]+/([\w.+-]+|\*)")
 
 
@@ -94,8 +96,18 @@ def check_entry(name: str, driver: str, options: dict[str, Any]) -> dict[str, An
 
 def visible(driver: str, options: dict[str, Any]) -> dict[str, Any]:
     """Options without secrets."""
-    known = DRIVERS.get(driver, {})
-    return {name: "***" if name in known and known[name].secret else value for name, value in options.items()}
+    secrets = _secrets(driver)
+    return {name: HIDDEN if name in secrets and value else value for name, value in options.items()}
+
+
+def with_secrets(driver: str, options: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """What was shown hidden and comes back so is left as it was."""
+    secrets = _secrets(driver) & before.keys()
+    return {name: before[name] if name in secrets and value == HIDDEN else value for name, value in options.items()}
+
+
+def _secrets(driver: str) -> set[str]:
+    return {name for name, about in DRIVERS[driver].items() if about.secret}
 
 
 def _check_option(name: str, about: Option, value: Any) -> None:
@@ -108,7 +120,7 @@ def _check_option(name: str, about: Option, value: Any) -> None:
         good = False
     if isinstance(value, int | float) and not 0 <= value < 2**53:
         good = False
-    if name == "chunk_size" and good and not 2**10 <= value <= 2**28:
+    if good and name in _BOUNDS and not _BOUNDS[name][0] <= value <= _BOUNDS[name][1]:
         good = False
     if not good:
         raise invalid("entry", f"the option {name!r} is a {about.kind.__name__}; this value can't be used")

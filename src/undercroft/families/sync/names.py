@@ -4,9 +4,11 @@ On disk a name is bytes; in the database and on the wire it is text. What is UTF
 written `\\xNN`, and a backslash that would read as such an escape `\\x5c`, so that every name has one text and back.
 """
 
+import fnmatch
 import hashlib
 import re
 import uuid
+from collections.abc import Iterable
 
 FID_SPACE = uuid.UUID("bcd336f2-d023-4856-bc92-e79dd24b64d7")
 LONGEST_NAME = 255
@@ -66,6 +68,15 @@ def complaint(filename: str) -> str | None:
     if len(name) > LONGEST_PATH or max(map(len, parts)) > LONGEST_NAME:
         return f"a name has up to {LONGEST_NAME} bytes, a path up to {LONGEST_PATH}"
     return None
+
+
+def is_ignored(path: bytes, patterns: Iterable[str]) -> bool:
+    """What is the server's own, or matches as a path or by its name."""
+    if path == OWN_FOLDER.encode() or path.startswith(OWN_FOLDER.encode() + b"/"):
+        return True
+    text = shown(path)
+    name = text.rpartition("/")[2]
+    return any(fnmatch.fnmatchcase(text, p) or fnmatch.fnmatchcase(name, p) for p in patterns)
 
 
 def conflict_name(filename: str, entry: str, stamp: str) -> str:

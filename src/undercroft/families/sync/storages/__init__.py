@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from undercroft.families.sync.drivers import LOCAL, option
+from undercroft.families.sync.drivers import LOCAL, with_defaults
+from undercroft.families.sync.storages.drive import Drive
 from undercroft.families.sync.storages.local_storage import LocalStorage
+from undercroft.families.sync.storages.remote import RemoteStorage
 from undercroft.families.sync.storages.storage import Storage
 
 Place = tuple[str, dict[str, Any]]
@@ -17,12 +19,29 @@ def open_storage(place: Place, spool: Path | None = None) -> Storage:
 
     Raises Vanished where there is no root.
     """
-    driver, options = place
+    driver, given = place
+    options = with_defaults(driver, given)
     if driver == LOCAL:
-        return LocalStorage(
-            options["root"], tuple(option(driver, options, "ignore")), block=option(driver, options, "chunk_size")
-        )
+        return LocalStorage(options["root"], tuple(options["ignore"]), block=options["chunk_size"])
+    return RemoteStorage(drive(driver, options), f"the {driver} storage", options, spool)
+
+
+def drive(driver: str, options: dict[str, Any]) -> Drive:
+    """`options`: with defaults. What a kind stands on is imported when there is one: most workers need none of it."""
+    match driver:
+        case "amazon_s3":
+            from undercroft.families.sync.storages.amazon_s3 import AmazonS3
+
+            return AmazonS3(options)
+        case "sftp":
+            from undercroft.families.sync.storages.sftp import Sftp
+
+            return Sftp(options)
+        case "webdav":
+            from undercroft.families.sync.storages.webdav import Webdav
+
+            return Webdav(options)
     raise LookupError(driver)
 
 
-__all__ = ["Place", "Storage", "open_storage"]
+__all__ = ["Place", "Storage", "drive", "open_storage"]

@@ -26,6 +26,8 @@ class Stat(NamedTuple):
     from a verb that changed it, where somebody else may have changed it since: then it will be looked at again."""
     mtime: int
     """Nanoseconds since 1970; of the content where the drive keeps it, else of its arrival."""
+    unfit: str = ""
+    """Only from a walk: why this can't be synchronised, such as a link; the rest is then nothing."""
 
 
 class Reading(Protocol):
@@ -56,7 +58,8 @@ class Drive(Protocol):
         """Its content from a byte on. Raises FileNotFoundError."""
 
     def put(self, name: str, source: BinaryIO, size: int, mtime: int, base: str) -> Stat:
-        """Whole or not at all: nobody ever sees a part of it under the name. Folders above it are made.
+        """Whole or not at all: nobody ever sees a part of it under the name. Folders above it are made; one that holds
+        no file gives way to it.
 
         `base`: the revision that it replaces, "" for none. Raises Changed where another is there, as surely as the
         drive can tell (a conditional request; else a look just before). What `source.read` raises is let through.

@@ -15,3 +15,7 @@ class InTheWay(Exception):
 
 class SourceChanged(Exception):
     """The source no longer holds what was asked for."""
+
+
+class SourceLost(SourceChanged):
+    """The source can't be read at this moment; what has arrived of it is good."""

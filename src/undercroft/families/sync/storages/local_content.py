@@ -22,15 +22,13 @@ _TICKS, _LONGEST_TICK = 5, 20_000_000
 def copy(source: Source, target: int, content: Content, block_size: int, pace: Callable[[int], None]) -> None:
     digest = blake3(max_threads=blake3.AUTO) if content.size >= LARGE else blake3()
     done = _take_up(source, target, content, digest)
-    while block := source.read(block_size):
+    while done < content.size and (block := source.read(block_size)):
         digest.update(block)
         view = memoryview(block)
         while view:
             view = view[os.write(target, view) :]
         done += len(block)
         pace(done)
-        if done > content.size:
-            break
     if done != content.size or digest.hexdigest() != content.hash:
         raise SourceChanged("the source has changed meanwhile")
 

@@ -1,13 +1,12 @@
 """Looking at a folder of this machine: what is there, since when, and what it holds."""
 
 import errno
-import fnmatch
 import io
 import os
 import stat
 from collections.abc import Iterator
 
-from undercroft.families.sync.names import OWN_FOLDER, raw, shown
+from undercroft.families.sync.names import OWN_FOLDER, is_ignored, raw, shown
 from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.storages.errors import SourceChanged, Vanished
 from undercroft.families.sync.storages.local_content import BLOCK, aged, hash_of, revision_of, unfit
@@ -92,11 +91,7 @@ class LocalLooking:
                 self.skipped[shown(path)] = reason
 
     def is_ignored(self, path: bytes) -> bool:
-        if path == OWN or path.startswith(OWN + b"/"):
-            return True
-        text = shown(path)
-        name = text.rpartition("/")[2]
-        return any(fnmatch.fnmatchcase(text, p) or fnmatch.fnmatchcase(name, p) for p in self._ignore)
+        return is_ignored(path, self._ignore)
 
     def is_folder(self, path: str) -> bool:
         about = self._folders.stat(raw(path))

@@ -19,7 +19,7 @@ from undercroft.base.ids import sortable_id
 from undercroft.families.sync.names import conflict_name, raw, shown
 from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
 from undercroft.families.sync.storages import kernel
-from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged
+from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, SourceLost
 from undercroft.families.sync.storages.local_content import are_equal, copy, hash_of, revision_of, same
 from undercroft.families.sync.storages.local_folders import FOLDER, READ, joined, mode_of, remove_empty
 from undercroft.families.sync.storages.local_looking import OWN, LocalLooking
@@ -67,6 +67,8 @@ class LocalStorage(LocalLooking):
             copy(source, target, put.content, self._block, pace)
             os.fchmod(target, put.content.mode | 0o400)
             os.utime(target, ns=(put.content.mtime, put.content.mtime))
+        except SourceLost:
+            raise
         except SourceChanged:
             os.unlink(name, dir_fd=self._incoming)
             raise

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from undercroft.families.sync.actions import Kept, Settled
 from undercroft.families.sync.reconcile import Content, Delete, Move, Operation, Put, Seen
-from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, Vanished
+from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, SourceLost, Vanished
 from undercroft.families.sync.storages.storage import Replaced, Storage
 from undercroft.families.sync.wire import Done, Failed
 from undercroft.families.sync.worker.index import Index
@@ -18,6 +18,7 @@ from undercroft.families.sync.worker.index import Index
 SMALL = 4 * 2**20
 TELL_EVERY = 0.25
 
+_NAME = "the storage does not take this name"
 _NO_ROOM = "there is no room left on the storage"
 
 
@@ -138,25 +139,28 @@ class Carrier:
             do(operation, done)
             return
         except (Changed, SourceChanged) as error:
-            reason, expected = str(error), True
+            reason, expected = str(error), not isinstance(error, SourceLost)
             for path in paths if isinstance(error, Changed) else ():
                 self._index.doubt(path)
         except InTheWay as error:
             reason, by = str(error), self._index.in_the_way(operation.path)
-        except (OSError, Vanished) as error:
+        except (OSError, UnicodeEncodeError, Vanished) as error:
             reason = _reason(error)
         done.failed += [Failed(path, operation.version, reason, expected, by) for path in paths]
 
     def _receive(self, put: Put) -> bytes:
         if not put.sources:
             raise SourceChanged("nobody holds it at this moment")
+        lost: SourceLost | None = None
         for entry, path in put.sources:
             try:
                 with self._source(entry).open_source(path) as source:
                     return self._own.receive(put, source, self._pace.of(put.path, put.content.size))
+            except SourceLost as error:
+                lost = error
             except (SourceChanged, Vanished):
                 continue
-        raise SourceChanged("the source has changed meanwhile")
+        raise lost or SourceChanged("the source has changed meanwhile")
 
     def _place(self, one: Ready, done: Done) -> None:
         put = one.put
@@ -210,13 +214,15 @@ def unsure_of(done: Done) -> list[str]:
     return [failed.path for failed in done.failed] + unread
 
 
-def _reason(error: OSError | Vanished) -> str:
+def _reason(error: OSError | UnicodeEncodeError | Vanished) -> str:
+    if isinstance(error, UnicodeEncodeError):
+        return _NAME
     if isinstance(error, Vanished) or error.errno is None:
         return str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return _NO_ROOM
     if error.errno in (errno.EILSEQ, errno.EINVAL, errno.ENAMETOOLONG):
-        return "the storage does not take this name"
+        return _NAME
     if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
         return "a link, a file or a folder of that name stands in the way"
     return os.strerror(error.errno)

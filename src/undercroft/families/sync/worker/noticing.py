@@ -17,6 +17,8 @@ from undercroft.families.sync.worker.observing import GONE, Observer, Tell, path
 
 # After the last event on a path, before it is looked at (s): renames come in pairs, and who writes in place pauses.
 SETTLED, STILL_WRITING, LONGEST_WAIT = 0.004, 0.4, 5.0
+# What changed while it was looked at is looked at again (s), less often where each look is a request.
+AGAIN, AGAIN_FAR = 0.05, 1.0
 # What no watch tells is found by looking at everything again (s).
 RESCAN_EVERY = 3_600.0
 LOOK_FOR_ROOT = 1.0
@@ -128,8 +130,9 @@ class Noticing:
         nearest = min((due for due, _ in self._due.values()), default=until)
         if self._storage.polled is None:
             nearest = min(nearest, now + LOOK_FOR_ROOT)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), max(0.001, nearest - now))
+        with contextlib.suppress(TimeoutError):  # wait_for would swallow a cancellation that comes with an event
+            async with asyncio.timeout(max(0.001, nearest - now)):
+                await self._woken.wait()
 
     async def _scan(self) -> None:
         self._look_later(await self._ask(self._observer.scan))
@@ -137,7 +140,7 @@ class Noticing:
     def _look_later(self, paths: list[str]) -> None:
         now = time.monotonic()
         for path in paths:
-            self._due.setdefault(path, (now + 0.05, now))
+            self._due.setdefault(path, (now + (AGAIN if self._storage.polled is None else AGAIN_FAR), now))
 
     async def _require_root(self) -> None:
         """After looking: what was not there may not have been there for that."""

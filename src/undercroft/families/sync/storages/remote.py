@@ -1,0 +1,252 @@
+"""A storage elsewhere: what all drives share.
+
+What arrives is gathered in a spool file of this machine, verified there, and then put in place whole. What it replaces
+is kept first, under `.undercroft/versions` on that storage. A mark, `.undercroft/root`, tells the root that it was from
+an empty one that has taken its place. Content is known by the drive's revision of it; it is read once, to be hashed.
+"""
+
+import contextlib
+import io
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from blake3 import blake3
+
+from undercroft.base.ids import sortable_id
+from undercroft.families.sync.names import OWN_FOLDER, complaint, is_ignored, raw, shown
+from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
+from undercroft.families.sync.storages.drive import Drive, Stat
+from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, SourceLost, Vanished
+from undercroft.families.sync.storages.local_content import copy
+from undercroft.families.sync.storages.remote_source import Paced, RemoteSource
+from undercroft.families.sync.storages.storage import Found, OnFolder, Pace, Placed, Replaced, Restored, Source
+
+MARK = f"{OWN_FOLDER}/root"
+VERSIONS = f"{OWN_FOLDER}/versions/"
+# Of content that is made there: drives know no permission bits.
+MODE = 0o644
+
+
+class RemoteStorage:
+    together = 4
+    lanes = 3
+
+    def __init__(self, drive: Drive, label: str, options: dict[str, Any], spool: Path | None) -> None:
+        """`label`: how the place is called in errors; `options`: with defaults; `spool`: None to read only."""
+        self.polled: float | None = options["changes_timer"]
+        self.skipped: dict[str, str] = {}
+        self._drive = drive
+        self._label = label
+        self._ignore = tuple(options["ignore"])
+        self._block = options["chunk_size"]
+        self._spool = spool
+        self._paces: dict[bytes, Pace] = {}
+
+    def check(self, expected: int) -> None:
+        """Raises Vanished for a root that can't be used, or that is not where `expected` files were; OSError for one
+        that can't be reached at this moment."""
+        self._drive.check()
+        if self._drive.stat(MARK) is None:
+            if expected:
+                raise Vanished(
+                    f"{self._label} is not the place that it was: its {MARK} is missing. Nothing was deleted elsewhere"
+                )
+            with contextlib.suppress(Changed):
+                mark = b"Undercroft keeps files in sync here. Without this file it stops.\n"
+                self._drive.put(MARK, io.BytesIO(mark), len(mark), time.time_ns(), "")
+        self.forget_old_arrivals()
+
+    def is_there(self) -> bool:
+        return self._drive.stat(MARK) is not None
+
+    # Looking
+
+    def walk(self, below: bytes, on_folder: OnFolder) -> Iterator[Found]:
+        """All of it: `below` is the root, and no folder is told of."""
+        for about in self._drive.walk():
+            name = about.name.encode(errors="surrogateescape")
+            if is_ignored(name, self._ignore):
+                continue
+            path = shown(name)
+            reason = about.unfit or complaint(path)
+            if reason:
+                self.skipped[path] = reason
+            else:
+                yield Found(path, about.revision)
+
+    def is_ignored(self, path: bytes) -> bool:
+        return is_ignored(path, self._ignore)
+
+    def is_folder(self, path: str) -> bool:
+        return False
+
+    def look(self, path: str) -> str | None:
+        """The revision of the file that is there; None where there is no file."""
+        about = self._drive.stat(_text(path))
+        return None if about is None else about.revision
+
+    def read(self, path: str) -> Seen | None:
+        """Hash it. None where it changes meanwhile. Raises OSError where it can't be read."""
+        digest, size = blake3(), 0
+        with self._drive.open(_text(path)) as reading:
+            for block in reading.blocks():
+                digest.update(block)
+                size += len(block)
+        about = self._drive.stat(_text(path))
+        if about is None or about.revision != reading.stat.revision or about.size != size:
+            return None
+        return Seen(path, Content(digest.hexdigest(), size, about.mtime, MODE), about.revision)
+
+    def open_source(self, path: str) -> Source:
+        """What goes wrong is raised by reading from it."""
+        return RemoteSource(self._drive, _text(path))
+
+    # Changing
+
+    def receive(self, put: Put, source: Source, pace: Pace) -> bytes:
+        """Into the spool. `pace` is told when it goes on from there."""
+        name = blake3(put.path.encode()).hexdigest(8) + "-" + put.content.hash[:40]
+        target = os.open(self._spooled(name.encode(), make=True), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            copy(source, target, put.content, self._block, lambda _: None)
+        except SourceLost:
+            raise
+        except SourceChanged:
+            self._spooled(name.encode()).unlink()
+            raise
+        finally:
+            os.close(target)
+        self._paces[name.encode()] = pace
+        return name.encode()
+
+    def make_durable(self, tokens: list[bytes]) -> None:
+        """A spool file is only ever a beginning."""
+
+    def make_names_durable(self, paths: list[str]) -> None:
+        """The drive answers when it has them."""
+
+    def put_in_place(self, put: Put, token: bytes) -> Placed:
+        pace = self._paces.pop(token, lambda _: None)
+        spooled = self._spooled(token)
+        replaced = self._keep(put) if put.base else None
+        try:
+            with _in_the_way(), spooled.open("rb") as file:
+                source = cast(BinaryIO, Paced(file, pace))
+                about = self._drive.put(_text(put.path), source, put.content.size, put.content.mtime, put.base)
+        except BaseException as error:
+            if replaced is not None:
+                self._unkeep(replaced)
+            if isinstance(error, Changed):
+                spooled.unlink()
+            raise
+        spooled.unlink()
+        return Placed(about.revision, replaced)
+
+    def delete(self, delete: Delete) -> Replaced:
+        if delete.keep_as:
+            beside = self._free(delete.keep_as)
+            about = self._drive.move(_text(delete.path), delete.base, beside)
+            return Replaced("", _path(beside), about.size, about.mtime)
+        place = sortable_id()
+        about = self._drive.move(_text(delete.path), delete.base, VERSIONS + place)
+        return Replaced(place, "", about.size, about.mtime)
+
+    def move(self, move: Move) -> str:
+        with _in_the_way():
+            return self._drive.move(_text(move.source), move.source_base, _text(move.path)).revision
+
+    def restore(self, path: str, place: str, pace: Pace) -> Restored:
+        token = f"restore-{sortable_id()}".encode()
+        spooled = self._spooled(token, make=True)
+        digest = blake3()
+        try:
+            with spooled.open("wb") as file, self._drive.open(_place(place)) as reading:
+                for block in reading.blocks():
+                    digest.update(block)
+                    file.write(block)
+            base = self.look(path) or ""
+            content = Content(digest.hexdigest(), spooled.stat().st_size, time.time_ns(), MODE)
+            self._paces[token] = pace
+            placed = self.put_in_place(Put(path, 0, content, base, "", ()), token)
+        finally:
+            spooled.unlink(missing_ok=True)
+        return Restored(Seen(path, content, placed.revision), placed.replaced)
+
+    def drop(self, place: str) -> None:
+        about = self._drive.stat(_place(place))
+        if about is not None:
+            self._drive.delete(_place(place), about.revision)
+
+    def forget_old_arrivals(self, older_than: float = 86_400) -> None:
+        if self._spool is not None and self._spool.is_dir():
+            for file in self._spool.iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    if file.stat().st_mtime < time.time() - older_than:
+                        file.unlink()
+
+    def close(self) -> None:
+        self._drive.close()
+
+    # Parts
+
+    def _keep(self, put: Put) -> Replaced:
+        """A copy of what is about to be replaced, to the versions, or beside where it has lost a conflict."""
+        place = "" if put.keep_as else sortable_id()
+        name = VERSIONS + place if place else self._free(put.keep_as)
+        about = self._drive.copy(_text(put.path), put.base, name)
+        return Replaced(place, "" if place else _path(name), about.size, about.mtime)
+
+    def _free(self, path: str) -> str:
+        """A name beside that nobody has."""
+        for name in _numbered(_text(path)):
+            if self._drive.stat(name) is None:
+                return name
+        raise Changed("too many conflicts under one name")
+
+    def _unkeep(self, replaced: Replaced) -> None:
+        """It was not replaced after all."""
+        name = _place(replaced.place) if replaced.place else _text(replaced.kept_as)
+        with contextlib.suppress(OSError, Changed, Vanished):
+            about: Stat | None = self._drive.stat(name)
+            if about is not None:
+                self._drive.delete(name, about.revision)
+
+    def _spooled(self, token: bytes, *, make: bool = False) -> Path:
+        assert self._spool is not None, "this storage was opened to be read"
+        if make:
+            self._spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self._spool / token.decode()
+
+
+def _text(path: str) -> str:
+    return raw(path).decode(errors="surrogateescape")
+
+
+def _path(text: str) -> str:
+    return shown(text.encode(errors="surrogateescape"))
+
+
+@contextlib.contextmanager
+def _in_the_way() -> Iterator[None]:
+    try:
+        yield
+    except (NotADirectoryError, IsADirectoryError, FileExistsError) as error:
+        raise InTheWay(f"a file, a folder or a link stands in the way: {error.strerror}") from None
+
+
+def _place(place: str) -> str:
+    if "/" in place:
+        raise FileNotFoundError(place)
+    return VERSIONS + place
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    folder, slash, last = name.rpartition("/")
+    stem, dot, extension = last.rpartition(".")
+    for number in range(1, 1_000):
+        other = f"{stem}-{number}{dot}{extension}" if stem else f"{last}-{number}"
+        yield folder + slash + other

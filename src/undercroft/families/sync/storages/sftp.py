@@ -1,0 +1,292 @@
+"""A folder that an SSH server shows (SFTP version 3, as OpenSSH speaks it).
+
+Names are bytes there. Times are whole seconds, so a revision is a size and a second; one that is not over yet is marked
+as young, and looked at again. What arrives takes its name by a rename that replaces (posix-rename), or by one that does
+not where nothing may be there; what is replaced is kept by a hard link, where the server can, else by copying.
+"""
+
+import contextlib
+import errno
+import os
+import posixpath
+import stat
+import time
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import asyncssh
+
+from undercroft.base.ids import sortable_id
+from undercroft.families.sync.names import OWN_FOLDER
+from undercroft.families.sync.storages.drive import Stat
+from undercroft.families.sync.storages.errors import Changed, Vanished
+from undercroft.families.sync.storages.sftp_connection import Connection, Refused
+
+BLOCK = 2**20
+OWN = OWN_FOLDER.encode()
+INCOMING = f"{OWN_FOLDER}/incoming"
+_YOUNG = ".young"
+
+
+class Sftp:
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._connection = Connection(options)
+        self._root = options["root"].encode(errors="surrogateescape").rstrip(b"/") or (
+            b"/" if options["root"] else b"."
+        )
+        self._folders: set[str] = set()
+        self._ahead: float | None = None
+
+    def check(self) -> None:
+        about = self._lstat(self._root, follow=True)
+        where = f"{self._root.decode(errors='replace')} at {self._connection.where}"
+        if about is None or not stat.S_ISDIR(about.permissions or 0):
+            raise Vanished(f"there is no folder {where}")
+        probe = f"{INCOMING}/{sortable_id()}"
+        try:
+            self._write(probe, _Empty(), time.time_ns())
+            self._run(self._sftp.remove(self._at(probe)))
+        except PermissionError:
+            raise Vanished(f"the folder {where} may not be written") from None
+
+    def walk(self) -> Iterator[Stat]:
+        self._folders.clear()
+        waiting = [b""]
+        while waiting:
+            folder = waiting.pop()
+            try:
+                entries = self._run(_listed(self._sftp, self._at_bytes(folder)))
+            except FileNotFoundError:
+                if not folder:
+                    raise Vanished(f"the root at {self._connection.where} is not there any more") from None
+                continue
+            for entry in entries:
+                name = bytes(entry.filename)
+                path = folder + b"/" + name if folder else name
+                if name in (b".", b"..") or path == OWN:
+                    continue
+                mode = entry.attrs.permissions or 0
+                text = path.decode(errors="surrogateescape")
+                if stat.S_ISDIR(mode):
+                    waiting.append(path)
+                elif stat.S_ISREG(mode):
+                    yield self._stat(text, entry.attrs)
+                else:
+                    yield Stat(text, 0, "", 0, "a link or special file is not synchronised")
+
+    def stat(self, name: str) -> Stat | None:
+        about = self._lstat(self._at(name))
+        return None if about is None or not stat.S_ISREG(about.permissions or 0) else self._stat(name, about)
+
+    def open(self, name: str, start: int = 0) -> "Reading":
+        about = self.stat(name)
+        if about is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        file = self._run(self._sftp.open(self._at(name), asyncssh.FXF_READ, encoding=None))
+        attrs = self._run(file.stat())
+        return Reading(self._stat(name, attrs), self._connection, file, start)
+
+    def put(self, name: str, source: BinaryIO, size: int, mtime: int, base: str) -> Stat:
+        arriving = f"{INCOMING}/{sortable_id()}"
+        if base.removesuffix(_YOUNG) == f"{size}.{mtime // 10**9}":
+            mtime += 10**9  # else nobody could tell it from the one that it replaces
+        try:
+            self._write(arriving, source, mtime)
+            if base:
+                self._expect(name, base)
+                self._run(self._sftp.posix_rename(self._at(arriving), self._at(name)))
+            else:
+                self._onto_nothing(arriving, name)
+        except BaseException:
+            with contextlib.suppress(OSError, Vanished):
+                self._run(self._sftp.remove(self._at(arriving)))
+            raise
+        about = self.stat(name)
+        if about is None or (about.size, about.mtime // 10**9) != (size, mtime // 10**9):
+            return Stat(name, size, "", mtime)
+        return about
+
+    def move(self, source: str, base: str, name: str) -> Stat:
+        self._expect(source, base)
+        self._onto_nothing(source, name)
+        self._prune(source)
+        return self.stat(name) or Stat(name, 0, "", 0)
+
+    def copy(self, source: str, base: str, name: str) -> Stat:
+        about = self._expect(source, base)
+        self._make_folders(name)
+        try:
+            self._run(self._sftp.link(self._at(source), self._at(name)))
+        except (Refused, PermissionError, OSError) as error:
+            if isinstance(error, FileNotFoundError) or self._lstat(self._at(name)) is not None:
+                raise Changed("there is another under this name meanwhile") from None
+            with self.open(source) as reading:
+                return self.put(name, _Joined(reading.blocks()), about.size, about.mtime, "")  # type: ignore[arg-type]
+        return about._replace(name=name)
+
+    def delete(self, name: str, base: str) -> None:
+        self._expect(name, base)
+        self._run(self._sftp.remove(self._at(name)))
+        self._prune(name)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # Parts
+
+    @property
+    def _sftp(self) -> asyncssh.SFTPClient:
+        return self._connection.sftp
+
+    def _run(self, work: Any) -> Any:
+        return self._connection.run(work)
+
+    def _at(self, name: str) -> bytes:
+        return self._at_bytes(name.encode(errors="surrogateescape"))
+
+    def _at_bytes(self, name: bytes) -> bytes:
+        if b"\x00" in name:
+            raise OSError(errno.EILSEQ, os.strerror(errno.EILSEQ))
+        return posixpath.join(self._root, name) if name else self._root
+
+    def _lstat(self, path: bytes, *, follow: bool = False) -> asyncssh.SFTPAttrs | None:
+        sftp = self._sftp
+        try:
+            found: asyncssh.SFTPAttrs = self._run(sftp.stat(path) if follow else sftp.lstat(path))
+        except FileNotFoundError:
+            return None
+        return found
+
+    def _stat(self, name: str, about: asyncssh.SFTPAttrs) -> Stat:
+        seconds, size = about.mtime or 0, about.size or 0
+        young = _YOUNG if seconds >= time.time() + (self._ahead or 0) - 1 else ""
+        return Stat(name, size, f"{size}.{seconds}{young}", seconds * 10**9)
+
+    def _expect(self, name: str, base: str) -> Stat:
+        about = self.stat(name)
+        if about is None or about.revision.removesuffix(_YOUNG) != base.removesuffix(_YOUNG):
+            raise Changed("it was changed meanwhile")
+        return about
+
+    def _write(self, name: str, source: Any, mtime: int) -> None:
+        self._make_folders(name)
+        flags = asyncssh.FXF_WRITE | asyncssh.FXF_CREAT | asyncssh.FXF_EXCL
+        file = self._run(self._sftp.open(self._at(name), flags, encoding=None))
+        try:
+            at = 0
+            while block := source.read(BLOCK):
+                self._run(file.write(block, at))
+                at += len(block)
+            if self._ahead is None:  # how the server's clock goes, told by the file that it has just made
+                self._ahead = (self._run(file.stat()).mtime or 0) + 0.5 - time.time()
+            self._run(file.utime(ns=(mtime, mtime)))
+            with contextlib.suppress(OSError):  # a server that can't say when it is durable
+                self._run(file.fsync())
+        finally:
+            self._run(file.close())
+
+    def _onto_nothing(self, source: str, name: str) -> None:
+        """A plain rename: OpenSSH's does nothing where there is something."""
+        self._make_folders(name)
+        for _ in range(2):
+            about = self._lstat(self._at(name))
+            if about is None:
+                return self._rename(source, name)
+            if not stat.S_ISDIR(about.permissions or 0):
+                break
+            if not self._remove_empty(self._at(name)):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        raise Changed("there is another under this name meanwhile")
+
+    def _rename(self, source: str, name: str) -> None:
+        try:
+            self._run(self._sftp.rename(self._at(source), self._at(name)))
+        except FileNotFoundError:  # another lane has just taken the folder away: it was empty
+            self._folders.clear()
+            self._make_folders(name)
+            self._run(self._sftp.rename(self._at(source), self._at(name)))
+        except Refused:
+            if self._lstat(self._at(name)) is not None:
+                raise Changed("there is another under this name meanwhile") from None
+            raise
+
+    def _make_folders(self, name: str) -> None:
+        """Those above it, each a real one: through a link we would write somewhere else."""
+        folder = ""
+        for part in name.split("/")[:-1]:
+            folder = f"{folder}/{part}" if folder else part
+            if folder in self._folders:
+                continue
+            about = self._lstat(self._at(folder))
+            if about is None:
+                with contextlib.suppress(Refused):  # another lane has just made it
+                    self._run(self._sftp.mkdir(self._at(folder)))
+            elif not stat.S_ISDIR(about.permissions or 0):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            self._folders.add(folder)
+
+    def _prune(self, name: str) -> None:
+        """Folders that are empty now, upward."""
+        folder = posixpath.dirname(name)
+        while folder and folder.split("/")[0] != OWN_FOLDER:
+            self._folders.discard(folder)
+            try:
+                self._run(self._sftp.rmdir(self._at(folder)))
+            except OSError:
+                return
+            folder = posixpath.dirname(folder)
+
+    def _remove_empty(self, path: bytes) -> bool:
+        """A folder that holds nothing but empty folders."""
+        self._folders.clear()
+        try:
+            for entry in self._run(_listed(self._sftp, path)):
+                inner = bytes(entry.filename)
+                if inner in (b".", b".."):
+                    continue
+                is_folder = stat.S_ISDIR(entry.attrs.permissions or 0)
+                if not is_folder or not self._remove_empty(path + b"/" + inner):
+                    return False
+            self._run(self._sftp.rmdir(path))
+        except (FileNotFoundError, Refused):
+            return False
+        return True
+
+
+class Reading:
+    def __init__(self, about: Stat, connection: Connection, file: Any, start: int) -> None:
+        self.stat = about
+        self._connection = connection
+        self._file = file
+        self._at = start
+
+    def blocks(self) -> Iterator[bytes]:
+        while block := self._connection.run(self._file.read(BLOCK, self._at)):
+            self._at += len(block)
+            yield block
+
+    def __enter__(self) -> "Reading":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._connection.run(self._file.close())
+
+
+class _Joined:
+    """Blocks as a file to read from."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+
+    def read(self, _size: int = -1) -> bytes:
+        return next(self._blocks, b"")
+
+
+class _Empty:
+    def read(self, _size: int = -1) -> bytes:
+        return b""
+
+
+async def _listed(sftp: asyncssh.SFTPClient, path: bytes) -> list[asyncssh.SFTPName]:
+    return [entry async for entry in sftp.scandir(path)]

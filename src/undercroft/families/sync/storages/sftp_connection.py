@@ -1,0 +1,193 @@
+"""One SSH connection, for one thread: made when it is needed, made anew when it was cut; its errors are ours."""
+
+import asyncio
+import contextlib
+import errno
+import os
+import time
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncssh
+
+from undercroft.families.sync.storages.errors import Vanished
+
+T = TypeVar("T")
+
+CONNECT_WITHIN = 15.0
+ANSWER_WITHIN = 60.0
+# A connection that was idle for longer (s) is asked whether it lives before it is trusted.
+IDLE = 10.0
+_LOST = (
+    asyncssh.DisconnectError,
+    asyncssh.ChannelOpenError,
+    asyncssh.SFTPConnectionLost,
+    asyncssh.SFTPNoConnection,
+    ConnectionError,
+    TimeoutError,
+)
+# OSError(ENOENT) is a FileNotFoundError, and so on. A name that is too long or holds what the server can't is EILSEQ.
+_NUMBERS: dict[type[Exception], int] = {
+    asyncssh.SFTPNoSuchFile: errno.ENOENT,
+    asyncssh.SFTPNoSuchPath: errno.ENOENT,
+    asyncssh.SFTPBadMessage: errno.EILSEQ,
+    asyncssh.SFTPInvalidFilename: errno.EILSEQ,
+    asyncssh.SFTPNoSpaceOnFilesystem: errno.ENOSPC,
+    asyncssh.SFTPQuotaExceeded: errno.ENOSPC,
+    asyncssh.SFTPConnectionLost: errno.ECONNRESET,
+    asyncssh.SFTPNoConnection: errno.ECONNRESET,
+}
+
+
+class Connection:
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ssh: asyncssh.SSHClientConnection | None = None
+        self._sftp: asyncssh.SFTPClient | None = None
+        self._used = 0.0
+        self._told = ""
+        self.where = f"{options['hostname']}:{options['port']}"
+
+    @property
+    def sftp(self) -> asyncssh.SFTPClient:
+        """Connected. Raises OSError, Vanished."""
+        if self._sftp is not None and time.monotonic() - self._used > IDLE:
+            with contextlib.suppress(OSError), self._as_ours():
+                self._wait(self._sftp.realpath("."))
+        if self._sftp is None:
+            with self._as_ours():
+                self._wait(self._connect())
+        assert self._sftp is not None
+        return self._sftp
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """What the server answers. Raises OSError: FileNotFoundError, PermissionError, or what else is wrong."""
+        with self._as_ours():
+            answer = self._wait(work)
+        self._used = time.monotonic()
+        return answer
+
+    def close(self) -> None:
+        self._drop()
+        if self._loop is not None:
+            self._loop.close()
+            self._loop = None
+
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._loop is None:
+            self._loop = asyncio.SelectorEventLoop()
+        return self._loop.run_until_complete(asyncio.wait_for(work, ANSWER_WITHIN))
+
+    async def _connect(self) -> None:
+        o = self._options
+        self._ssh, _ = await asyncssh.create_connection(
+            lambda: _Client(self, o["host_key"]),
+            o["hostname"],
+            o["port"],
+            username=o["username"],
+            password=o["password"] or None,
+            client_keys=self._keys() or None,
+            known_hosts=self._known_hosts(),
+            config=None,
+            agent_path=None,
+            connect_timeout=CONNECT_WITHIN,
+            login_timeout=CONNECT_WITHIN,
+        )
+        self._sftp = await self._ssh.start_sftp_client()
+        self._used = time.monotonic()
+
+    def _keys(self) -> list[asyncssh.SSHKey]:
+        o = self._options
+        phrase = o["private_key_passphrase"] or None
+        try:
+            if o["private_key"]:
+                return [asyncssh.import_private_key(o["private_key"], phrase)]
+            if o["private_key_path"]:
+                return [asyncssh.read_private_key(o["private_key_path"], phrase)]
+        except (OSError, asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+            reason = (
+                error.strerror if isinstance(error, OSError) else "it can't be read; is private_key_passphrase right?"
+            )
+            raise Vanished(f"the private key for {self.where} can't be used: {reason}") from None
+        return []
+
+    def _known_hosts(self) -> Any:
+        """Where keys of hosts are looked up; one that is given is the only one that is trusted."""
+        key, file = self._options["host_key"], self._options["known_hosts"]
+        if key.startswith("SHA256:"):
+            return b""
+        if key:
+            try:
+                return ([asyncssh.import_public_key(key)], [], [])
+            except asyncssh.KeyImportError:
+                raise Vanished("the option host_key is such as 'ssh-ed25519 AAAA…' or 'SHA256:…'") from None
+        return file or _own_known_hosts()
+
+    @contextlib.contextmanager
+    def _as_ours(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, asyncssh.Error) as error:
+            if isinstance(error, _LOST):
+                self._drop()
+            raise self._ours(error) from None
+
+    def _ours(self, error: Exception) -> Exception:
+        user = self._options["username"]
+        match error:
+            case asyncssh.PermissionDenied():
+                return Vanished(f"{self.where} does not let {user} in: check username, password or private key")
+            case asyncssh.HostKeyNotVerifiable():
+                shows = (
+                    f" It shows {self._told}: if that is right, give it as the option host_key." if self._told else ""
+                )
+                return Vanished(f"the key of {self.where} is not the one that is known.{shows}")
+            case asyncssh.SFTPPermissionDenied():
+                return PermissionError(errno.EACCES, f"{self.where} does not permit that to {user}")
+            case asyncssh.SFTPError():
+                number = _NUMBERS.get(type(error))
+                if number is not None:
+                    return OSError(number, os.strerror(number))
+                return Refused(errno.EIO, f"{self.where} says: {error.reason}")
+            case TimeoutError():
+                return TimeoutError(errno.ETIMEDOUT, f"{self.where} did not answer in time")
+            case _:
+                said = getattr(error, "strerror", None) or getattr(error, "reason", None) or error
+                return OSError(errno.EHOSTUNREACH, f"{self.where} can't be reached: {said}")
+
+    def told(self, key: asyncssh.SSHKey) -> str:
+        self._told = key.get_fingerprint()
+        return self._told
+
+    def _drop(self) -> None:
+        ssh, self._ssh, self._sftp = self._ssh, None, None
+        if ssh is not None and self._loop is not None:
+            ssh.abort()
+            with contextlib.suppress(Exception):
+                self._loop.run_until_complete(asyncio.wait_for(ssh.wait_closed(), 1))
+            left = asyncio.all_tasks(self._loop)
+            for task in left:
+                task.cancel()
+            if left:
+                self._loop.run_until_complete(asyncio.wait(left, timeout=1))
+
+
+class Refused(OSError):
+    """The server said no, and this protocol has no word for why."""
+
+
+class _Client(asyncssh.SSHClient):
+    def __init__(self, connection: Connection, fingerprint: str) -> None:
+        self._connection = connection
+        self._fingerprint = fingerprint
+
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        """Asked where the key is not among the known ones."""
+        return self._connection.told(key) == self._fingerprint
+
+
+def _own_known_hosts() -> Any:
+    file = Path("~/.ssh/known_hosts").expanduser()
+    return str(file) if file.is_file() else b""

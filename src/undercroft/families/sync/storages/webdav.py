@@ -1,0 +1,265 @@
+"""A folder that a WebDAV server shows (RFC 4918): Apache, Nextcloud, and others.
+
+Content is uploaded under a temporary name and takes its own by MOVE: PUT itself is whole on some servers only. That the
+one which is replaced is the one that was expected is asked for in the request (the `If` header, by ETag) and looked up
+just before, for servers that know no such condition. A DELETE of a folder would take all with it that came into it
+meanwhile: an empty one is first moved aside, and looked into there.
+"""
+
+import contextlib
+import errno
+import os
+import posixpath
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from undercroft.base.ids import sortable_id
+from undercroft.families.sync.names import OWN_FOLDER
+from undercroft.families.sync.storages.drive import Stat
+from undercroft.families.sync.storages.errors import Changed, Vanished
+from undercroft.families.sync.storages.webdav_client import Download, Resource, WebdavClient, time_of
+
+BLOCK = 2**18
+INCOMING = f"{OWN_FOLDER}/incoming"
+ASIDE = f"{OWN_FOLDER}/emptied"
+
+
+class Webdav:
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+        self._opened: WebdavClient | None = None
+        self._folders: set[str] = set()
+        self._knows_conditions = True
+
+    def check(self) -> None:
+        root = self._client.find("")
+        if root is None or not root.is_folder:
+            raise Vanished(f"there is no folder at {self._client.url}")
+        probe = f"{INCOMING}/{sortable_id()}"
+        try:
+            self._upload(probe, _Nothing(), 0, 0)
+            self._client.do("DELETE", probe, {})
+        except PermissionError:
+            raise Vanished(f"the folder at {self._client.url} may not be written") from None
+
+    def walk(self) -> Iterator[Stat]:
+        """Folder by folder: many servers answer no deeper question."""
+        self._folders.clear()
+        waiting = [""]
+        while waiting:
+            folder = waiting.pop()
+            try:
+                _, *inner = self._client.list_folder(folder)
+            except FileNotFoundError:
+                if not folder:
+                    raise Vanished(f"there is no folder at {self._client.url} any more") from None
+                continue
+            for one in inner:
+                if one.is_folder and one.name != OWN_FOLDER:
+                    waiting.append(one.name)
+                elif not one.is_folder:
+                    yield _stat(one)
+
+    def stat(self, name: str) -> Stat | None:
+        found = self._client.find(name)
+        return None if found is None or found.is_folder else _stat(found)
+
+    def open(self, name: str, start: int = 0) -> "Reading":
+        download = self._client.get(name, start)
+        headers = download.response.headers
+        size = int(headers.get("content-length") or 0) + (start if download.response.status == 206 else 0)
+        seen = Resource(name, False, size, headers.get("etag") or "", time_of(headers.get("last-modified") or ""))
+        return Reading(_stat(seen), download)
+
+    def put(self, name: str, source: BinaryIO, size: int, mtime: int, base: str) -> Stat:
+        arriving = f"{INCOMING}/{sortable_id()}"
+        try:
+            self._upload(arriving, source, size, mtime)
+            arrived = self.stat(arriving)
+            if arrived is None or arrived.size != size:
+                raise OSError(errno.EIO, f"{self._client.url} did not keep all that was sent; it is tried again")
+            if base:
+                self._conditional("MOVE", arriving, self._expect(name, base), name, over=True)
+            else:
+                self._onto_nothing("MOVE", arriving, name)
+        except BaseException:
+            with contextlib.suppress(OSError, Changed, Vanished):
+                self._client.do("DELETE", arriving, {})
+            raise
+        about = self.stat(name)
+        if about is None or (about.size, about.mtime) != (arrived.size, arrived.mtime):
+            return Stat(name, size, "", mtime)
+        return about
+
+    def move(self, source: str, base: str, name: str) -> Stat:
+        before = self._expect(source, base)
+        self._onto_nothing("MOVE", source, name, before)
+        self._prune(source)
+        return self.stat(name) or Stat(name, before.size, "", before.mtime)
+
+    def copy(self, source: str, base: str, name: str) -> Stat:
+        before = self._expect(source, base)
+        self._onto_nothing("COPY", source, name, before)
+        about = self.stat(name)
+        if about is None or about.size != before.size:
+            raise Changed("it was changed while it was kept")
+        return about
+
+    def delete(self, name: str, base: str) -> None:
+        self._conditional("DELETE", name, self._expect(name, base))
+        self._prune(name)
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+
+    # Parts
+
+    @property
+    def _client(self) -> WebdavClient:
+        if self._opened is None:
+            self._opened = WebdavClient(self._options)
+        return self._opened
+
+    def _upload(self, name: str, source: Any, size: int, mtime: int) -> None:
+        headers = {
+            "content-type": "application/octet-stream",
+            "content-length": str(size),
+            "x-oc-mtime": str(mtime // 10**9),  # who knows it keeps the time of the change
+        }
+        self._make_folders(name)
+        try:
+            self._client.do("PUT", name, headers, _blocks(source))
+        except FileNotFoundError:  # the folder above has gone meanwhile
+            self._folders.clear()
+            raise OSError(errno.EAGAIN, "a folder vanished meanwhile; it is tried again") from None
+
+    def _onto_nothing(self, method: str, source: str, name: str, before: Resource | None = None) -> None:
+        for attempt in range(2):
+            self._make_folders(name)
+            try:
+                return self._conditional(method, source, before, name)
+            except FileNotFoundError:
+                self._folders.clear()
+                if attempt:
+                    raise
+            except Changed:
+                there = self._client.find(name)
+                if there is None or not there.is_folder:
+                    raise Changed("there is another under this name meanwhile") from None
+                if attempt or not self._remove_empty(name):
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+        return None
+
+    def _conditional(
+        self, method: str, name: str, before: Resource | None, to: str | None = None, *, over: bool = False
+    ) -> None:
+        """`before`: what has to be there still. A server that knows no conditions says no to all of them.
+
+        An ETag that is weak, as that of what is a second old, meets none.
+        """
+        headers = {} if to is None else {"destination": self._client.address(to), "overwrite": "T" if over else "F"}
+        if before is None or not before.etag.startswith('"') or not self._knows_conditions:
+            self._client.do(method, name, headers)
+            return
+        condition = f"<{self._client.address(before.name)}> ([{before.etag}])"
+        try:
+            self._client.do(method, name, {**headers, "if": condition})
+        except Changed:
+            now = self._client.find(before.name)
+            if now is None or _revision(now) != _revision(before):
+                raise
+            if to is not None and not over and self._client.find(to) is not None:
+                raise
+            self._client.do(method, name, headers)
+            self._knows_conditions = False
+
+    def _expect(self, name: str, base: str) -> Resource:
+        about = self._client.find(name)
+        if about is None or about.is_folder or _revision(about) != base:
+            raise Changed("it was changed meanwhile")
+        return about
+
+    def _make_folders(self, name: str) -> None:
+        folder = ""
+        for part in name.split("/")[:-1]:
+            folder = f"{folder}/{part}" if folder else part
+            if folder in self._folders:
+                continue
+            there = self._client.find(folder)
+            if there is None:
+                self._make_folder(folder)
+            elif not there.is_folder:
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            self._folders.add(folder)
+
+    def _make_folder(self, folder: str) -> None:
+        try:
+            self._client.do("MKCOL", folder + "/", {})
+        except OSError:
+            if self._client.find(folder) is None:  # else another lane has just made it
+                raise
+
+    def _prune(self, name: str) -> None:
+        """Folders that are empty now, upward."""
+        folder = posixpath.dirname(name)
+        while folder and folder.split("/")[0] != OWN_FOLDER and self._remove_empty(folder):
+            folder = posixpath.dirname(folder)
+
+    def _remove_empty(self, folder: str) -> bool:
+        """Whether it held nothing but empty folders, and is gone."""
+        self._folders.clear()
+        if not self._is_empty(folder):
+            return False
+        aside = f"{ASIDE}/{sortable_id()}"
+        self._make_folders(aside)
+        try:
+            self._client.do("MOVE", folder + "/", {"destination": self._client.address(aside + "/"), "overwrite": "F"})
+        except (OSError, Changed):
+            return False
+        if not self._is_empty(aside):  # something came just before it was moved
+            self._client.do("MOVE", aside + "/", {"destination": self._client.address(folder + "/"), "overwrite": "F"})
+            return False
+        self._client.do("DELETE", aside + "/", {})
+        return True
+
+    def _is_empty(self, folder: str) -> bool:
+        try:
+            itself, *inner = self._client.list_folder(folder)
+        except FileNotFoundError:
+            return False
+        return itself.is_folder and all(one.is_folder and self._is_empty(one.name) for one in inner)
+
+
+class Reading:
+    def __init__(self, about: Stat, download: Download) -> None:
+        self.stat = about
+        self._download = download
+
+    def blocks(self) -> Iterator[bytes]:
+        return self._download.blocks()
+
+    def __enter__(self) -> "Reading":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._download.close()
+
+
+class _Nothing:
+    def read(self, _size: int = -1) -> bytes:
+        return b""
+
+
+def _stat(one: Resource) -> Stat:
+    return Stat(one.name, one.size, _revision(one), one.mtime)
+
+
+def _revision(one: Resource) -> str:
+    """A weak ETag becomes a strong one when its second is over: to read all again for that would be too much."""
+    return one.etag.removeprefix("W/") or f"{one.size}.{one.mtime}"
+
+
+def _blocks(source: Any) -> Iterator[bytes]:
+    while block := source.read(BLOCK):
+        yield block

@@ -1,0 +1,227 @@
+"""WebDAV's requests over HTTP, for one thread. What goes wrong is an error that says what to do."""
+
+import errno
+import os
+import urllib.parse
+from collections.abc import Iterator
+from datetime import UTC, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+
+from pyreqwest.client import SyncClient, SyncClientBuilder
+from pyreqwest.exceptions import PyreqwestError
+from pyreqwest.request import SyncRequestBuilder
+from pyreqwest.response import SyncResponse
+
+from undercroft.families.sync.storages.errors import Changed, Vanished
+
+CONNECT_WITHIN, ANSWER_WITHIN = timedelta(seconds=15), timedelta(seconds=60)
+_DAV = "{DAV:}"
+_WANTED = (
+    b'<?xml version="1.0" encoding="utf-8"?><D:propfind xmlns:D="DAV:"><D:prop>'
+    b"<D:getetag/><D:getcontentlength/><D:getlastmodified/><D:resourcetype/></D:prop></D:propfind>"
+)
+_SAFE = "/~!$&'()*,;=:@"
+_ERRORS = {400: errno.EILSEQ, 403: errno.EACCES, 404: errno.ENOENT, 410: errno.ENOENT, 414: errno.EILSEQ}
+_ERRORS |= {409: errno.ENOENT, 507: errno.ENOSPC}
+
+
+class Resource(NamedTuple):
+    """`name`: relative to the root, plain text; "" the root itself."""
+
+    name: str
+    is_folder: bool
+    size: int
+    etag: str
+    mtime: int
+    """Nanoseconds since 1970, of whole seconds."""
+
+
+class WebdavClient:
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+        self.url = _url_of(options)
+        self._path = urllib.parse.unquote_to_bytes(urllib.parse.urlsplit(self.url).path)
+        self._client: SyncClient | None = None
+
+    def list_folder(self, name: str) -> list[Resource]:
+        """Itself first, then what is in it. Raises FileNotFoundError."""
+        found = self._properties(name, "1")
+        if not found or found[0].name != name:
+            raise OSError(errno.EPROTO, f"{self.url} lists a folder without naming it; its answer can't be trusted")
+        return found
+
+    def find(self, name: str) -> Resource | None:
+        try:
+            found = self._properties(name, "0")
+        except FileNotFoundError:
+            return None
+        return found[0] if found else None
+
+    def do(self, method: str, name: str, headers: dict[str, str], body: Any = None) -> int:
+        """The status. Raises OSError: FileNotFoundError, PermissionError …; Changed for a condition that fails."""
+        request = self._request(method, name, headers)
+        if body is not None:
+            request = request.body_stream(body)
+        with self._sent(request) as response:
+            self._check(response, method)
+            return response.status
+
+    def get(self, name: str, start: int) -> "Download":
+        headers = {"range": f"bytes={start}-"} if start else {}
+        download = Download(self, self._request("GET", name, headers), start)
+        self._check(download.response, "GET")
+        return download
+
+    def address(self, name: str) -> str:
+        """The URL. Raises UnicodeEncodeError for a name that is no text."""
+        path = urllib.parse.quote(name.encode(), safe=_SAFE)
+        return f"{self.url}{path}"
+
+    def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    # Parts
+
+    def _properties(self, name: str, depth: str) -> list[Resource]:
+        headers = {"depth": depth, "content-type": "application/xml; charset=utf-8"}
+        address = name + "/" if name and depth == "1" else name
+        with self._sent(self._request("PROPFIND", address, headers).body_bytes(_WANTED)) as response:
+            self._check(response, "PROPFIND")
+            try:
+                tree = ElementTree.fromstring(response.bytes().to_bytes())
+            except ElementTree.ParseError:
+                raise OSError(errno.EPROTO, f"{self.url} does not speak WebDAV: its answer is no XML") from None
+        found = [self._resource(one) for one in tree.iter(_DAV + "response")]
+        known = [one for one in found if one is not None]
+        return sorted(known, key=lambda one: one.name != name)
+
+    def _resource(self, element: ElementTree.Element) -> Resource | None:
+        path = urllib.parse.unquote_to_bytes(urllib.parse.urlsplit(element.findtext(_DAV + "href", "").strip()).path)
+        name = (path.rstrip(b"/") + b"/")[len(self._path) :].rstrip(b"/")
+        if not (path.rstrip(b"/") + b"/").startswith(self._path):
+            return None
+        properties = next((one.find(_DAV + "prop") for one in element.iter(_DAV + "propstat") if _is_found(one)), None)
+        if properties is None:
+            return None
+        is_folder = properties.find(f"{_DAV}resourcetype/{_DAV}collection") is not None
+        return Resource(
+            name.decode(errors="surrogateescape"),
+            is_folder,
+            int(properties.findtext(_DAV + "getcontentlength") or 0),
+            properties.findtext(_DAV + "getetag") or "",
+            time_of(properties.findtext(_DAV + "getlastmodified") or ""),
+        )
+
+    def _request(self, method: str, name: str, headers: dict[str, str]) -> SyncRequestBuilder:
+        if self._client is None:
+            self._client = self._built()
+        request = self._client.request(method, self.address(name)).headers(headers)
+        o = self._options
+        if o["token"]:
+            return request.bearer_auth(o["token"])
+        return request.basic_auth(o["username"], o["password"]) if o["username"] else request
+
+    def _built(self) -> SyncClient:
+        builder = SyncClientBuilder().follow_redirects(False).gzip(False).brotli(False).zstd(False).deflate(False)
+        builder = builder.connect_timeout(CONNECT_WITHIN).read_timeout(ANSWER_WITHIN).user_agent("Undercroft")
+        if self._options["ca_file"]:
+            try:
+                builder = builder.add_root_certificate_pem(Path(self._options["ca_file"]).read_bytes())
+            except OSError as error:
+                raise Vanished(f"the file of the option ca_file can't be read: {error.strerror}") from None
+        return builder.build()
+
+    def _sent(self, request: SyncRequestBuilder) -> "_Sent":
+        return _Sent(request, self.url)
+
+    def _check(self, response: SyncResponse, method: str) -> None:
+        """Nothing of the answer's body is told: what is in it is not ours to judge."""
+        status = response.status
+        if 200 <= status < 300 and (status != 207 or method == "PROPFIND"):  # elsewhere a part of it has failed
+            return
+        if status == 401:
+            raise Vanished(f"{self.url} does not let us in: check username and password, or token")
+        if status == 412:
+            raise Changed("it was changed meanwhile")
+        if 300 <= status < 400:
+            raise Vanished(f"{self.url} sends us elsewhere (status {status}): give that address as the option hostname")
+        if status in _ERRORS:
+            raise OSError(_ERRORS[status], os.strerror(_ERRORS[status]))
+        raise OSError(errno.EIO, f"{self.url} answers {method} with status {status}; it is tried again")
+
+
+class _Sent:
+    """A request under way, as a context manager; its errors are OSErrors."""
+
+    def __init__(self, request: SyncRequestBuilder, url: str) -> None:
+        self._request = request.build_streamed()
+        self._url = url
+
+    def __enter__(self) -> SyncResponse:
+        try:
+            return self._request.__enter__()
+        except PyreqwestError as error:
+            raise unreachable(self._url, error) from None
+
+    def __exit__(self, *failed: Any) -> None:
+        self._request.__exit__(*failed)
+
+
+class Download:
+    """Content that arrives; `response` has its headers."""
+
+    def __init__(self, client: WebdavClient, request: SyncRequestBuilder, start: int) -> None:
+        self._url = client.url
+        self._sent = client._sent(request)
+        self._start = start
+        self.response = self._sent.__enter__()
+
+    def blocks(self) -> Iterator[bytes]:
+        skip = self._start if self.response.status != 206 else 0  # it does not know ranges
+        try:
+            while (block := self.response.body_reader.read(2**20)) is not None:
+                found = bytes(block)
+                if not found:
+                    return
+                yield found[skip:]
+                skip = max(0, skip - len(found))
+        except PyreqwestError as error:
+            raise unreachable(self._url, error) from None
+
+    def close(self) -> None:
+        self._sent.__exit__(None, None, None)
+
+
+def unreachable(url: str, error: Exception) -> OSError:
+    """Without the error's own details: an address in them might hold a secret."""
+    return OSError(errno.EHOSTUNREACH, f"{url} can't be reached, or hung up ({type(error).__name__})")
+
+
+def time_of(text: str) -> int:
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return 0
+    return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()) * 10**9
+
+
+def _is_found(propstat: ElementTree.Element) -> bool:
+    return " 200" in (propstat.findtext(_DAV + "status") or " 200")
+
+
+def _url_of(options: dict[str, Any]) -> str:
+    """`cloud.example.org` or a whole address → the address of the root, with a slash at its end."""
+    given = options["hostname"] if "://" in options["hostname"] else f"https://{options['hostname']}"
+    parts = urllib.parse.urlsplit(given)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise Vanished(
+            "the option hostname is such as cloud.example.org or https://cloud.example.org/remote.php/webdav"
+        )
+    root = urllib.parse.quote(options["root"].strip("/").encode(), safe=_SAFE)
+    path = "/".join(part for part in (parts.path.strip("/"), root) if part)
+    return f"{parts.scheme}://{parts.netloc}/{path}/" if path else f"{parts.scheme}://{parts.netloc}/"

@@ -1,0 +1,345 @@
+"""What every storage does, whatever its kind: against real servers."""
+
+import contextlib
+import io
+import os
+import time
+import unicodedata
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.families.sync.storages import kinds
+from tests.families.sync.storages.kinds import NOON, Bytes, Kind, contents, read, revision, wanted, write
+from tests.services.proxy import Proxy
+from undercroft.families.sync.names import OWN_FOLDER
+from undercroft.families.sync.reconcile import Delete, Move
+from undercroft.families.sync.storages import Storage, asking
+from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, SourceLost, Vanished
+
+REMOTE = ("sftp", "webdav", "amazon_s3")
+KINDS = ("local_storage", *REMOTE)
+NAMES = (
+    "plain",
+    "a folder/ spaces at both ends ",
+    "100%25 +#?&=;,:@!$'()*~[]{}|^`\"<>\\",
+    unicodedata.normalize("NFC", "é") + "-composed",
+    unicodedata.normalize("NFD", "é") + "-decomposed",
+    unicodedata.normalize("NFC", "same-é"),
+    unicodedata.normalize("NFD", "same-é"),
+    "case",
+    "CASE",
+    "日本/🎈",
+    ".hidden/.file",
+    "-rf",
+    "...",
+    "x" * 255,
+    "é" * 127 + "x",
+    "/".join("d" * 30 for _ in range(12)) + "/deep",
+    "new\nline\ttab",
+)
+# Names that the server of the tests can't take, though others of its kind can.
+BEYOND = {"amazon_s3": {"new\nline\ttab"}}
+
+
+@pytest.fixture
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], Kind]]:
+    made: list[Kind] = []
+
+    def kind(name: str) -> Kind:
+        match name:
+            case "sftp":
+                one = kinds.sftp(request.getfixturevalue("sshd"), tmp_path)
+            case "webdav":
+                one = kinds.webdav(request.getfixturevalue("apache"))
+            case "amazon_s3":
+                one = kinds.amazon_s3(request.getfixturevalue("s3"))
+            case _:
+                one = kinds.local(tmp_path)
+        made.append(one)
+        return one
+
+    yield kind
+    for one in made:
+        one.close()
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest, make: Callable[[str], Kind]) -> Kind:
+    return make(request.param)
+
+
+@pytest.fixture(params=REMOTE)
+def remote(request: pytest.FixtureRequest, make: Callable[[str], Kind]) -> Kind:
+    return make(request.param)
+
+
+@pytest.fixture
+def storage(kind: Kind) -> Storage:
+    opened = kind.open()
+    opened.check(0)
+    return opened
+
+
+def test_names_come_and_go_exactly(kind: Kind, storage: Storage) -> None:
+    names = [name for name in NAMES if name not in BEYOND.get(kind.driver, ())]
+    put = {name: name.encode()[:20] for name in names}
+    revisions = {name: write(storage, name, content).revision for name, content in put.items()}
+
+    assert contents(storage) == put
+    found = {one.path: one.revision for one in storage.walk(b"", lambda *_: None)}
+    assert {name.removesuffix(".young") for name in found.values()} == {
+        name.removesuffix(".young") for name in revisions.values()
+    }
+    for name in names:
+        storage.delete(Delete(name, 1, revision(storage, name)))
+    assert contents(storage) == {}
+
+
+def test_a_name_that_it_cannot_hold_is_refused_and_bent_into_no_other(remote: Kind) -> None:
+    storage = remote.open()
+    storage.check(0)
+    name = "no UTF-8: \\xff"
+    if remote.driver == "sftp":
+        write(storage, name, b"content")
+        assert contents(storage) == {name: b"content"}
+        return
+    with pytest.raises((OSError, UnicodeEncodeError)):
+        write(storage, name, b"content")
+    assert contents(storage) == {}
+
+
+def test_empty_and_large(storage: Storage) -> None:
+    large = os.urandom(2**20) * 20 + b"end"
+    write(storage, "empty", b"")
+    write(storage, "large", large)
+
+    assert contents(storage) == {"empty": b"", "large": large}
+    assert read(storage, "large", len(large) - 2) == b"nd"
+    seen = storage.read("large")
+    assert seen is not None and seen.content is not None
+    assert (seen.content.hash, seen.content.size) == wanted("large", large).content[:2]
+    assert seen.revision == revision(storage, "large")
+
+
+def test_the_time_of_the_change_is_kept_where_it_can_be(storage: Storage, kind: Kind) -> None:
+    write(storage, "f", b"content")
+    seen = storage.read("f")
+    assert seen is not None and seen.content is not None
+    if kind.driver in ("webdav", "amazon_s3"):  # its listing, or Apache, knows no time but that of arrival
+        assert seen.content.mtime == NOON or abs(seen.content.mtime - time.time_ns()) < 60 * 10**9
+    else:
+        assert seen.content.mtime == NOON
+
+
+def test_what_is_replaced_is_what_was_expected_and_kept(storage: Storage) -> None:
+    first = write(storage, "folder/f", b"one").revision
+    placed = write(storage, "folder/f", b"two", first)
+    assert placed.replaced is not None
+    assert placed.replaced.size == 3
+    with pytest.raises(Changed):
+        write(storage, "folder/f", b"three", first)
+    with pytest.raises(Changed):
+        write(storage, "folder/f", b"three")
+    with pytest.raises(Changed):
+        write(storage, "nothing here", b"three", first)
+    assert contents(storage) == {"folder/f": b"two"}
+
+    restored = storage.restore("folder/f", placed.replaced.place, lambda _: None)
+    assert contents(storage) == {"folder/f": b"one"}
+    assert restored.seen.content is not None
+    assert restored.seen.content.hash == wanted("", b"one").content.hash
+    assert restored.seen.revision.removesuffix(".young") == revision(storage, "folder/f").removesuffix(".young")
+    assert restored.replaced is not None
+    assert storage.restore("elsewhere", restored.replaced.place, lambda _: None).replaced is None
+    assert contents(storage) == {"folder/f": b"one", "elsewhere": b"two"}
+
+    storage.drop(placed.replaced.place)
+    storage.drop(placed.replaced.place)
+    with pytest.raises(OSError):
+        storage.restore("dropped", placed.replaced.place, lambda _: None)
+
+
+def test_what_lost_a_conflict_is_kept_beside(storage: Storage) -> None:
+    first = write(storage, "d/f.txt", b"one").revision
+    write(storage, "d/f.conflict-A.txt", b"in the way")
+    placed = write(storage, "d/f.txt", b"two", first, "d/f.conflict-A.txt")
+    assert placed.replaced is not None
+    assert placed.replaced.kept_as == "d/f.conflict-A-1.txt"
+    assert contents(storage) == {
+        "d/f.txt": b"two",
+        "d/f.conflict-A.txt": b"in the way",
+        "d/f.conflict-A-1.txt": b"one",
+    }
+
+
+def test_moves_and_deletes_hold_to_what_they_expect(storage: Storage) -> None:
+    old = write(storage, "a/b/c/f", b"content").revision
+    write(storage, "taken", b"other")
+    content = wanted("", b"content").content
+    with pytest.raises(Changed):
+        storage.move(Move("taken", 1, content, "a/b/c/f", 1, old))
+    with pytest.raises(Changed):
+        storage.move(Move("free", 1, content, "taken", 1, old))
+    with pytest.raises(Changed):
+        storage.delete(Delete("taken", 1, old))
+    with pytest.raises(Changed):
+        storage.delete(Delete("nothing", 1, old))
+    new = storage.move(Move("x/y", 1, content, "a/b/c/f", 1, old))
+    assert contents(storage) == {"x/y": b"content", "taken": b"other"}
+    assert new.removesuffix(".young") == revision(storage, "x/y").removesuffix(".young")
+
+    kept = storage.delete(Delete("x/y", 1, revision(storage, "x/y")))
+    assert contents(storage) == {"taken": b"other"}
+    write(storage, "a", b"a file where folders were")
+    write(storage, "x", b"here too")
+    storage.restore("back/again", kept.place, lambda _: None)
+    assert contents(storage) == {
+        "taken": b"other",
+        "a": b"a file where folders were",
+        "x": b"here too",
+        "back/again": b"content",
+    }
+
+
+def test_files_and_folders_swap(kind: Kind, storage: Storage) -> None:
+    one = write(storage, "swap", b"a file").revision
+    storage.delete(Delete("swap", 1, one))
+    two = write(storage, "swap/inner/f", b"in a folder").revision
+    if kind.driver == "amazon_s3":
+        return  # it knows no folders: both stand beside each other
+    with pytest.raises(InTheWay):
+        write(storage, "swap", b"a file again")
+    with pytest.raises(InTheWay):
+        write(storage, "swap/inner/f/g", b"below a file")
+    assert contents(storage) == {"swap/inner/f": b"in a folder"}
+    storage.delete(Delete("swap/inner/f", 1, two))
+    write(storage, "swap", b"a file again")
+    assert contents(storage) == {"swap": b"a file again"}
+
+
+def test_many_in_folders(storage: Storage) -> None:
+    """As many as take several pages or requests to list."""
+    for n in range(40):
+        write(storage, f"folder {n % 8}/of {n % 3}/{n}", b"%d" % n)
+    found = {one.path: one.revision for one in storage.walk(b"", lambda *_: None)}
+    assert set(found) == {f"folder {n % 8}/of {n % 3}/{n}" for n in range(40)}
+    assert all(revision(storage, path).removesuffix(".young") == r.removesuffix(".young") for path, r in found.items())
+
+
+def test_nothing_half_done_is_ever_seen(kind: Kind, storage: Storage) -> None:
+    content = os.urandom(3 * 2**20)
+    put = wanted("f", content)
+    with pytest.raises(ConnectionResetError):
+        storage.receive(put, Bytes(content, 2**20), lambda _: None)
+    with pytest.raises(SourceChanged):
+        storage.receive(put, Bytes(b"!" + content[1:]), lambda _: None)
+    assert contents(storage) == {}
+
+    def stop(done: int) -> None:
+        assert kind.names() == set(), "nothing is there before all is"
+        if done > 2**20:
+            raise ConnectionAbortedError("stopped")
+
+    try:
+        token = storage.receive(put, Bytes(content), stop)
+        storage.put_in_place(put, token)
+    except ConnectionAbortedError:
+        assert contents(storage) == {}
+    write(storage, "f", content)
+    assert contents(storage) == {"f": content}
+
+
+def test_what_is_ignored_and_what_is_ours_is_not_there(kind: Kind, storage: Storage) -> None:
+    kept = write(storage, "kept", b"one").revision
+    storage.delete(Delete("kept", 1, kept))
+    write(storage, "folder/a.tmp", b"")
+    assert set(contents(storage)) == {"folder/a.tmp"}
+    assert contents(kind.open(ignore=["*.tmp"])) == {}
+    assert storage.is_ignored(f"{OWN_FOLDER}/versions/x".encode())
+
+
+def test_a_root_that_is_gone_is_told_and_nothing_is_taken_for_deleted(kind: Kind, storage: Storage) -> None:
+    write(storage, "f", b"content")
+    assert storage.is_there()
+    kind.open().check(1)
+    kind.remove_root()
+    with pytest.raises(Vanished) as told:
+        kind.open().check(1)
+    assert "root" in str(told.value) or "folder" in str(told.value)
+    with contextlib.suppress(OSError, Vanished):
+        assert not storage.is_there()
+
+
+def test_wrong_credentials_are_told_without_them(remote: Kind) -> None:
+    assert remote.wrong is not None
+    storage = remote.open(**remote.wrong)
+    with pytest.raises(Vanished) as told:
+        storage.check(0)
+    secrets = {value for name, value in remote.wrong.items() if "pass" in name or "secret" in name}
+    assert not any(secret in str(told.value) for secret in secrets if secret)
+
+
+def test_a_cut_line_is_an_error_that_heals(remote: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "PAUSES", (0.01, 0.01))
+    content = os.urandom(5 * 2**20)
+    port = remote.options.get("port") or int(str(remote.options.get("endpoint") or remote.options["hostname"])[17:])
+    with Proxy(int(port)) as line:
+        storage = remote.open(**remote.at_port(line.port))
+        storage.check(0)
+        write(storage, "before", content)
+        put = wanted("cut", content)
+
+        def cut(done: int) -> None:
+            if done > 2**20:
+                line.cut()
+
+        token = storage.receive(put, Bytes(content), cut)
+        with pytest.raises(OSError):
+            storage.put_in_place(put, token)
+        with pytest.raises(OSError):
+            list(storage.walk(b"", lambda *_: None))
+        with pytest.raises(OSError):
+            storage.is_there()
+        with pytest.raises(SourceLost):
+            read(storage, "before")
+        line.mend()
+        assert set(contents(storage)) == {"before"}
+        write(storage, "cut", content)
+        assert contents(storage) == {"before": content, "cut": content}
+
+
+def test_what_comes_is_gone_on_with(remote: Kind, tmp_path: Path) -> None:
+    """A large source that is lost on the way is read from there on."""
+    content = os.urandom(12 * 2**20)
+    source = remote.open()
+    source.check(0)
+    write(source, "large", content)
+    (tmp_path / "here").mkdir()
+    target = kinds.local(tmp_path / "here").open()
+    target.check(0)
+    put = wanted("large", content)
+
+    def lose(done: int) -> None:
+        if done > 9 * 2**20:
+            raise SourceLost("the line was cut")
+
+    with pytest.raises(SourceLost), source.open_source("large") as reading:
+        target.receive(put, reading, lose)
+    begun: list[int] = []
+    with source.open_source("large") as reading:
+        token = target.receive(put, reading, begun.append)
+    assert begun[0] > 9 * 2**20
+    target.put_in_place(put, token)
+    assert contents(target) == {"large": content}
+
+
+def test_a_source_of_a_file_is_read_by_any_storage(make: Callable[[str], Kind], remote: Kind, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"from here")
+    storage = remote.open()
+    storage.check(0)
+    put = wanted("f", b"from here")
+    with io.FileIO(tmp_path / "file") as source:
+        storage.put_in_place(put, storage.receive(put, source, lambda _: None))
+    assert contents(storage) == {"f": b"from here"}
