@@ -1,4 +1,7 @@
-"""A real S3 server on a loopback port: moto's, which checks signatures, conditions and multipart uploads as S3 does."""
+"""A real S3 server on a loopback port: moto's, which checks signatures, conditions and multipart uploads as S3 does.
+
+It takes no key with a line end, which S3 does.
+"""
 
 import itertools
 import os
@@ -21,15 +24,6 @@ REGION = "us-east-1"
 ALLOW = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}'
 # So many requests are believed unseen: those that make the first user. From then on each signature is checked.
 UNCHECKED = 3
-
-# A key may hold line ends; moto's own pattern of addresses does not let them through.
-PROGRAM = """
-import sys
-from moto.s3 import urls
-urls.url_paths = {path.replace("key_name>.+", r"key_name>[\\s\\S]+"): call for path, call in urls.url_paths.items()}
-from moto.server import main
-main(sys.argv[1:])
-"""
 
 
 class S3Server:
@@ -58,7 +52,7 @@ class S3Server:
         """Returns when it answers, and knows `key` and `secret`."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, "-H", "127.0.0.1", "-p", str(self.port)],
+                [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)],
                 cwd=self.folder,
                 env={**os.environ, "TMPDIR": str(self.folder), "INITIAL_NO_AUTH_ACTION_COUNT": str(self._unchecked)},
                 stdin=subprocess.DEVNULL,

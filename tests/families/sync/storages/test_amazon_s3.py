@@ -81,6 +81,7 @@ def test_a_name_is_the_key_below_the_root(s3: S3Server, bucket: str, drive: Amaz
         "a:b@c,d",
         "..x",
         "tab\t",
+        "\x01",
     ]
     for name in names:
         put(drive, name)
