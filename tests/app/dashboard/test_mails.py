@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from pathlib import Path
 
 from tests.app.dashboard.asking import ADMIN, NOW, House, header, in_house
@@ -100,5 +101,36 @@ def test_who_may_see_a_part_sees_no_other(tmp_path: Path) -> None:
             assert (await house.ask(f"/dashboard/mails/{other}", cookie=cookie)).status == expected
             assert (await house.ask(f"/dashboard/mails/{other}/html", cookie=cookie)).status == expected
         assert (await house.ask(f"/dashboard/mails/{shop}")).status == 401
+
+    in_house(tmp_path, test)
+
+
+def test_who_sees_many_namespaces_pages_through_them_or_names_one(tmp_path: Path) -> None:
+    async def test(house: House) -> None:
+        names = [f"shop-{number:02}" for number in range(45)]
+        for name in names:
+            await send(house, name, subject=f"Of {name}.")
+        cookie = await house.sign_in(await house.make_token(*(f"mail:{name}" for name in names)))
+
+        seen: list[str] = []
+        url, pages = "/dashboard/mails?state=queued", 0
+        while url:
+            text = (await house.ask(url, cookie=cookie)).body.decode()
+            assert "Of your 45 namespaces" in text
+            seen += sorted(re.findall(r"Of (shop-\d\d)\.", text))
+            pages += 1
+            after = re.search(r'<a href="([^"]*)">Those after</a>', text)
+            url = after[1].replace("&amp;", "&") if after else ""
+            assert not url or "state=queued" in url
+        assert (seen, pages) == (names, 3)
+        assert "Those before" in text
+
+        for who in (cookie, await house.sign_in()):
+            one = (await house.ask("/dashboard/mails?namespace=shop-33&page=2", cookie=who)).body.decode()
+            assert re.findall(r"Of (shop-\d\d)\.", one) == ["shop-33"]
+            assert "?state=sent&amp;namespace=shop-33" in one, "it stays chosen"
+        for strange in ("@admin", "", "%3Cb%3E", "x" * 5_000):
+            assert (await house.ask(f"/dashboard/mails?namespace={strange}&page=99", cookie=cookie)).status == 200
+        assert "There are none" in (await house.ask("/dashboard/mails?namespace=@admin", cookie=cookie)).body.decode()
 
     in_house(tmp_path, test)

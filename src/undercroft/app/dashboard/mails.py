@@ -1,11 +1,11 @@
 """The pages of e-mails: what was captured or sent, one of them closely, its HTML in a frame that can do nothing."""
 
 from typing import NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 
-from undercroft.app.dashboard.reading import places_of
+from undercroft.app.dashboard.reading import may_see, places_of
 from undercroft.app.dashboard.rendering import HTML, Rendering
 from undercroft.base.refusals import not_found
 from undercroft.database import Database, Transaction
@@ -19,8 +19,8 @@ from undercroft.machinery.operations import Reply, Request
 
 FAMILY = "mail"
 SHOWN = 50
-# Namespaces whose mails are merged into one list.
-MOST_NAMESPACES = 20
+# Namespaces whose mails are merged into one list; who sees more of them pages through, or names one.
+TOGETHER = 20
 # It loads nothing, runs nothing, sends nothing, and is of no origin: what is in a mail is somebody else's.
 _FRAMED = (
     (b"cache-control", b"no-store"),
@@ -45,11 +45,25 @@ class Post(NamedTuple):
 class MailsQuery(msgspec.Struct):
     state: str | None = None
     before: str | None = None
+    namespace: str | None = None
+    page: int = 1
+    """Of the namespaces that one sees, TOGETHER a page."""
 
 
 class Listed(NamedTuple):
     kept: Kept
     to: list[str]
+
+
+class Chosen(NamedTuple):
+    """Whose mails are shown: of `all` those of a page, from the first on, or of one."""
+
+    all: list[str]
+    """In order. Empty for who sees everything, and needs no pages."""
+    shown: list[str] | None
+    """None: everybody's."""
+    page: int = 1
+    pages: int = 1
 
 
 class Mails:
@@ -61,16 +75,22 @@ class Mails:
     async def list_page(self, request: Request) -> Reply:
         query = request.query(MailsQuery)
         state = STATES.get(query.state or "")
-        mails = await self._database.read(_listed, request.identity, state, query.before)
+        chosen = await self._database.read(_chosen, request.identity, query)
+        mails = await self._database.read(_listed, chosen.shown, state, query.before)
         following = mails[SHOWN - 1].kept.id if len(mails) > SHOWN else None
         visible = await self._database.read(_visible, request.identity, mails[:SHOWN])
+        here = {"state": query.state if state is not None else None, "namespace": query.namespace or None,
+                "page": chosen.page if chosen.page > 1 else None}  # fmt: skip
         return await self._rendering.page(
             "mails.html",
             identity=request.identity,
             mails=visible,
             following=following,
-            state=query.state if state is not None else None,
+            state=here["state"],
             states=list(STATES),
+            namespace=here["namespace"],
+            chosen=chosen,
+            link=lambda **other: _link({**here, **other}),
             capturing=self._capturing,
             now=request.now,
         )
@@ -112,8 +132,25 @@ class Mails:
         return found
 
 
-def _listed(tx: Transaction, identity: Identity, state: State | None, before: str | None) -> list[Listed]:
-    kept = store.page(tx, _namespaces(places_of(tx, identity)), state, before, SHOWN + 1)
+def _link(query: dict[str, object]) -> str:
+    given = {name: value for name, value in query.items() if value is not None}
+    return "/dashboard/mails" + ("?" + urlencode(given) if given else "")
+
+
+def _chosen(tx: Transaction, identity: Identity, query: MailsQuery) -> Chosen:
+    every = _namespaces(places_of(tx, identity))
+    if query.namespace:
+        seen = every is None or query.namespace in every or may_see(tx, identity, FAMILY, query.namespace)
+        return Chosen(every or [], [query.namespace] if seen else [])
+    if every is None:
+        return Chosen([], None)
+    pages = max(1, -(-len(every) // TOGETHER))
+    page = min(max(1, query.page), pages)
+    return Chosen(every, every[(page - 1) * TOGETHER : page * TOGETHER], page, pages)
+
+
+def _listed(tx: Transaction, namespaces: list[str] | None, state: State | None, before: str | None) -> list[Listed]:
+    kept = store.page(tx, namespaces, state, before, SHOWN + 1)
     recipients = store.recipients_of(tx, [one.id for one in kept])
     return [Listed(one, [each.address for each in recipients[one.id]]) for one in kept]
 
@@ -122,7 +159,7 @@ def _namespaces(places: Places | None) -> list[str] | None:
     """Those whose mails one may see; None for all."""
     if places is None or (FAMILY, None) in places:
         return None
-    return [name for family, name in places if family in (None, FAMILY) and name is not None][:MOST_NAMESPACES]
+    return sorted({name for family, name in places if family in (None, FAMILY) and name is not None})
 
 
 def _find(tx: Transaction, identity: Identity, id: str) -> tuple[Kept, Mail] | None:
