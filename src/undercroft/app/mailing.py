@@ -80,7 +80,7 @@ def _transport(settings: Settings, clock: Clock, outgoing: Outgoing) -> SmtpTran
 
 def _terms(settings: Settings) -> Terms:
     connections = read_relay(settings.smtp_url.reveal()).connections if settings.smtp_url else CONNECTIONS
-    return Terms(settings.mail_retries, share_of_one(connections))
+    return Terms(settings.mail_retries, share_of_one(connections), captures=not settings.smtp_url)
 
 
 def _signer(settings: Settings) -> Sign | None:

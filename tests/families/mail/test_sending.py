@@ -10,7 +10,8 @@ import pytest
 
 from tests.families.mail.house import CAPTURED, EMAIL, QUEUED, SENT, house
 from tests.services.mailserver import MailServer
-from undercroft.base.clock import DAY, HOUR
+from undercroft.base.clock import DAY, HOUR, MINUTE, SECOND
+from undercroft.machinery.mail.schedule import RETRIES
 
 pytestmark = pytest.mark.anyio
 
@@ -69,6 +70,22 @@ async def test_a_relay_that_is_down_loses_nothing(relay: MailServer, database_ur
         for answer in answers:
             await one.until_state(answer.id, "sent")
         assert sorted(mail.recipient for mail in relay.arrived()) == [f"u{n}@example.com" for n in range(5)]
+
+
+async def test_a_relay_that_is_down_for_a_minute_and_back(relay: MailServer, database_url: str) -> None:
+    """By the usual schedule: not tried before its pause is over, and then sent once."""
+    relay.stop()
+    async with house(database_url, relay.url, mail_retries=RETRIES) as one:
+        answers = [await one.send(to=f"u{n}@example.com") for n in range(3)]
+        assert {answer.status for answer in answers} == {202}
+        relay.start()
+        await one.go_on(MINUTE - 15 * SECOND)
+        assert [(await one.email(answer.id))["state"] for answer in answers] == ["deferred"] * 3
+        assert relay.asked.total() == 0
+        await one.go_on(15 * SECOND + MINUTE // 10)  # a pause is stretched by a tenth at the most
+        for answer in answers:
+            assert (await one.until_state(answer.id, "sent"))["recipients"][0]["attempts"] == 2
+        assert sorted(mail.recipient for mail in relay.arrived()) == [f"u{n}@example.com" for n in range(3)]
 
 
 async def test_a_mail_whose_attempts_are_used_up_is_reported_dead(relay: MailServer, database_url: str) -> None:
@@ -227,7 +244,13 @@ async def test_nothing_goes_to_who_is_suppressed_even_if_it_was_ordered_before(
         await one.go_on(HOUR + 1)
         found = await one.until_state(later.id, "suppressed")
         assert "suppression list" in found["recipients"][0]["reply"]
-        assert relay.asked.total() == 0
+        both = await one.email((await one.send(to=[TO, "ann@example.com"])).id)
+        assert [(to["state"], bool(to["settled_at"])) for to in both["recipients"]] == [
+            ("suppressed", True),
+            ("sent", True),
+        ]
+        assert "suppression list" in both["recipients"][0]["reply"]
+        assert relay.asked[TO] == 0
         (listed,) = (await one.call("GET", "/systems/suppressions")).json["suppressions"]
         assert (listed["address"], listed["reason"]) == (TO, "asked us to")
         assert (await one.call("DELETE", f"/systems/suppressions/{TO}")).status == 200
@@ -240,7 +263,9 @@ async def test_without_a_relay_nothing_is_pretended(database_url: str) -> None:
         answer = await one.send()
         assert (answer.status, answer.body) == (202, CAPTURED)
         found = await one.until_state(answer.id, "captured")
-        assert found["recipients"][0]["attempts"] == 1
+        recipient = found["recipients"][0]
+        assert (recipient["attempts"], recipient["settled_at"]) == (0, found["created_at"])
+        assert await one.database.read(lambda tx: tx.all("SELECT id FROM deliveries")) == [], "nothing is left to do"
         source = await one.call("GET", f"/systems/emails/{answer.id}/source")
         assert b"I miss you." in source.body and source.headers[b"content-disposition"] == b"attachment"
 

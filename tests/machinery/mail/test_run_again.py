@@ -3,8 +3,12 @@
 import pytest
 
 from tests.database.engines import Engine
-from tests.machinery.mail.making import order
-from undercroft.machinery.mail.actions import Order, enqueue_many
+from tests.machinery.mail.making import NOW, order
+from undercroft.base.refusals import Refusal
+from undercroft.machinery.mail import suppressions
+from undercroft.machinery.mail.actions import Order, cancel, enqueue_many
+from undercroft.machinery.mail.model import State
+from undercroft.machinery.mail.schedule import Terms
 
 COUNTS = (
     "SELECT (SELECT COUNT(*) FROM mails), (SELECT COUNT(*) FROM mail_contents),"
@@ -27,6 +31,35 @@ def test_others_of_the_same_call_go_in(engine: Engine) -> None:
     _enqueue(engine, [there])
     _enqueue(engine, [there, new])
     assert engine.rows(COUNTS) == [(2, 2, 2, 2, 0)]
+
+
+def test_what_is_captured_is_captured_once(engine: Engine) -> None:
+    orders = [order(to="ann@example.com, bob@example.com")._replace(terms=Terms(captures=True))]
+    first = _enqueue(engine, orders)
+    assert engine.rows(COUNTS) == [(1, 1, 2, 0, 0)]
+    assert _enqueue(engine, orders) == first
+    assert engine.rows(COUNTS) == [(1, 1, 2, 0, 0)]
+    assert engine.rows("SELECT state, settled_at FROM mail_recipients") == [(State.CAPTURED, NOW)] * 2
+
+
+def test_a_mail_that_was_cancelled_is_cancelled(engine: Engine) -> None:
+    one = order(to="ann@example.com, bob@example.com")
+    _enqueue(engine, [one])
+    for _ in range(2):
+        with engine.transaction() as tx:
+            assert cancel(tx, "@admin", one.id, NOW + 1).state is State.CANCELLED
+    with engine.transaction() as tx, pytest.raises(Refusal, match="nothing left to cancel"):
+        cancel(tx, "@admin", one.id, NOW + 2)
+
+
+def test_of_those_on_the_list_each_is_there_once(engine: Engine) -> None:
+    for _ in range(2):
+        with engine.transaction() as tx:
+            suppressions.put(tx, "@admin", ["b@example.com", "A@example.com", "a@example.com"], "bounced", NOW)
+    assert engine.rows("SELECT address FROM mail_suppressions ORDER BY address") == [
+        ("a@example.com",),
+        ("b@example.com",),
+    ]
 
 
 def _enqueue(engine: Engine, orders: list[Order]) -> object:

@@ -23,10 +23,10 @@ from undercroft.machinery.mail import keys, store, suppressions
 from undercroft.machinery.mail.addresses import key_of
 from undercroft.machinery.mail.content import Content, content_of
 from undercroft.machinery.mail.keys import Key
-from undercroft.machinery.mail.model import WAITING, Mail, Recipient, State, recipients_of
+from undercroft.machinery.mail.model import WAITING, Mail, Recipient, State, recipients_of, summary
 from undercroft.machinery.mail.schedule import Terms
 from undercroft.machinery.mail.sending import CAPTURED, SUPPRESSED, Addressed
-from undercroft.machinery.mail.store import Kept, New, Told
+from undercroft.machinery.mail.store import Begin, Kept, New, Told
 
 FAMILY = "mail"
 QUEUE = "emails"
@@ -110,8 +110,10 @@ def cancel(tx: Transaction, namespace: str, id: str, now: int) -> Kept:
     there is nothing left to cancel.
     """
     kept, _ = require(tx, namespace, id)
-    rows = _deliveries_of(tx, kept, store.recipients_of(tx, [id])[id])
-    waiting = [row for row in rows if row.state < PENDING_LIMIT]
+    recipients = store.recipients_of(tx, [id])[id]
+    waiting = [row for row in _deliveries_of(tx, kept, recipients) if row.state < PENDING_LIMIT]
+    if any(one.state is State.CANCELLED and one.settled_at == now for one in recipients):
+        return kept  # the answer to the commit was lost on the line, and this is run again
     if not waiting:
         raise conflict("ended", f"there is nothing left to cancel: the mail {id} has had its end")
     if len(deliveries.delete(tx, [deliveries.seen(row) for row in waiting])) < len(waiting):
@@ -198,32 +200,51 @@ def _put_in(tx: Transaction, orders: list[Order], suppressed: set[tuple[str, str
     """Mail → to how many it goes."""
     now = orders[0].now
     lines = _lines(tx, orders, now)
-    new, sent, going = [], [], {}
-    for order in orders:
-        recipients = [
-            (one, State.SUPPRESSED if (order.namespace, key_of(one.address)) in suppressed else State.QUEUED)
-            for one in recipients_of(order.mail)
-        ]
-        new.append(_new(order, recipients))
-        due = order.mail.send_at or order.now
-        going[order.id] = sum(state is State.QUEUED for _, state in recipients)
-        queue, target = lines[order.namespace]
-        sent += [
-            NewDelivery(queue, f"{order.id}.{position}", target, due, _body(order.id, recipient))
-            for position, (recipient, state) in enumerate(recipients)
-            if state is State.QUEUED
-        ]
+    new = [_new(order, suppressed) for order in orders]
     fresh = store.insert(tx, new)
-    deliveries.insert(tx, [one for one in sent if one.name.partition(".")[0] in fresh], now)
-    return going
+    sent = [
+        delivery
+        for order, one in zip(orders, new, strict=True)
+        if order.id in fresh
+        for delivery in _deliveries_for(order, one, lines)
+    ]
+    if sent:
+        deliveries.insert(tx, sent, now)
+    return {one.kept.id: sum(begin.state is not State.SUPPRESSED for begin in one.recipients) for one in new}
 
 
-def _new(order: Order, recipients: list[tuple[Recipient, State]]) -> New:
+def _new(order: Order, suppressed: set[tuple[str, str]]) -> New:
     mail = order.mail
+    begin = State.CAPTURED if _is_captured(order) else State.QUEUED
+    recipients = [
+        Begin(one, State.SUPPRESSED, SUPPRESSED) if (order.namespace, key_of(one.address)) in suppressed
+        else Begin(one, begin) for one in recipients_of(mail)
+    ]  # fmt: skip
+    state = summary(one.state for one in recipients)
     kept = Kept(
-        order.id, order.namespace, order.owner, mail.sender.address, mail.subject, State.QUEUED, order.now, mail.send_at
+        order.id, order.namespace, order.owner, mail.sender.address, mail.subject, state, order.now, mail.send_at
     )
     return New(kept, order.content.text, recipients)
+
+
+def _is_captured(order: Order) -> bool:
+    """With that it has had its end: nothing would come of a delivery but the same."""
+    return order.terms is not None and order.terms.captures and order.mail.send_at is None
+
+
+def _deliveries_for(order: Order, new: New, lines: dict[str, tuple[int, int]]) -> list[NewDelivery]:
+    due = order.mail.send_at or order.now
+    return [
+        NewDelivery(
+            lines[order.namespace][0],
+            f"{order.id}.{position}",
+            lines[order.namespace][1],
+            due,
+            _body(order.id, one.recipient),
+        )
+        for position, one in enumerate(new.recipients)
+        if one.state is State.QUEUED
+    ]
 
 
 def _body(mail: str, recipient: Recipient) -> str:
@@ -232,7 +253,7 @@ def _body(mail: str, recipient: Recipient) -> str:
 
 def _lines(tx: Transaction, orders: list[Order], now: int) -> dict[str, tuple[int, int]]:
     """Namespace → its queue and its target. By name, as every transaction that may make or change them goes."""
-    terms = {order.namespace: order.terms for order in orders}
+    terms = {order.namespace: order.terms for order in orders if not _is_captured(order)}
     return {
         namespace: (targets.queue_id(tx, FAMILY, namespace, QUEUE, now), _relay(tx, namespace, terms[namespace], now))
         for namespace in sorted(terms)
@@ -243,8 +264,8 @@ def _relay(tx: Transaction, namespace: str, terms: Terms | None, now: int) -> in
     """The id of the namespace's target; made, or brought in line with the settings, where it has to be."""
     key = (FAMILY, namespace, RELAY)
     found = targets.find_target(tx, *key)
-    if found is None or (terms is not None and terms != (found.settings.retries, found.concurrency)):
-        retries, concurrency = terms or Terms()
+    if found is None or (terms is not None and terms[:2] != (found.settings.retries, found.concurrency)):
+        retries, concurrency, _ = terms or Terms()
         targets.put_target(
             tx, key, TRANSPORT, TargetSettings(timeout=TIMEOUT, retries=retries), concurrency=concurrency, rate=None,
             paused_at=found.paused_at if found else None, now=now,

@@ -17,3 +17,5 @@ class Terms(NamedTuple):
     retries: tuple[float, ...] = RETRIES
     concurrency: int = 8
     """Mails of one namespace that are handed over at the same time."""
+    captures: bool = False
+    """There is no relay: what is due is kept, and has had its end with that."""

@@ -1,5 +1,6 @@
 """The rows of `mails` and `mail_recipients`: put in, told what became of them, found, listed, forgotten."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -36,12 +37,20 @@ class KeptRecipient(NamedTuple):
     settled_at: int | None
 
 
+class Begin(NamedTuple):
+    """A recipient as it is put in; `reply` is why it goes nowhere."""
+
+    recipient: Recipient
+    state: State
+    reply: str | None = None
+
+
 class New(NamedTuple):
-    """A mail to be put in, with its recipients and the state that each begins in."""
+    """A mail to be put in, with its recipients."""
 
     kept: Kept
     content: str
-    recipients: list[tuple[Recipient, State]]
+    recipients: list[Begin]
 
 
 class Told(NamedTuple):
@@ -74,15 +83,21 @@ def insert(tx: Transaction, new: list[New]) -> set[str]:
         [(one.kept.id, one.content) for one in put_in],
     )
     tx.each(
-        "INSERT INTO mail_recipients (mail, position, namespace, address, kind, state) SELECT * FROM {rows} WHERE true",
-        "mail TEXT, position BIGINT, namespace TEXT, address TEXT, kind TEXT, state BIGINT",
-        [
-            (one.kept.id, position, one.kept.namespace, key_of(recipient.address), recipient.kind, int(state))
-            for one in put_in
-            for position, (recipient, state) in enumerate(one.recipients)
-        ],
+        "INSERT INTO mail_recipients (mail, position, namespace, address, kind, state, reply, settled_at)"
+        " SELECT * FROM {rows} WHERE true",
+        "mail TEXT, position BIGINT, namespace TEXT, address TEXT, kind TEXT, state BIGINT, reply TEXT,"
+        " settled_at BIGINT",
+        [row for one in put_in for row in _recipient_rows(one)],
     )
     return ids
+
+
+def _recipient_rows(new: New) -> Iterator[tuple[Any, ...]]:
+    mail = new.kept
+    for position, (recipient, state, reply) in enumerate(new.recipients):
+        ended = None if state in WAITING else mail.created_at
+        address = key_of(recipient.address)
+        yield mail.id, position, mail.namespace, address, recipient.kind, int(state), reply, ended
 
 
 def note_told(tx: Transaction, told: list[Told], now: int) -> None:
