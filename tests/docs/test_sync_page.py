@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable
 
+import pytest
+
 from tests.docs.fences import PROJECT, fences, table_under
 from tests.services.croft import Croft
 from undercroft.families.sync import actions
@@ -22,6 +24,11 @@ def test_no_command_is_left_out() -> None:
 def test_the_options_are_those_of_the_code() -> None:
     shown = [row[0].strip("`") for row in table_under(PAGE, "Options")]
     assert shown == [*DRIVERS["local_storage"], *COMMON]
+
+
+@pytest.mark.parametrize(("heading", "driver"), [("An S3 bucket", "amazon_s3")])
+def test_the_options_of_a_storage_are_those_of_the_code(heading: str, driver: str) -> None:
+    assert [row[0].strip("`") for row in table_under(PAGE, heading)] == [*DRIVERS[driver]]
 
 
 def test_every_path_is_told(start_croft: Callable[..., Croft]) -> None:
