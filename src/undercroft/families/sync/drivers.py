@@ -37,6 +37,17 @@ DRIVERS: dict[str, dict[str, Option]] = {
         "path_style": Option(bool, default=True),
         "changes_timer": Option(float, default=10.0),
     },
+    "dropbox": {
+        "access_key": Option(str, required=True, where=True),
+        "access_secret": Option(str, default="", secret=True),
+        "refresh_token": Option(str, default="", secret=True),
+        "access_token": Option(str, default="", secret=True),
+        "account": Option(str, default="", where=True),
+        "root": Option(str, default="", where=True),
+        "api_url": Option(str, default=""),
+        "content_url": Option(str, default=""),
+        "changes_timer": Option(float, default=60.0),
+    },
     "sftp": {
         "hostname": Option(str, required=True, where=True),
         "username": Option(str, required=True, where=True),

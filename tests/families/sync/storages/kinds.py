@@ -11,6 +11,7 @@ from typing import Any
 from blake3 import blake3
 
 from tests.services.apache import Apache
+from tests.services.dropboxserver import DropboxServer
 from tests.services.s3server import S3Server
 from tests.services.sshd import Sshd
 from undercroft.families.sync.names import OWN_FOLDER
@@ -55,8 +56,18 @@ class Kind:
                 return {"port": port}
             case "webdav":
                 return {"hostname": f"http://127.0.0.1:{port}"}
+            case "dropbox":
+                return {"api_url": f"http://127.0.0.1:{port}", "content_url": f"http://127.0.0.1:{port}"}
             case _:
                 return {"endpoint": f"http://127.0.0.1:{port}"}
+
+    @property
+    def port(self) -> int:
+        """Its server's."""
+        if self.driver == "sftp":
+            return int(self.options["port"])
+        url = next(self.options[name] for name in ("endpoint", "api_url", "hostname") if name in self.options)
+        return int(url.rpartition(":")[2])
 
     def close(self) -> None:
         for storage in self._opened:
@@ -107,6 +118,19 @@ def amazon_s3(server: S3Server) -> Kind:
             server.client().delete_object(Bucket=bucket, Key=key)
 
     return Kind("amazon_s3", options, names, remove_root, {**options, "aws_secret_key": "hunter2hunter2"})
+
+
+def dropbox(server: DropboxServer) -> Kind:
+    """Played by a server of ours: see there."""
+    server.make_folder("/all files")
+    options = {**server.options, "root": "all files"}
+
+    def names() -> set[str]:
+        found = {node.shown.removeprefix("/all files/") for node in server.nodes.values() if node.content is not None}
+        return {name for name in found if not name.startswith(OWN_FOLDER)}
+
+    wrong = {**options, "refresh_token": "hunter2"}
+    return Kind("dropbox", options, names, lambda: server.remove("/all files"), wrong)
 
 
 def _names(root: Path) -> set[str]:

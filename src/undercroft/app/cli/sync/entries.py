@@ -1,6 +1,7 @@
 """`croft sync entries` and `croft sync status`: where files are kept, and how far each place is."""
 
 import json as notation
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ from undercroft.app.cli.sync.paths import api
 app = typer.Typer(no_args_is_help=True, help="Entries: a storage and its options each.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME")]
+LOCAL = "local_storage"
 Options = Annotated[
     list[str] | None, typer.Option("--option", "-o", metavar="NAME=VALUE", help="Of the driver; may be repeated.")
 ]
@@ -58,23 +60,29 @@ def list_entries(context: typer.Context, json: Json = False) -> None:
 def add(
     context: typer.Context,
     name: Name,
-    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="On the server's machine.")],
+    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="Of the server's machine, or of the storage.")] = "",
+    driver: Annotated[
+        str, typer.Option("--driver", "-d", help="local_storage, sftp, webdav, amazon_s3, dropbox")
+    ] = LOCAL,
     option: Options = None,
     json: Json = False,
 ) -> None:
-    """Keep files in a folder of the server's machine.
+    """Keep files in a folder of the server's machine, or on another storage.
 
     \b
     croft sync entries add office /srv/office
     croft sync entries add laptop /home/me/files -o bandwidth=1000000 -o 'ignore=["*.tmp"]'
+    croft sync entries add cloud files -d webdav -o hostname=cloud.example.org -o username=ann -o password=@secret
     """
-    options = {"root": folder, **_options(option or [])}
+    options = _options(driver, option or [])
+    if folder:
+        options["root"] = folder
     with connect(context) as server:
-        reply = server.post(api("entries"), {"name": name, "driver": "local_storage", "options": options})
+        reply = server.post(api("entries"), {"name": name, "driver": driver, "options": options})
     if json:
         print_json(reply)
     else:
-        say(f"Entry {name} keeps files in {folder}.")
+        say(f"Entry {name} keeps files in {folder or 'the ' + driver}.")
 
 
 @app.command("remove")
@@ -164,15 +172,32 @@ def _row(state: dict[str, Any]) -> tuple[str, ...]:
     return (state["name"], state["status"], *numbers, one_line(why))
 
 
-def _options(given: list[str]) -> dict[str, Any]:
-    """A value is JSON where it can be read as such, and else a text."""
+def _options(driver: str, given: list[str]) -> dict[str, Any]:
+    """`NAME=@FILE` is what stands in a file: secrets need not stand on a command line."""
+    from undercroft.families.sync.drivers import COMMON, DRIVERS
+
+    known = {**DRIVERS.get(driver, {}), **COMMON}
     options: dict[str, Any] = {}
     for text in given:
         name, equals, value = text.partition("=")
         if not equals:
             raise WrongUsage(f"{text!r} is no option", "write NAME=VALUE")
-        try:
-            options[name] = notation.loads(value)
-        except ValueError:
-            options[name] = value
+        if value.startswith("@"):
+            value = _read(Path(value[1:]))
+        options[name] = value if name not in known or known[name].kind is str else _number_or_list(value)
     return options
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text().rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongUsage(f"{file} can't be read: {error}", "write NAME=@FILE, or NAME=VALUE") from None
+
+
+def _number_or_list(value: str) -> Any:
+    """Whatever it is, the server says whether it can be used."""
+    try:
+        return notation.loads(value)
+    except ValueError:
+        return value

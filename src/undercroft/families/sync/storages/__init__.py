@@ -33,6 +33,10 @@ def drive(driver: str, options: dict[str, Any]) -> Drive:
             from undercroft.families.sync.storages.amazon_s3 import AmazonS3
 
             return AmazonS3(options)
+        case "dropbox":
+            from undercroft.families.sync.storages.dropbox import Dropbox
+
+            return Dropbox(options)
         case "sftp":
             from undercroft.families.sync.storages.sftp import Sftp
 
