@@ -44,13 +44,19 @@ def put_many(tx: Transaction, wanted: list[str]) -> list[str | Refusal]:
     return answers
 
 
+async def all_have_begun() -> None:
+    """In one turn of the loop tasks begin, in the next what they gathered is handed over: to the queue, to threads."""
+    for _ in range(2):
+        await asyncio.sleep(0)
+
+
 async def together(database: Database, *calls: Callable[[], Awaitable[Any]]) -> list[Any]:
     """Start these while the writer is kept busy, so that they wait at the same time; their results or errors."""
     go = threading.Event()
     busy = [asyncio.ensure_future(database.write(lambda _tx: go.wait(20))) for _ in range(2)]
     await asyncio.sleep(0)
     waiting = [asyncio.ensure_future(call()) for call in calls]
-    await asyncio.sleep(0.05)  # on SQLite they are in the queue at once, on PostgreSQL threads take them
+    await all_have_begun()
     go.set()
     await asyncio.gather(*busy)
     return list(await asyncio.gather(*waiting, return_exceptions=True))
@@ -203,7 +209,7 @@ async def test_what_waits_is_finished_when_the_database_closes_and_nothing_begin
     writing = [asyncio.ensure_future(database.write(lambda _tx: go.wait(20)))]
     writing += [asyncio.ensure_future(database.write(put, f"w{number}")) for number in range(5)]
     writing += [asyncio.ensure_future(database.batch(put_many, f"b{number}")) for number in range(1_100)]
-    await asyncio.sleep(0.05)
+    await all_have_begun()
 
     closing = asyncio.ensure_future(database.close())
     await asyncio.sleep(0)

@@ -4,6 +4,7 @@ import pytest
 
 from tests.machinery.leases.conftest import OpenHouse
 from tests.machinery.leases.house import Clocks
+from undercroft.base.clock import HOUR
 from undercroft.machinery.leases.duties import TTL, Duties
 
 pytestmark = pytest.mark.anyio
@@ -40,6 +41,32 @@ async def test_one_of_several_nodes_does_it_until_it_dies_or_lays_it_down(open_h
     await duties["b"].lay_down()
     del steps["b"]
     assert await everybody() == ["c"]
+
+
+async def test_a_clock_that_was_an_hour_ahead_takes_no_duty_from_a_node_nor_leaves_it_with_the_dead(
+    open_house: OpenHouse,
+) -> None:
+    clocks = Clocks()
+    one, other = [Duties((await open_house(name, clocks=clocks)).leases, name) for name in "ab"]
+
+    async def work(_now: int) -> bool:
+        return True
+
+    async def who() -> tuple[bool, bool]:
+        return await one.alone("sweep", work)(0), await other.alone("sweep", work)(0)
+
+    assert await who() == (True, False)
+    for by in (HOUR, -HOUR, -HOUR, HOUR):
+        clocks.set_wall(by)
+        clocks.pass_time(TTL - 1)
+        assert await who() == (True, False), by
+    clocks.set_wall(HOUR)
+    assert await who() == (True, False)
+    late = Duties((await open_house("c", clocks=clocks)).leases, "c")  # it starts while the clock is wrong
+    assert not await late.alone("sweep", work)(0)
+    clocks.set_wall(-HOUR)
+    clocks.pass_time(TTL)
+    assert await late.alone("sweep", work)(0), "its holder is gone, and the hour with it"
 
 
 async def test_duties_are_apart_from_each_other_and_from_locks(open_house: OpenHouse) -> None:

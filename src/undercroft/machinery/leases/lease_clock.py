@@ -30,49 +30,55 @@ class LeaseClock:
         self._clock = clock
         self._boot = boot
         self._seen: Seen | None = None
+        """The last look, its clock in lease time."""
 
     def reserve(self, tx: Transaction, numbers: int) -> Reading:
         """The time, and so many numbers. From here to the end of the transaction nobody else decides."""
-        before = self._boot()
-        wall = self._clock(tx)
-        slack = self._boot() - before
-        state = store.advance(tx, numbers, wall)
-        seen = Seen(wall, before + slack // 2, slack, state.steps)
-        shift = self._shift(state, seen)
-        now = max(wall + shift, state.at)
+        look = self._look(tx)
+        state = store.advance(tx, numbers, look.clock)
+        look, shift = self._judge(tx, look, state)
+        now = max(look.clock + shift, state.at)
         if shift != state.shift:
-            now = wall + shift
+            now = look.clock + shift
             store.shift(tx, shift, now, state.steps + 1)
         return Reading(now, now - shift, state.fence - numbers + 1)
 
     def read(self, tx: Transaction) -> Reading:
         """The time, in a transaction that writes nothing."""
-        before = self._boot()
-        wall = self._clock(tx)
-        slack = self._boot() - before
+        look = self._look(tx)
         state = store.state(tx)
-        seen = Seen(wall, before + slack // 2, slack, state.steps)
-        shift = self._shift(state, seen)
-        now = max(wall + shift, state.at) if shift == state.shift else wall + shift
+        look, shift = self._judge(tx, look, state)
+        now = max(look.clock + shift, state.at) if shift == state.shift else look.clock + shift
         return Reading(now, now - shift)
 
-    def _shift(self, state: store.State, seen: Seen) -> int:
-        """What turns the clock into lease time by now.
+    def _look(self, tx: Transaction) -> Seen:
+        before = self._boot()
+        clock = self._clock(tx)
+        slack = self._boot() - before
+        return Seen(clock, before + slack // 2, slack)
 
-        A step stays unremembered until another look finds it in the table: the transaction may still fail. Of several
-        nodes that see the same step, the first one writes it down.
+    def _judge(self, tx: Transaction, look: Seen, state: store.State) -> tuple[Seen, int]:
+        """The look that counts, and what turns its clock into lease time.
+
+        What is remembered is lease time, so it does not matter who has taken a step out, nor whether the transaction
+        of whoever did has failed: the next look compares the table with what has passed.
         """
-        known = self._seen
-        if known is None:
-            behind = state.at - (seen.clock + state.shift)
-            if behind > STEP:
-                return state.shift + behind
-        elif known.steps == state.steps:
-            step = step_between(known, seen)
-            if step:
-                return state.shift - step
-        self._seen = seen
-        return state.shift
+        step = self._step(look, state.shift, state.at)
+        if step:
+            # The look may be from before a step that another node took out while this one waited for its turn.
+            look = self._look(tx)
+            step = self._step(look, state.shift, state.at)
+        shift = state.shift - step
+        self._seen = look._replace(clock=look.clock + shift)
+        return look, shift
+
+    def _step(self, look: Seen, shift: int, at: int) -> int:
+        """By how much the clock was set and nobody has taken it out (ms)."""
+        now = look._replace(clock=look.clock + shift)
+        if self._seen is not None:
+            return step_between(self._seen, now)
+        behind = at - now.clock
+        return -behind if behind > STEP else 0
 
 
 def shared_clock(engine: str, wall: Clock) -> Callable[[Transaction], int]:

@@ -208,13 +208,12 @@ class Reading(NamedTuple):
 class Seen(NamedTuple):
     """Two clocks read at the same moment (ms): one that people may set, and one that counts since the machine's boot.
 
-    `slack`: how far apart the two looks may have been. `steps` as in the table at that time.
+    `slack`: how far apart the two looks may have been.
     """
 
     clock: int
     boot: int
     slack: int
-    steps: int
 
 
 def step_between(before: Seen, after: Seen) -> int:
