@@ -100,6 +100,7 @@ async def test_a_look_from_before_a_step_that_another_node_took_out_is_made_anew
     assert (await other.take()).left == 10_000
     clocks.pass_time(1_000)
     assert [(await house.take()).left for house in (one, other)] == [9_000] * 2
+    assert await one.database.read(lambda tx: tx.all("SELECT steps FROM lease_state")) == [(1,)]
 
 
 async def test_a_step_that_was_undone_with_its_transaction_is_seen_again(house: House) -> None:
