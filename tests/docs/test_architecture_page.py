@@ -12,7 +12,8 @@ from tests.docs.fences import PROJECT, fences, table_under
 from undercroft.app.connection import UNASKED_BODY
 from undercroft.base.clock import HOUR, SECOND
 from undercroft.machinery.deliveries import lanes, model
-from undercroft.machinery.deliveries.courier import AHEAD, MOST_PER_SETTLE
+from undercroft.machinery.deliveries.courier import AHEAD
+from undercroft.machinery.deliveries.settling import MOST_PER_SETTLE
 from undercroft.machinery.deliveries.upkeep import NODE_GONE, OVERDUE
 from undercroft.machinery.identity.gate import REMEMBERED
 

@@ -22,8 +22,8 @@ from undercroft.app.setting_readers import READERS
 from undercroft.app.settings import Settings
 from undercroft.base.clock import SECOND
 from undercroft.database.postgres import PATIENCE
-from undercroft.machinery.deliveries.courier import MOST_UNSETTLED
 from undercroft.machinery.deliveries.lanes import LONGEST_LANE
+from undercroft.machinery.deliveries.settling import MOST_UNSETTLED
 from undercroft.machinery.deliveries.upkeep import NODE_GONE
 from undercroft.machinery.identity.gate import REMEMBERED
 

@@ -142,7 +142,7 @@ class House:
 
     def _state(self) -> tuple[int, int, int]:
         courier = self.parts.courier
-        return len(self.receiver.sent), len(courier._tried), len(courier.in_hands)
+        return len(self.receiver.sent), len(courier.settling.tried), len(courier.in_hands)
 
 
 @asynccontextmanager
@@ -158,7 +158,7 @@ async def opened(url: str, *, now: int = NOW, really: bool = False, **settings: 
             yield house
         finally:
             settling.cancel()
-            for task in list(house.parts.courier._tasks):
+            for task in list(house.parts.courier.parcels.tasks):
                 task.cancel()
             await asyncio.sleep(0)
             await database.close()

@@ -121,7 +121,7 @@ async def opened(url: str, **settings: Any) -> AsyncIterator[Shop]:
         yield shop
     finally:
         settling.cancel()
-        for task in list(parts.courier._tasks):
+        for task in list(parts.courier.parcels.tasks):
             task.cancel()
         await asyncio.sleep(0)
         await database.close()

@@ -80,10 +80,10 @@ class Rig:
         """Until nothing moves by itself any more."""
         quiet = 0
         while quiet < 5:
-            before = (len(self.transport.sent), len(self.courier._tried), len(self.courier.in_hands))
+            before = (len(self.transport.sent), len(self.courier.settling.tried), len(self.courier.in_hands))
             await asyncio.sleep(0.002)
-            after = (len(self.transport.sent), len(self.courier._tried), len(self.courier.in_hands))
-            quiet = quiet + 1 if before == after and not self.courier._tried else 0
+            after = (len(self.transport.sent), len(self.courier.settling.tried), len(self.courier.in_hands))
+            quiet = quiet + 1 if before == after and not self.courier.settling.tried else 0
 
     async def make(self, count: int = 1, target: str = "hook", queue: str = "orders", **more: Any) -> list[int]:
         limits = {key: more.pop(key) for key in ("concurrency", "rate", "retries", "paused_at") if key in more}
@@ -115,7 +115,7 @@ async def running(
         yield rig
     finally:
         settling.cancel()
-        for task in list(rig.courier._tasks):
+        for task in list(rig.courier.parcels.tasks):
             task.cancel()
         await asyncio.sleep(0)
         if own:

@@ -11,7 +11,7 @@ import pytest
 from tests.machinery.deliveries.making import Clock
 from tests.machinery.deliveries.rig import Rig, running
 from undercroft.base.refusals import Refusal, unavailable
-from undercroft.machinery.deliveries import claims, targets
+from undercroft.machinery.deliveries import claims, settling, targets
 from undercroft.machinery.deliveries import courier as couriers
 from undercroft.machinery.deliveries.model import State
 from undercroft.machinery.deliveries.upkeep import leave
@@ -116,13 +116,14 @@ async def test_who_leaves_with_something_in_its_hands_is_missed_by_the_others(ri
 
 async def test_with_enough_unsettled_it_rests_until_some_are_settled(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is due meanwhile is no reason to look again and again."""
-    monkeypatch.setattr(couriers, "MOST_UNSETTLED", 0)
+    monkeypatch.setattr(settling, "MOST_UNSETTLED", 0)
+    monkeypatch.setattr(settling, "PAUSE", 60)
     monkeypatch.setattr(couriers, "LONGEST_SLEEP", 60)
     Trouble(rig, monkeypatch, "settle_tried", 1, after=False)
     await rig.make(1)
     await rig.upkeep.look_ahead(rig.clock())
     await rig.courier.fire_due()
-    await asyncio.wait_for(rig.courier._to_settle.wait(), 5)
+    await asyncio.wait_for(rig.courier.settling.woken.wait(), 5)
     await rig.make(1, prefix="due")
     rig.courier._woken.clear()
 

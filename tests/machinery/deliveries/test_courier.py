@@ -11,8 +11,7 @@ from tests.machinery.deliveries.making import FAMILY, NOW, Clock
 from tests.machinery.deliveries.rig import Rig, running
 from undercroft.base.clock import HOUR, SECOND
 from undercroft.base.refusals import unavailable
-from undercroft.machinery.deliveries import courier as couriers
-from undercroft.machinery.deliveries import lanes, store, targets
+from undercroft.machinery.deliveries import lanes, settling, store, targets
 from undercroft.machinery.deliveries.hooks import Hooks, Settled
 from undercroft.machinery.deliveries.model import Delivery, Kind, NewDelivery, State
 
@@ -282,8 +281,8 @@ async def test_a_call_for_which_the_lease_is_too_short_is_not_made(rig: Rig) -> 
 async def test_outcomes_wait_for_a_database_that_is_away_and_claims_with_them(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(couriers, "MOST_UNSETTLED", 2)
-    monkeypatch.setattr(couriers, "LONGEST_SLEEP", 0.01)
+    monkeypatch.setattr(settling, "MOST_UNSETTLED", 2)
+    monkeypatch.setattr(settling, "PAUSE", 0.01)
     await rig.make(4)
     really_write = rig.database.write
     refused: list[str] = []
@@ -297,7 +296,7 @@ async def test_outcomes_wait_for_a_database_that_is_away_and_claims_with_them(
     monkeypatch.setattr(rig.database, "write", write)
     await rig.courier.fire_due()
     await asyncio.sleep(0.005)
-    assert len(rig.courier._tried) == 4
+    assert len(rig.courier.settling.tried) == 4
     await rig.make(1, prefix="later")
     assert not await rig.courier.fire_due()
     assert "later0" not in rig.transport.jobs

@@ -2,14 +2,14 @@
 
     horizon ──due──▶ lanes ──room──▶ claim (one write) ──▶ send ──▶ settle (one write)
 
-Prefetch is a hint, the claim is the truth: cancelling or moving a delivery is only a row change, and losing this whole
-file's memory loses nothing. The loops that keep the horizon filled are in `upkeep.py`.
+Prefetch is a hint, the claim is the truth: cancelling or moving a delivery is only a row change, and losing all of its
+memory loses nothing. What is claimed waits in `parcels.py` to be sent, what came of it in `settling.py` to be written
+down; the loops that keep the horizon filled are in `upkeep.py`.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -30,12 +30,13 @@ from undercroft.machinery.deliveries.model import (
     NotSent,
     NoTurn,
     Outcome,
-    Queue,
     Result,
     State,
     Target,
 )
+from undercroft.machinery.deliveries.parcels import Parcel, Parcels
 from undercroft.machinery.deliveries.policy import lease
+from undercroft.machinery.deliveries.settling import Settling
 from undercroft.machinery.deliveries.store import DUE
 
 log = structlog.get_logger()
@@ -43,12 +44,6 @@ log = structlog.get_logger()
 MOST_PER_CLAIM = 500
 # Sorted into lanes at once: many more than are claimed, so that nobody's backlog stands before another's next one.
 MOST_PER_LOOK = 20_000
-# Settled in one write at the most; and outcomes that may wait for the database before claiming stops.
-MOST_PER_SETTLE = 1_000
-MOST_UNSETTLED = 5_000
-# What ends within this time (s) is written down together, while more is under way: nobody waits for it, and a write
-# costs as much for one as for fifty.
-SETTLED_TOGETHER = 0.003
 # The wall clock may step: never sleep longer than this without a look at it (s).
 LONGEST_SLEEP = 0.5
 # How far ahead hints are kept (ms); farther ones are read when their time comes near.
@@ -59,14 +54,6 @@ class Transport(Protocol):
     async def send(
         self, target: Target, delivery: Delivery, webhook_id: str, family_headers: dict[str, str]
     ) -> Outcome: ...
-
-
-class Parcel(NamedTuple):
-    delivery: Delivery
-    target: Target
-    queue: Queue
-    hint: Due
-    """What led to it. Its target is the lane that made room, also where the row was given to another meanwhile."""
 
 
 class Courier:
@@ -96,11 +83,8 @@ class Courier:
         self.seen_until = 0
         """Up to this moment everything of the node's share has been read into the horizon."""
         self._woken = asyncio.Event()
-        self._parcels: dict[int, deque[Parcel]] = {}
-        self._senders: dict[int, int] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._tried: list[tuple[Parcel, Outcome]] = []
-        self._to_settle = asyncio.Event()
+        self.parcels = Parcels(self._send)
+        self.settling = Settling(database, hooks, clock, node, self._let_go)
         self.in_hands: set[int] = set()
         """Claimed, and neither settled nor given back: no matter how long that takes, they are not lost."""
         self._astray: dict[int, int] = {}
@@ -145,7 +129,7 @@ class Courier:
         overflow = self.lanes.add(self.horizon.pop_due(now, MOST_PER_LOOK))
         if overflow:
             await self._database.write(claims.hold, overflow, LANE_FULL)
-        if self._stopping or self._has_enough_unsettled():
+        if self._stopping or self.settling.has_enough():
             return False
         if self._astray:
             await self._fetch_back()
@@ -159,36 +143,21 @@ class Courier:
 
     async def settle_all(self) -> None:
         """Write down what was tried, until stopped and all is written."""
-        while not (self._stopping and not self._tried and not self._tasks):
-            if not self._tried:
-                self._to_settle.clear()
-                await self._to_settle.wait()
-                continue
-            if self._tasks and len(self._tried) < MOST_PER_SETTLE:
-                await asyncio.sleep(SETTLED_TOGETHER)
-            try:
-                await self._settle(self._tried[:MOST_PER_SETTLE])
-            except Refusal as refusal:
-                log.warning("settle_failed", reason=refusal.message, waiting=len(self._tried))
-                await asyncio.sleep(LONGEST_SLEEP)
-            except Exception:
-                await self._settle_first_apart()
+        while not (self._stopping and not self.settling.tried and not self.parcels.tasks):
+            await self.settling.settle_next(more_to_come=bool(self.parcels.tasks))
 
     async def stop(self, grace: float) -> None:
         """Claim no more, give calls under way `grace` seconds, give back what was not sent."""
         self._stopping = True
         self._woken.set()
-        unsent = [parcel.delivery for parcels in self._parcels.values() for parcel in parcels]
-        for parcels in self._parcels.values():
-            parcels.clear()
-        await self._give_back(unsent)
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=grace)
+        await self._give_back([parcel.delivery for parcel in self.parcels.take_back()])
+        if self.parcels.tasks:
+            _, late = await asyncio.wait(self.parcels.tasks, timeout=grace)
             for task in late:
                 task.cancel()
             if late:
                 await asyncio.wait(late)
-        self._to_settle.set()
+        self.settling.woken.set()
 
     # Claiming
 
@@ -226,10 +195,9 @@ class Courier:
         for delivery in sorted(claimed.deliveries, key=lambda one: hints[one.id]):  # the first due goes first
             target = claimed.targets[delivery.target]
             self._learn(target.id, target)
-            parcel = Parcel(delivery, target, claimed.queues[delivery.queue], hints[delivery.id])
-            self._parcels.setdefault(target.id, deque()).append(parcel)
+            self.parcels.add(Parcel(delivery, target, claimed.queues[delivery.queue], hints[delivery.id]))
         for target_id in {delivery.target for delivery in claimed.deliveries}:
-            self._start_senders(target_id)
+            self.parcels.start_senders(target_id, self.lanes.lane(target_id).concurrency)
 
     def _next_lease(self, now: int) -> int:
         """Another one for each claim, and not far from what the clock says: it may have been wrong before."""
@@ -252,28 +220,6 @@ class Courier:
                 self.lanes.done(entry[2], unmade=True)
 
     # Sending
-
-    def _start_senders(self, target_id: int) -> None:
-        """As many tasks as the lane allows, each taking parcels until there are none: cheaper than a task each."""
-        parcels = self._parcels[target_id]
-        running = self._senders.get(target_id, 0)
-        wanted = min(self.lanes.lane(target_id).concurrency, running + len(parcels))
-        for _ in range(wanted - running):
-            task = asyncio.get_running_loop().create_task(self._send_all(target_id, parcels))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        self._senders[target_id] = max(wanted, running)
-
-    async def _send_all(self, target_id: int, parcels: deque[Parcel]) -> None:
-        try:
-            while parcels:
-                await self._send(parcels.popleft())
-        finally:
-            self._senders[target_id] -= 1
-            if not self._senders[target_id]:
-                del self._senders[target_id]
-                if not parcels and self._parcels.get(target_id) is parcels:
-                    del self._parcels[target_id]
 
     async def _send(self, parcel: Parcel) -> None:
         delivery, target, queue = parcel.delivery, parcel.target, parcel.queue
@@ -306,8 +252,7 @@ class Courier:
             await self._give_back([delivery])
             return
         metrics.note_sent(queue.family, outcome, started_at - parcel.hint[0])
-        self._tried.append((parcel, outcome))
-        self._to_settle.set()
+        self.settling.add(parcel, outcome)
 
     def webhook_id(self, delivery: Delivery) -> str:
         """Stable over retries and replays, another after each change of content: what receivers dedupe by."""
@@ -315,20 +260,11 @@ class Courier:
 
     def _recall(self, is_meant: Callable[[Parcel], bool]) -> None:
         """Their target or queue was paused or changed: what is claimed and not yet under way is claimed anew."""
-        recalled: list[Parcel] = []
-        for parcels in self._parcels.values():
-            meant = [parcel for parcel in parcels if is_meant(parcel)]
-            if meant:
-                kept = [parcel for parcel in parcels if not is_meant(parcel)]
-                parcels.clear()
-                parcels.extend(kept)
-                recalled += meant
+        recalled = self.parcels.take_back(is_meant)
         for parcel in recalled:
             self.lanes.done(parcel.hint[2], unmade=True)
         if recalled:
-            task = asyncio.get_running_loop().create_task(self._give_back([parcel.delivery for parcel in recalled]))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self.parcels.begin(self._give_back([parcel.delivery for parcel in recalled]))
 
     async def _give_back(self, unsent: list[Delivery]) -> None:
         """Schedule them again, at once; where that can't be written, before the next claim."""
@@ -349,43 +285,16 @@ class Courier:
             if self._astray[id] == until:
                 del self._astray[id]
 
-    # Settling
-
-    async def _settle(self, tried: list[tuple[Parcel, Outcome]]) -> None:
-        settled = await self._database.write(
-            actions.settle_tried,
-            [(parcel.delivery, parcel.target, parcel.queue.family, outcome) for parcel, outcome in tried],
-            self.node,
-            self._clock(),
-            self._hooks,
-        )
-        del self._tried[: len(tried)]
-        self.in_hands.difference_update(parcel.delivery.id for parcel, _ in tried)
-        metrics.note_settled(settled)
+    def _let_go(self, parcels: list[Parcel]) -> None:
+        self.in_hands.difference_update(parcel.delivery.id for parcel in parcels)
         self._woken.set()
-
-    async def _settle_first_apart(self) -> None:
-        """One of a batch has a fault, its family's hook fails on it: the others must not wait for it. It is sent again
-        when its lease is over."""
-        parcel = self._tried[0][0]
-        try:
-            await self._settle(self._tried[:1])
-        except Refusal:
-            await asyncio.sleep(LONGEST_SLEEP)
-        except Exception:
-            log.exception("settle_failed", delivery=parcel.delivery.id)
-            del self._tried[0]
-            self.in_hands.discard(parcel.delivery.id)
-
-    def _has_enough_unsettled(self) -> bool:
-        return len(self._tried) > MOST_UNSETTLED
 
     # Sleeping
 
     async def _sleep(self) -> None:
         now = self._clock()
         # Of one who has enough unsettled the next moment is not the horizon's: settling wakes it.
-        moments = () if self._has_enough_unsettled() else (self.horizon.next_moment(), self.lanes.next_moment())
+        moments = () if self.settling.has_enough() else (self.horizon.next_moment(), self.lanes.next_moment())
         seconds = min((moment - now) / 1_000 for moment in moments if moment is not None) if any(moments) else 1.0
         timeout = max(0.0, min(LONGEST_SLEEP, seconds))
         timer = asyncio.get_running_loop().call_later(timeout, self._woken.set)
