@@ -17,6 +17,8 @@ from undercroft.families.sync.storages.errors import Changed, Vanished
 _CREDENTIALS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "InvalidSecurity"}
 _ELSEWHERE = {"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IncorrectEndpoint"}
 _OTHER_CONTENT = {"PreconditionFailed", "ConditionalRequestConflict", "OperationAborted"}
+# Of servers that keep objects in folders of a disk.
+_IN_THE_WAY = {"ObjectParentIsFile", "ExistingObjectIsDirectory", "XMinioParentIsObject"}
 _UNKNOWN = {"NotImplemented", "InvalidArgument", "InvalidRequest", "UnsupportedOperation"}
 _FULL = {"QuotaExceeded", "StorageFull", "XMinioStorageFull", "InsufficientStorage"}
 
@@ -83,24 +85,15 @@ def code(answer: Answer) -> str:
 
 def failure(answer: Answer, place: Place, key: str) -> Exception:  # noqa: PLR0911  one line per kind
     """Why this was not done. `key`: the object it was about, "" where it was the bucket."""
-    said, bucket = code(answer), f"bucket {place.bucket} at {place.host}"
-    if said in _CREDENTIALS:
-        return Vanished(f"{place.host} refuses the keys: mend aws_access_key and aws_secret_key")
-    if said == "NoSuchBucket" or (answer.status == 404 and not key):
-        return Vanished(f"there is no {bucket}: make it, or mend the option bucket")
-    if said in _ELSEWHERE or answer.status in (301, 307, 308):
-        there = re.sub(r"[^a-z0-9-]", "", answer.headers.get("x-amz-bucket-region") or _region(answer))
-        return Vanished(
-            f"{bucket} is in another region or at another endpoint: set region{f' to {there}' * bool(there)}"
-        )
-    if said == "RequestTimeTooSkewed":
-        return Vanished(f"the clocks of this machine and of {place.host} differ by too much: set ours")
+    said = code(answer)
+    if mend := _to_mend(answer, said, place, key):
+        return Vanished(mend)
     if answer.status in (401, 403):
-        if not key:
-            return Vanished(f"the keys may not list {bucket}: allow it to them ({said or answer.status})")
         return PermissionError(errno.EACCES, f"{place.host} does not allow it to these keys ({said or answer.status})")
     if answer.status == 412 or said in _OTHER_CONTENT:
         return Changed(key)
+    if said in _IN_THE_WAY:
+        return NotADirectoryError(errno.ENOTDIR, f"{place.host} keeps folders, and a file has the name of one ({said})")
     if said == "KeyTooLongError":
         return OSError(errno.EILSEQ, f"{place.host} takes no name of this length")
     if answer.status == 501 or said in _UNKNOWN:
@@ -108,8 +101,25 @@ def failure(answer: Answer, place: Place, key: str) -> Exception:  # noqa: PLR09
     if said in _FULL or answer.status == 507:
         return OSError(errno.ENOSPC, f"{place.host} has no room for it ({said or 507})")
     if answer.status == 404 and (said or not answer.body):
-        return FileNotFoundError(errno.ENOENT, f"{key} is not in {bucket}")
+        return FileNotFoundError(errno.ENOENT, f"{key} is not in bucket {place.bucket} at {place.host}")
     return OSError(errno.EIO, f"{place.host} answered {answer.status}{f' {said}' * bool(said)}; it is tried again")
+
+
+def _to_mend(answer: Answer, said: str, place: Place, key: str) -> str:
+    """What somebody has to do before anything else can be done; "" for nothing."""
+    bucket = f"bucket {place.bucket} at {place.host}"
+    if said in _CREDENTIALS:
+        return f"{place.host} refuses the keys: mend aws_access_key and aws_secret_key"
+    if said in _ELSEWHERE or answer.status in (301, 307, 308):
+        there = re.sub(r"[^a-z0-9-]", "", answer.headers.get("x-amz-bucket-region") or _region(answer))
+        return f"{bucket} is in another region or at another endpoint: set region{f' to {there}' * bool(there)}"
+    if said == "RequestTimeTooSkewed":
+        return f"the clocks of this machine and of {place.host} differ by too much: set ours"
+    if said == "NoSuchBucket" or (answer.status == 404 and not key and not said):
+        return f"there is no {bucket}: make it, or mend the option bucket"
+    if answer.status in (401, 403, 404) and not key:
+        return f"the keys may not list {bucket} ({said or answer.status}): allow it to them, or mend them"
+    return ""
 
 
 def _region(answer: Answer) -> str:
