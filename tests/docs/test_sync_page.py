@@ -26,7 +26,7 @@ def test_the_options_are_those_of_the_code() -> None:
     assert shown == [*DRIVERS["local_storage"], *COMMON]
 
 
-@pytest.mark.parametrize(("heading", "driver"), [("An S3 bucket", "amazon_s3")])
+@pytest.mark.parametrize(("heading", "driver"), [("An S3 bucket", "amazon_s3"), ("Dropbox", "dropbox")])
 def test_the_options_of_a_storage_are_those_of_the_code(heading: str, driver: str) -> None:
     assert [row[0].strip("`") for row in table_under(PAGE, heading)] == [*DRIVERS[driver]]
 
