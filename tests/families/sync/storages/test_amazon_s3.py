@@ -174,7 +174,7 @@ def test_sending_takes_little_memory(drive: AmazonS3) -> None:
 
     drive.check()
     tracemalloc.start()
-    drive.put("large", Zeros(), 40 * MIB, 0, "")  # type: ignore[arg-type]
+    drive.put("large", Zeros(), 26 * MIB, 0, "")  # type: ignore[arg-type]
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 

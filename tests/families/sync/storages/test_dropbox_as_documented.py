@@ -140,7 +140,7 @@ def test_sending_takes_little_memory(server: DropboxServer, drive: Dropbox, monk
     drive.check()
     tracemalloc.start()
     with pytest.raises(OSError, match="tells no name"):
-        drive.put("large", Zeros(), 40 * MIB, 0, "")  # type: ignore[arg-type]
+        drive.put("large", Zeros(), 26 * MIB, 0, "")  # type: ignore[arg-type]
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
