@@ -4,12 +4,13 @@ The core is synchronous: an action is a plain function whose first argument is a
 `await db.write(action, …)` or `await db.read(query, …)`. An action has no outside effect, so that it may be run twice.
 
 SQL is written once, in the subset that both engines speak: TEXT, BIGINT, `:named` parameters, RETURNING, ON CONFLICT.
-Four words stand for what they spell differently:
+Five words stand for what they spell differently:
 
     {identity}            a primary key that the database counts up and never hands out twice
     {rows}                the table `r` of the rows that are handed to `each`
     {skip_locked}         leave rows alone that another transaction holds
     {locked}              wait for those rows, see them as they are then, and hold them
+    {kept}                keep those rows from being removed, as others may at the same time
 """
 
 from collections.abc import Callable, Sequence

@@ -5,15 +5,16 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.families.messaging.house import NOW, House, opened
+from tests.families.messaging.house import NOW, TOKEN, House, opened
 from undercroft.app.messages import ways_of
 from undercroft.app.settings import Settings
-from undercroft.base.clock import DAY, HOUR
+from undercroft.base.clock import DAY, HOUR, MINUTE
 from undercroft.database import Transaction
-from undercroft.families.messaging import settling, subscriptions
+from undercroft.families.messaging import runs, settling, subscriptions
 from undercroft.families.messaging.model import Subscription
 
 pytestmark = pytest.mark.anyio
@@ -133,6 +134,56 @@ async def test_a_failed_resend_is_sent_again_and_nothing_else(house: House) -> N
     assert (await house.subscription(id))["next_sequence_number"] == 2
 
 
+async def test_what_died_long_ago_is_not_replayed_past_the_subscription(house: House) -> None:
+    id = await house.subscribe()
+    house.receiver.status["+27820001001"] = 500
+    await house.call("POST", "schedule/1/send/")
+    await house.go_on()
+    while not (failed := (await house.get("failed-tasks/"))["results"]):
+        await house.at(house.clock.now + HOUR // 4)
+    house.receiver.status["+27820001001"] = 200
+    await house.call("POST", f"subscriptions/{id}/send")
+    await house.go_on()
+    house.receiver.sent.clear()
+    await opt_out(house, await link_of(house, id))
+    assert await replay(house, failed[0]["id"]) == 303
+    await house.go_on()
+    assert house.receiver.sent == []
+
+
+async def test_a_replay_of_what_is_still_wanted_moves_the_subscription_on(house: House) -> None:
+    id = await house.subscribe()
+    house.receiver.status["+27820001001"] = 500
+    await house.call("POST", "schedule/1/send/")
+    while not (failed := (await house.get("failed-tasks/"))["results"]):
+        await house.at(house.clock.now + HOUR // 4)
+    house.receiver.status["+27820001001"] = 200
+    await replay(house, failed[0]["id"])
+    await house.go_on()
+    assert (await house.subscription(id))["next_sequence_number"] == 2
+
+
+async def replay(house: House, id: int) -> int:
+    """With the button of the pages."""
+    same = {"sec_fetch_site": "same-origin", "content_type": "application/x-www-form-urlencoded"}
+    entered = await house.call("POST", "/signin", f"token={TOKEN}".encode(), authorization=None, **same)
+    cookie = entered.headers[b"set-cookie"].decode().partition(";")[0]
+    form = f"id={id}".encode()
+    return (await house.call("POST", "/dashboard/replay", form, authorization=None, cookie=cookie, **same)).status
+
+
+async def test_later_attempts_keep_to_quiet_hours(house: House) -> None:
+    await house.call("PATCH", "messageset/1/", {"quiet_from": "08:10", "quiet_until": "20:00"})
+    await house.subscribe()
+    house.receiver.status["+27820001001"] = 500
+    for minute in range(0, 12 * 60 + 10, 5):
+        await house.at(EIGHT + minute * MINUTE)
+        if minute == 10:
+            before = len(house.receiver.sent)
+    assert before >= 1
+    assert len(house.receiver.sent) == before + 1
+
+
 @pytest.fixture
 async def shared(postgres_url: str) -> AsyncIterator[House]:
     async with opened(postgres_url) as house:
@@ -196,3 +247,47 @@ async def test_a_resend_and_the_next_message_at_the_same_moment_have_turns_of_th
     await shared.go_on()
     assert sorted(body["resend"] for body, _ in shared.receiver.sent) == ["false", "true"]
     assert (await shared.subscription(id))["next_sequence_number"] == 2
+
+
+async def test_a_set_is_not_removed_while_somebody_is_subscribed_to_it(
+    shared: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, labelled = Slow(), subscriptions.labelled
+
+    def label_and_wait(tx: Transaction, these: list[Subscription]) -> list[subscriptions.Labelled]:
+        slow(tx)
+        return labelled(tx, these)
+
+    async def remove_meanwhile() -> int:
+        await asyncio.to_thread(slow.began.wait, 5)
+        answer = await shared.call("DELETE", "messageset/1/")
+        slow.is_done.set()
+        return answer.status
+
+    monkeypatch.setattr(subscriptions, "labelled", label_and_wait)
+    _, removed = await asyncio.gather(shared.subscribe(), remove_meanwhile())
+    assert removed == 409
+    assert (await shared.get("messageset/1/"))["id"] == 1
+
+
+async def test_a_run_with_a_fault_keeps_no_other_waiting(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    await house.made("schedule/", minute="0", hour="9")
+    await house.subscribe()
+    await house.subscribe("+27820001002", schedule=2)
+    queue_messages = runs.queue_messages
+
+    def with_a_fault(tx: Transaction, namespace: str, these: list[Subscription], *more: Any) -> Any:
+        if any(one.schedule == 1 for one in these):
+            raise KeyError(224)
+        return queue_messages(tx, namespace, these, *more)
+
+    monkeypatch.setattr(runs, "queue_messages", with_a_fault)
+    await house.call("POST", "schedule/1/send/")
+    house.clock.now += 1
+    await house.call("POST", "schedule/2/send/")
+    [step] = [loop.step for loop in house.parts.loops if loop.name == "message runs"]
+    for _ in range(4):
+        house.clock.now += 1
+        await step(house.clock())
+    await house.go_on()
+    assert house.receiver.said == [("+27820001002", "one")]

@@ -37,7 +37,7 @@ def dashboard(
     """
     assets = Assets()
     rendering = Rendering(assets)
-    served = [ServedFamily(one.name, one.guide.about, one.prefixes) for one in families]
+    served = [ServedFamily(one.name, one.guide.about, one.prefixes, one.hooks.replay) for one in families]
     pages = Pages(database, gate, rendering, served, node)
     docs = Docs(rendering, document, {HOUSE: house, **{one.name: one.guide for one in families}})
     return Family(

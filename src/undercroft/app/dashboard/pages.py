@@ -20,11 +20,13 @@ from undercroft.machinery.operations import Reply, Request
 
 
 class ServedFamily(NamedTuple):
-    """A family as the front page names it: what it is for, and the first segments of its paths."""
+    """A family as the front page names it: what it is for, the first segments of its paths; and how it tries what is
+    dead anew, where it has a way of its own."""
 
     name: str
     about: str
     paths: Sequence[str]
+    replay: actions.Replay | None = None
 
 
 class Part(msgspec.Struct):
@@ -39,6 +41,7 @@ class Pages:
         self._gate = gate
         self._rendering = rendering
         self._families = families
+        self._replays = {one.name: one.replay for one in families if one.replay is not None}
         self._node = node
 
     async def home(self, request: Request) -> Reply:
@@ -73,7 +76,7 @@ class Pages:
 
     async def replay(self, request: Request) -> Reply:
         id = read_id(read_form(request).get("id"))
-        await self._database.write_once(actions.replay, request.identity, id, request.now)
+        await self._database.write_once(actions.replay, request.identity, id, self._replays, request.now)
         return _home()
 
     async def resume(self, request: Request) -> Reply:

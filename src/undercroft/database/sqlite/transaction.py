@@ -73,7 +73,8 @@ class SqliteTransaction:
 def dialect(sql: str) -> str:
     """The house's SQL in SQLite's words."""
     sql = sql.replace("{identity}", "INTEGER PRIMARY KEY AUTOINCREMENT")
-    return sql.replace("{skip_locked}", "").replace("{locked}", "")  # there is one writer
+    # There is one writer.
+    return sql.replace("{skip_locked}", "").replace("{locked}", "").replace("{kept}", "")
 
 
 # Rows are bound in pieces of these sizes, so that a handful of prepared statements serves every number of rows; as many

@@ -1,5 +1,7 @@
 """Staged messaging: message sets on schedules, step by step to each subscriber. The family's only door."""
 
+from functools import partial
+
 from undercroft.base.clock import Clock
 from undercroft.database import Database
 from undercroft.families.messaging.behind import Search
@@ -7,6 +9,7 @@ from undercroft.families.messaging.binaries import Removal
 from undercroft.families.messaging.channels import Sender, Ways, capture, mail, webhook
 from undercroft.families.messaging.channels.mail import MailTransport
 from undercroft.families.messaging.channels.targets import FAMILY
+from undercroft.families.messaging.failed import replay
 from undercroft.families.messaging.files import Bucket, Files, files_in
 from undercroft.families.messaging.guide import GUIDE
 from undercroft.families.messaging.http import operations
@@ -36,7 +39,7 @@ def family(database: Database, enter: Enter, ways: Ways, files: Files) -> Family
         operations=operations(database, enter, ways, files),
         refuse=refuse,
         prefixes=(*(f"api/v1/{noun}" for noun in _NOUNS), "api/metrics", "api/health", "media"),
-        hooks=Hooks(due=tick, settled=settled),
+        hooks=Hooks(due=tick, settled=settled, replay=partial(replay, ways=ways)),
         loops=(
             Loop("message runs", runs.step, 0.25),
             Loop("who is behind", search.step, 1),

@@ -9,7 +9,7 @@ from undercroft.families.messaging.sending import Occasion, Sent, queue_messages
 from undercroft.families.messaging.store import locked_subscriptions
 from undercroft.families.messaging.tables import Window
 from undercroft.machinery.deliveries import listing, store, targets
-from undercroft.machinery.deliveries.model import Delivery, State
+from undercroft.machinery.deliveries.model import Delivery, Kind, State
 
 PER_STEP = 500
 _sent = msgspec.json.Decoder(Sent)
@@ -34,6 +34,20 @@ def requeue(tx: Transaction, namespace: str, ways: Ways, before: int | None, now
     message, or, where it was a resend, the last one; where to go on, None at the end. Who is no longer ready, or has
     a message under way, is only forgotten."""
     dead = page(tx, namespace, Window(PER_STEP - 1, before))
+    _try_anew(tx, namespace, ways, dead, now)
+    return dead[-1].id if len(dead) == PER_STEP else None
+
+
+def replay(tx: Transaction, dead: Delivery, now: int, ways: Ways) -> None:
+    """The hook of that name."""
+    [queue] = targets.queues_by_id(tx, {dead.queue}).values()
+    if dead.kind == Kind.OUTWARD:
+        _try_anew(tx, queue.namespace, ways, [dead], now)
+    else:
+        store.replay(tx, [dead.id], now)
+
+
+def _try_anew(tx: Transaction, namespace: str, ways: Ways, dead: list[Delivery], now: int) -> None:
     store.delete(tx, [store.seen(one) for one in dead])
     sents = [_sent.decode(one.options) for one in dead if one.options]
     ready = [one for one in locked_subscriptions(tx, [sent.number for sent in sents]) if one.is_ready]
@@ -43,7 +57,6 @@ def requeue(tx: Transaction, namespace: str, ways: Ways, before: int | None, now
     queue_messages(tx, namespace, free, ways, Occasion(now))
     resends = [one for one in ready if one.number in again - {each.number for each in free}]
     queue_messages(tx, namespace, resends, ways, Occasion(now, resend=True))
-    return dead[-1].id if len(dead) == PER_STEP else None
 
 
 def subscription_of(delivery: Delivery) -> str:

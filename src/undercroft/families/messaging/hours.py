@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 
@@ -33,15 +34,23 @@ def in_own_zone(moment: int, of_schedule: str, own: str) -> int:
     return moment
 
 
-def after_quiet(moment: int, own: str, quiet_from: str, quiet_until: str) -> int:
+class Quiet(NamedTuple):
+    """The hours in which nothing is sent: a time zone, and times of its day such as 21:00."""
+
+    zone: str
+    begin: str
+    end: str
+
+
+def after_quiet(moment: int, quiet: Quiet) -> int:
     """This moment, or the end of the quiet hours that it lies in. From 21:00 until 08:00 goes over midnight."""
-    begin, end = time.fromisoformat(quiet_from), time.fromisoformat(quiet_until)
-    there = _at(moment, own)
+    begin, end = time.fromisoformat(quiet.begin), time.fromisoformat(quiet.end)
+    there = _at(moment, quiet.zone)
     now = there.time()
     if not (begin <= now < end if begin < end else now >= begin or now < end):
         return moment
     day = there.date() if now < end else there.date() + timedelta(days=1)
-    return max(moment, _moment(datetime.combine(day, end, zone(own))))
+    return max(moment, _moment(datetime.combine(day, end, zone(quiet.zone))))
 
 
 def _at(moment: int, name: str) -> datetime:

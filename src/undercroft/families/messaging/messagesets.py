@@ -40,7 +40,7 @@ def change(tx: Transaction, namespace: str, id: int, given: Given, now: int) -> 
 
 def delete(tx: Transaction, namespace: str, id: int, _now: int) -> None:
     """With its messages. Raises Refusal(CONFLICT) while subscriptions are on it, or rules speak of it."""
-    require(tx, namespace, id)
+    require(tx, namespace, id, locked=True)  # from here on nobody refers to it anew
     if tx.one("SELECT 1 FROM messaging_subscriptions WHERE messageset = :id LIMIT 1", id=id):
         raise in_use("The message set is in use: subscriptions are on it. Move or delete them first.")
     rule = tx.one("SELECT name FROM messaging_rules WHERE messageset = :id OR target = :id LIMIT 1", id=id)
@@ -78,8 +78,8 @@ def clone(tx: Transaction, namespace: str, id: int, short_name: str, now: int) -
     return made
 
 
-def require(tx: Transaction, namespace: str, id: int) -> MessageSet:
-    found = SETS.find(tx, namespace, id)
+def require(tx: Transaction, namespace: str, id: int, *, locked: bool = False) -> MessageSet:
+    found = SETS.find(tx, namespace, id, locked=locked)
     if found is None:
         raise missing()
     return found

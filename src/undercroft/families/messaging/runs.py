@@ -6,6 +6,8 @@ nobody twice. No more than MOST_AHEAD of a run's messages are under way at once;
 are, a subscription.
 """
 
+import structlog
+
 from undercroft.base.clock import SECOND
 from undercroft.base.refusals import Refusal
 from undercroft.database import Database, Transaction
@@ -17,6 +19,8 @@ from undercroft.families.messaging.store import RUNS, SCHEDULES, SUBSCRIPTIONS, 
 from undercroft.machinery.deliveries import claims, store, targets
 from undercroft.machinery.deliveries.model import NO_TARGET, Delivery, Kind, NewDelivery, State
 from undercroft.machinery.recurrence import next_occurrence
+
+log = structlog.get_logger()
 
 SEND = 0
 TICKS = "schedules"
@@ -123,7 +127,15 @@ class Runs:
         """Carry one run on; whether there may be more to do at once."""
         if not await self._database.read(_any_open):
             return False
-        return await self._database.write(carry_on, self._ways, now)
+        try:
+            return await self._database.write(carry_on, self._ways, now)
+        except Refusal:
+            raise
+        except Exception:
+            # A fault of one run must not keep the others waiting: it goes to the end of the line.
+            log.exception("run_failed")
+            await self._database.write(_take, now)
+            return False
 
 
 def _any_open(tx: Transaction) -> bool:

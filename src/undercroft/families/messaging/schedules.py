@@ -35,7 +35,7 @@ def change(tx: Transaction, namespace: str, id: int, given: Given, now: int) -> 
 
 def delete(tx: Transaction, namespace: str, id: int, _now: int) -> None:
     """Raises Refusal(CONFLICT) while a set or a subscription goes by it."""
-    schedule = require(tx, namespace, id)
+    schedule = require(tx, namespace, id, locked=True)  # from here on nobody refers to it anew
     if tx.one("SELECT 1 FROM messaging_sets WHERE default_schedule = :id LIMIT 1", id=id):
         raise in_use("The schedule is in use: message sets have it as their default_schedule. Give them another first.")
     if tx.one("SELECT 1 FROM messaging_subscriptions WHERE schedule = :id LIMIT 1", id=id):
@@ -51,8 +51,8 @@ def fire(tx: Transaction, namespace: str, id: int, now: int) -> int:
     return runs.start(tx, require(tx, namespace, id), now)
 
 
-def require(tx: Transaction, namespace: str, id: int) -> Schedule:
-    found = SCHEDULES.find(tx, namespace, id)
+def require(tx: Transaction, namespace: str, id: int, *, locked: bool = False) -> Schedule:
+    found = SCHEDULES.find(tx, namespace, id, locked=locked)
     if found is None:
         raise missing()
     return found

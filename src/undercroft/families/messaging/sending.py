@@ -31,6 +31,8 @@ class Sent(msgspec.Struct, frozen=True, omit_defaults=True):
     prepended: bool = False
     label: str = ""
     opt_out: str | None = None
+    quiet: hours.Quiet | None = None
+    """Of its receiver: a later attempt keeps to them as the first one does."""
 
 
 class Occasion(NamedTuple):
@@ -57,6 +59,7 @@ def queue_messages(tx: Transaction, namespace: str, these: list[Subscription], w
         return Queued(0, [], [])
     batch = _Batch(tx, namespace, ways, why)
     sets = SETS.find_all(tx, {one.messageset for one in these})
+    these = [one for one in these if one.messageset in sets]
     numbers = _last_numbers(tx, these) if why.resend else {one.number: one.next_sequence_number for one in these}
     contents = _contents(tx, these, numbers, ways)
     routes = {
@@ -103,6 +106,7 @@ class _Batch:
         why, turn = self._why, one.turns + 1
         said_before = prepended(one.metadata)
         opt_out = optout.url(self._ways.base_url, self._key, one.id)
+        quiet = _quiet(why, its_set, where)
         body = outbound(one, its_set, content, where.address, said_before, opt_out, resend=why.resend)
         sent = Sent(
             one.number,
@@ -112,9 +116,10 @@ class _Batch:
             prepended=bool(said_before),
             label=its_set.label or its_set.short_name,
             opt_out=opt_out,
+            quiet=quiet,
         )
         options = _encode(sent).decode()
-        leaves_at = _leaves_at(why, its_set, where)
+        leaves_at = _leaves_at(why, where, quiet)
         self._new.append(NewDelivery(self._queue, f"{one.id}#{turn}", target, leaves_at, body, options=options))
         self._turns.append((one.number, turn))
 
@@ -142,18 +147,24 @@ class _Batch:
 _encode = msgspec.json.encode
 
 
-def _leaves_at(why: Occasion, its_set: MessageSet, where: Whereto) -> int:
+def _leaves_at(why: Occasion, where: Whereto, quiet: hours.Quiet | None) -> int:
     """Now, unless the receiver's own clock says otherwise."""
     moment = why.now
-    if where.timezone is None and its_set.quiet_from is None:
+    if where.timezone is None and quiet is None:
         return moment
-    of_schedule = why.schedule.timezone if why.schedule else "UTC"
-    own = where.timezone or of_schedule
     if why.moment is not None and why.schedule is not None and why.schedule.has_one_time_of_day:
-        moment = max(moment, hours.in_own_zone(why.moment, of_schedule, own))
-    if its_set.quiet_from is not None and its_set.quiet_until is not None:
-        moment = hours.after_quiet(moment, own, its_set.quiet_from, its_set.quiet_until)
-    return moment
+        moment = max(moment, hours.in_own_zone(why.moment, why.schedule.timezone, _zone(why, where)))
+    return moment if quiet is None else hours.after_quiet(moment, quiet)
+
+
+def _quiet(why: Occasion, its_set: MessageSet, where: Whereto) -> hours.Quiet | None:
+    if its_set.quiet_from is None or its_set.quiet_until is None:
+        return None
+    return hours.Quiet(_zone(why, where), its_set.quiet_from, its_set.quiet_until)
+
+
+def _zone(why: Occasion, where: Whereto) -> str:
+    return where.timezone or (why.schedule.timezone if why.schedule else "UTC")
 
 
 Numbered = tuple[int, str, int]

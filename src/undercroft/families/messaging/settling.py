@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from undercroft.database import Transaction
+from undercroft.families.messaging.hours import after_quiet
 from undercroft.families.messaging.ids import new_uuid
 from undercroft.families.messaging.lookup import NO_ADDRESS as HAS_NO_ADDRESS
 from undercroft.families.messaging.model import COMPLETED, NO_ADDRESS, READY, Subscription
@@ -16,6 +17,7 @@ from undercroft.families.messaging.rules import events
 from undercroft.families.messaging.rules.firing import happened
 from undercroft.families.messaging.sending import Sent
 from undercroft.families.messaging.store import SETS, locked_subscriptions
+from undercroft.families.messaging.under_way import note_left
 from undercroft.machinery.deliveries import store
 from undercroft.machinery.deliveries.hooks import Settled
 from undercroft.machinery.deliveries.model import Kind, State
@@ -32,10 +34,12 @@ class End(NamedTuple):
 def settled(tx: Transaction, those: list[Settled]) -> None:
     """The hook of the same name."""
     ours = [(one, _sent.decode(one.delivery.options)) for one in those if one.delivery.options]
-    _note_left(tx, Counter(sent.run for one, sent in ours if sent.run and not one.delivery.attempts))
+    note_left(tx, Counter(sent.run for one, sent in ours if sent.run and not one.delivery.attempts))
     ours = [(one, sent) for one, sent in ours if one.delivery.kind == Kind.OUTWARD]
     standing = {one.number: one for one in locked_subscriptions(tx, [sent.number for _, sent in ours])}
-    _take_back(tx, [one for one, sent in ours if one.verdict.state not in _OVER and not _is_wanted(sent, standing)])
+    later = [(one, sent) for one, sent in ours if one.verdict.state not in _OVER]
+    _take_back(tx, [one for one, sent in later if not _is_wanted(sent, standing)])
+    _let_sleep(tx, [(one, sent) for one, sent in later if sent.quiet and _is_wanted(sent, standing)])
     ends = [
         End(sent, one.verdict.state == State.DELIVERED, one.outcome.error == HAS_NO_ADDRESS)
         for one, sent in ours
@@ -64,12 +68,10 @@ def _take_back(tx: Transaction, unwanted: list[Settled]) -> None:
     store.delete(tx, [(one.delivery.id, one.delivery.revision, one.verdict.state) for one in unwanted])
 
 
-def _note_left(tx: Transaction, left: Counter[int]) -> None:
-    """Whatever became of it, it makes room for the next ones of its run."""
-    tx.each(
-        "UPDATE messaging_runs SET left_house = left_house + r.count FROM {rows} WHERE messaging_runs.id = r.id",
-        "id BIGINT, count BIGINT",
-        list(left.items()),
+def _let_sleep(tx: Transaction, later: list[tuple[Settled, Sent]]) -> None:
+    """What would be tried again in the receiver's quiet hours waits for their end."""
+    store.postpone(
+        tx, [(one.delivery.id, after_quiet(one.verdict.due_at, sent.quiet)) for one, sent in later if sent.quiet]
     )
 
 
@@ -143,11 +145,11 @@ def begin_next_sets(tx: Transaction, completed: list[Subscription], now: int) ->
     """Who has come to the end of a set that another follows is subscribed to that one, from its first message; the
     new ids."""
     sets = SETS.find_all(tx, {one.messageset for one in completed})
-    following = SETS.find_all(tx, {each.next_set for each in sets.values() if each.next_set is not None})
+    following = SETS.find_all(tx, {each.next_set for each in sets.values() if each.next_set is not None}, kept=True)
     onward = [
         (one, next_set)
         for one in completed
-        if (next_set := following.get(sets[one.messageset].next_set or 0)) is not None
+        if one.messageset in sets and (next_set := following.get(sets[one.messageset].next_set or 0)) is not None
     ]
     firsts = _firsts(tx, {(next_set.id, one.lang) for one, next_set in onward})
     fresh = [

@@ -47,10 +47,11 @@ class Table(Generic[R]):
         )
         return None if found is None else self.made(found)
 
-    def find_all(self, tx: Transaction, ids: set[int]) -> dict[int, R]:
-        """By their key, whatever the namespace."""
+    def find_all(self, tx: Transaction, ids: set[int], *, kept: bool = False) -> dict[int, R]:
+        """By their key, whatever the namespace. `kept`: they stay until the end of the transaction."""
         rows = tx.each(
-            f"SELECT {self.columns} FROM {self.name} WHERE {self.key} IN (SELECT r.id FROM {{rows}})",
+            f"SELECT {self.columns} FROM {self.name} WHERE {self.key} IN (SELECT r.id FROM {{rows}})"
+            + (f" ORDER BY {self.key} {{kept}}" if kept else ""),
             "id BIGINT",
             [(id,) for id in ids],
         )
@@ -58,10 +59,10 @@ class Table(Generic[R]):
         return {row[position]: self.made(row) for row in rows}
 
     def known(self, tx: Transaction, namespace: str, ids: set[int]) -> set[int]:
-        """Those of these that the namespace has."""
+        """Those of these that the namespace has. They stay until the end of the transaction, which refers to them."""
         rows = tx.each(
             f"SELECT {self.key} FROM {self.name} WHERE namespace = :namespace"
-            f" AND {self.key} IN (SELECT r.id FROM {{rows}})",
+            f" AND {self.key} IN (SELECT r.id FROM {{rows}}) ORDER BY {self.key} {{kept}}",
             "id BIGINT",
             [(id,) for id in ids],
             namespace=namespace,

@@ -23,5 +23,7 @@ class Hooks(NamedTuple):
     """Headers that the family adds to a delivered request; names and values must be printable ASCII."""
     settled: Callable[[Transaction, list[Settled]], None] | None = None
     """Told in the settling transaction, so that the family's own state moves exactly when the delivery does."""
+    replay: Callable[[Transaction, Delivery, int], None] | None = None
+    """Tries a dead one anew, where that is more than being due again: it stands in the way of what came after it."""
     due: Callable[[Transaction, list[Delivery], int], None] | None = None
     """Does what ticks (`Kind.TICK`) are for, in the claiming transaction: it must give each claimed row back."""

@@ -161,6 +161,18 @@ def reschedule(tx: Transaction, ticks: list[tuple[int, int, int]], now: int) -> 
     tx.tell(DUE, [row[:3] for row in changed if row[3] == State.SCHEDULED])
 
 
+def postpone(tx: Transaction, retries: list[tuple[int, int]]) -> None:
+    """(id, due_at) each: what waits for its next attempt waits until then, at the least."""
+    changed = tx.each(
+        "UPDATE deliveries SET due_at = r.due_at FROM {rows}"
+        " WHERE deliveries.id = r.id AND +deliveries.state = 1 AND deliveries.due_at < r.due_at"
+        " RETURNING deliveries.due_at, deliveries.id, deliveries.target",
+        "id BIGINT, due_at BIGINT",
+        retries,
+    )
+    tx.tell(DUE, changed)
+
+
 class Selection(NamedTuple):
     """Which rows of a queue: in these states, planned in [after, before), for this target, past this cursor."""
 
@@ -234,6 +246,11 @@ def _whole(tx: Transaction, ids: list[int]) -> list[Delivery]:
     )
     by_id = {delivery.id: delivery for delivery in map(Delivery._make, rows)}
     return [by_id[id] for id in ids if id in by_id]
+
+
+def find_dead(tx: Transaction, id: int) -> Delivery | None:
+    row = tx.one(f"SELECT {COLUMNS} FROM deliveries WHERE id = :id AND +state = 5 {{skip_locked}}", id=id)
+    return Delivery._make(row) if row else None
 
 
 def replay(tx: Transaction, ids: list[int], now: int) -> int:

@@ -96,7 +96,7 @@ def _people(tx: Transaction, these: set[tuple[str, str]]) -> dict[tuple[str, str
 
 def _subscribe(tx: Transaction, decisions: list[Decision], now: int) -> dict[tuple[int, str], str]:
     """The new ids, by rule and cause."""
-    sets = SETS.find_all(tx, {one.rule.target for one in decisions})
+    sets = SETS.find_all(tx, {one.rule.target for one in decisions}, kept=True)
     made = {(one.rule.id, one.event.cause): new_uuid() for one in decisions}
     tx.each(
         "INSERT INTO messaging_subscriptions (id, namespace, identity, messageset, lang, schedule, rule_depth,"
