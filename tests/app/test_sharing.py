@@ -21,7 +21,7 @@ async def join(house: House, team: str, email: str) -> str:
     def make(tx: Transaction) -> str:
         store.put_user(tx, email, house.now)
         put_team(tx, team, house.now)
-        put_member(tx, team, email)
+        put_member(tx, team, email, 0)
         token, secret = Token(f"of-{email}", email, "t", None, house.now, None, None), f"secret-of-{email}"
         store.put_token(tx, token, digest(secret), "made")
         return secret

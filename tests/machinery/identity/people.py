@@ -30,7 +30,7 @@ class People:
         """A team of these users, who are there already."""
         await self.database.write(teams.create_team, name, await self.who(emails[0]), NOW)
         for email in emails[1:]:
-            await self.database.write(memberships.put_member, name, email)
+            await self.database.write(memberships.put_member, name, email, 0)
 
     async def who(self, email: str) -> Identity:
         return await self.database.read(store.identity_of, email, f"token of {email}")

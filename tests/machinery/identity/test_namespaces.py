@@ -15,9 +15,9 @@ from undercroft.machinery.identity.model import ANONYMOUS, Identity, Token
 pytestmark = pytest.mark.anyio
 
 ADMIN = Identity("admin@localhost", ("admin",), "t0")
-WEB = Identity("ann@web.example", ("web",), "t1")
+WEB = Identity("ann@web.example", ("web",), "t1", home="web")
 SHOP = Identity("bob@shop.example", ("shop",), "t2")
-BOTH = Identity("eve@both.example", ("shop", "web"), "t3")
+BOTH = Identity("eve@both.example", ("shop", "web"), "t3", home="web")
 NOBODY = Identity("new@web.example", (), "t4")
 OF_WEB_FOR_CARTS = WEB._replace(token="t5", scopes=("timers:carts",))
 
@@ -28,7 +28,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     for identity in (ADMIN, WEB, SHOP, BOTH):
         for team in identity.teams:
             await opened.write(memberships.put_team, team, 0)
-            await opened.write(memberships.put_member, team, identity.email)
+            await opened.write(memberships.put_member, team, identity.email, 0)
     yield opened
     await opened.close()
 
@@ -144,6 +144,7 @@ async def test_an_entry_is_remembered_for_a_few_seconds_only(gate: Gate) -> None
         (ANONYMOUS, "@admin"),
         (WEB, "@web"),
         (OF_WEB_FOR_CARTS, "carts"),
+        (BOTH, "@web"),
         (WEB._replace(scopes=("timers",)), "@web"),
         (WEB._replace(scopes=("timers", "timers:carts")), "@web"),
         (WEB._replace(scopes=("locks:carts",)), "@web"),
@@ -153,10 +154,26 @@ def test_where_a_request_without_a_namespace_belongs(identity: Identity, expecte
     assert namespaces.default_for(identity, "timers") == expected
 
 
-@pytest.mark.parametrize("identity", [NOBODY, BOTH])
-def test_where_that_is_not_clear_it_is_asked_for(identity: Identity) -> None:
+def test_who_is_in_no_team_has_no_place() -> None:
     with pytest.raises(Refusal, match="team"):
-        namespaces.default_for(identity, "timers")
+        namespaces.default_for(NOBODY, "timers")
+
+
+async def test_nobody_leads_anothers_requests_elsewhere_by_taking_them_in(database: Database) -> None:
+    token = Token("t9", "ann@web.example", "its", None, 0, None, None)
+    await database.write(store.put_token, token, "digest of it", "made")
+    await database.write(memberships.put_team, "aaa", 5)
+    await database.write(memberships.put_member, "aaa", token.email, 5)
+    identity = await database.read(store.find_identity, "digest of it")
+    assert identity is not None
+    assert (identity.teams, namespaces.default_for(identity, "timers")) == (("aaa", "web"), "@web")
+
+
+async def test_a_guest_does_not_put_the_owner_out(database: Database) -> None:
+    await database.write(namespaces.share, "@web", "shop", 0)
+    with pytest.raises(Refusal, match="'web's own"):
+        await database.write(namespaces.unshare, "@web", "web")
+    assert await database.write(namespaces.unshare, "@web", "shop")
 
 
 async def test_lists(gate: Gate, database: Database) -> None:

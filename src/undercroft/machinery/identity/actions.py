@@ -35,7 +35,7 @@ def set_up_admin(tx: Transaction, secret: str, now: int, *, kind: str) -> None:
     """
     store.put_user(tx, ADMIN_EMAIL, now)
     put_team(tx, ADMIN_TEAM, now)
-    put_member(tx, ADMIN_TEAM, ADMIN_EMAIL)
+    put_member(tx, ADMIN_TEAM, ADMIN_EMAIL, now)
     for outdated in {kind, PRESET}:
         store.delete_others_of_kind(tx, outdated, digest(secret))
     token = Token(sortable_id(), ADMIN_EMAIL, "admin", None, now, None, None)

@@ -64,9 +64,12 @@ def put_team(tx: Transaction, team: str, now: int, made_by: str | None = None) -
     return made > 0
 
 
-def put_member(tx: Transaction, team: str, email: str) -> bool:
+def put_member(tx: Transaction, team: str, email: str, now: int) -> bool:
     """False where the user was in there already."""
     made = tx.run(
-        "INSERT INTO team_members (team, email) VALUES (:team, :email) ON CONFLICT DO NOTHING", team=team, email=email
+        "INSERT INTO team_members (team, email, since) VALUES (:team, :email, :now) ON CONFLICT DO NOTHING",
+        team=team,
+        email=email,
+        now=now,
     )
     return made > 0

@@ -30,6 +30,8 @@ class Identity(NamedTuple):
     scopes: tuple[str, ...] | None = None
     expires_at: int | None = None
     kind: str = MADE
+    home: str | None = None
+    """The team that the user has been in longest."""
 
     @property
     def app(self) -> str | None:

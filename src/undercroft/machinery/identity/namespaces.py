@@ -1,7 +1,7 @@
 """Namespaces: what one team keeps in a family, apart from all others. A db of timers is one.
 
 A namespace is its first writer's teams'. One that is named `@TEAM` is that team's from the start; it is where families
-whose paths name no namespace keep what a member of one team asks for.
+whose paths name no namespace keep what those ask for who were in that team first.
 
 A claim bears the mark of its request, which takes it back when it is refused. The next who writes there, and who shares
 it, wipes the mark off: from then on it stays. Whoever locks teams and names locks the teams first.
@@ -10,7 +10,7 @@ it, wipes the mark off: from then on it stays. Whoever locks teams and names loc
 from undercroft.base.refusals import Kind, Refusal, invalid
 from undercroft.database import Transaction
 from undercroft.machinery.identity.actions import TOKENS
-from undercroft.machinery.identity.memberships import lock_team
+from undercroft.machinery.identity.memberships import lock_team, team_exists
 from undercroft.machinery.identity.model import ADMIN_TEAM, ANONYMOUS, Identity
 
 LONGEST = 512
@@ -18,21 +18,19 @@ MOST_SEEN = 500
 
 
 def default_for(identity: Identity, family: str) -> str:
-    """Where a request without a namespace belongs.
+    """Where a request without a namespace belongs: of who is in several teams to the one that they joined first. So
+    nobody can lead another's requests elsewhere by taking them into a team.
 
-    Raises Refusal(INVALID, "namespace") where that is not clear.
+    Raises Refusal(INVALID, "namespace") for who is in none.
     """
     of_scopes = [scope.partition(":")[2] for scope in identity.scopes or () if scope.startswith(family + ":")]
     if len(of_scopes) == 1 and family not in (identity.scopes or ()):
         return of_scopes[0]
     if identity is ANONYMOUS or ADMIN_TEAM in identity.teams:
         return "@" + ADMIN_TEAM
-    if len(identity.teams) == 1:
-        return "@" + identity.teams[0]
-    if not identity.teams:
+    if identity.home is None:
         raise invalid("namespace", "you are in no team: make one with `croft team add NAME`")
-    names = ", ".join("@" + team for team in identity.teams[:10])
-    raise invalid("namespace", f"you are in several teams: say whose it is by namespace=, one of {names}")
+    return "@" + identity.home
 
 
 def check(namespace: str) -> str:
@@ -168,7 +166,12 @@ def share(tx: Transaction, namespace: str, team: str, now: int) -> None:
 
 
 def unshare(tx: Transaction, namespace: str, team: str) -> bool:
-    """The team may no more; whether it could. The last team stays: a namespace is never nobody's again."""
+    """The team may no more; whether it could. The last team stays, a namespace is never nobody's again; and so does the
+    team whose name it bears: it is where its members' requests go that name none."""
+    if namespace == "@" + team and team_exists(tx, team):
+        raise invalid(
+            "namespace", f"{namespace!r} is the team {team!r}'s own: it stays theirs while there is that team"
+        )
     _hold(tx, namespace)
     left = [name for name in owners(tx, namespace) if name != team]
     if not left:

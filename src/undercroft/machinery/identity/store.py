@@ -39,14 +39,20 @@ def find_identity(tx: Transaction, digest: str) -> Identity | None:
     if row is None:
         return None
     email, token, scopes, expires_at, kind = row
-    teams = tx.all("SELECT team FROM team_members WHERE email = :email ORDER BY team", email=email)
-    return Identity(email, tuple(team for (team,) in teams), token, _scopes(scopes), expires_at, kind)
+    teams, home = _teams_of(tx, email)
+    return Identity(email, teams, token, _scopes(scopes), expires_at, kind, home)
 
 
 def identity_of(tx: Transaction, email: str, token: str) -> Identity:
     """This user's, for who has shown otherwise than by a token to be that one; `token` names it instead."""
-    teams = tx.all("SELECT team FROM team_members WHERE email = :email ORDER BY team", email=email)
-    return Identity(email, tuple(team for (team,) in teams), token)
+    teams, home = _teams_of(tx, email)
+    return Identity(email, teams, token, home=home)
+
+
+def _teams_of(tx: Transaction, email: str) -> tuple[tuple[str, ...], str | None]:
+    """By name; and the one that the user has been in longest."""
+    rows = tx.all("SELECT team FROM team_members WHERE email = :email ORDER BY since, team", email=email)
+    return tuple(sorted(team for (team,) in rows)), rows[0][0] if rows else None
 
 
 def has_token(tx: Transaction, id: str) -> bool:

@@ -58,7 +58,7 @@ def create_team(tx: Transaction, name: str, creator: Identity, now: int) -> None
         raise conflict("team_exists", "Team already exists")
     _refuse_namespace_of_others(tx, name)
     put_team(tx, name, now, creator.email)
-    put_member(tx, name, creator.email)
+    put_member(tx, name, creator.email, now)
     tx.tell(TOKENS, [creator.email])
     record(tx, now, creator.email, "create team", name)
 
@@ -96,7 +96,7 @@ def add_member(tx: Transaction, name: str, email: str, caller: Identity, now: in
         raise Refusal(Kind.FORBIDDEN, "may_not_add", message)
     if not known:
         raise not_found("user", "User not found")
-    if not put_member(tx, name, email):
+    if not put_member(tx, name, email, now):
         raise conflict("is_member", f"User {email} is already in the team {name}.")
     tx.tell(TOKENS, [email])
     record(tx, now, caller.email, "add member", name, {"user": email})
