@@ -171,7 +171,7 @@ async def test_nobody_leads_anothers_requests_elsewhere_by_taking_them_in(databa
 
 async def test_a_guest_does_not_put_the_owner_out(database: Database) -> None:
     await database.write(namespaces.share, "@web", "shop", 0)
-    with pytest.raises(Refusal, match="'web's own"):
+    with pytest.raises(Refusal, match="the team's own"):
         await database.write(namespaces.unshare, "@web", "web")
     assert await database.write(namespaces.unshare, "@web", "shop")
 

@@ -201,9 +201,9 @@ class Counting(Passwords):
         super().__init__(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         self._seen = seen
 
-    async def verify(self, stored: str | None, password: str, place: str = HERE) -> bool:
+    async def verify(self, stored: str | None, password: str, place: str = HERE, *, known: bool = False) -> bool:
         self._seen.append(password)
-        return await super().verify(stored, password, place)
+        return await super().verify(stored, password, place, known=known)
 
 
 class Desk:

@@ -169,9 +169,7 @@ def unshare(tx: Transaction, namespace: str, team: str) -> bool:
     """The team may no more; whether it could. The last team stays, a namespace is never nobody's again; and so does the
     team whose name it bears: it is where its members' requests go that name none."""
     if namespace == "@" + team and team_exists(tx, team):
-        raise invalid(
-            "namespace", f"{namespace!r} is the team {team!r}'s own: it stays theirs while there is that team"
-        )
+        raise invalid("namespace", f"{namespace!r} is the team's own: it stays with {team!r} while there is that team")
     _hold(tx, namespace)
     left = [name for name in owners(tx, namespace) if name != team]
     if not left:
