@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from undercroft.families.sync.drivers import DRIVERS
 from undercroft.machinery.guide import Example, Guide
 
 _BASE = "/api/v1.0"
@@ -28,8 +29,8 @@ GUIDE = Guide(
     {
         "EntryIn": {
             "name": "of the entry; no colon and no slash",
-            "driver": "the kind of storage: local_storage",
-            "options": "of the driver: root; and ignore, bandwidth, delete_share, keep_versions",
+            "driver": f"the kind of storage: {', '.join(DRIVERS)}",
+            "options": "of the driver; and of all: ignore, bandwidth, chunk_size, delete_share, keep_versions",
         },
         "Rule": {"match": "path and mime that a file has to have", "sync": "the entries that hold it then"},
     },
