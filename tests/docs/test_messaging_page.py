@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable
 
 from tests.docs.fences import PROJECT, fences, table_under
-from undercroft.families.messaging import runs, setfiles
+from undercroft.base.clock import DAY
+from undercroft.families.messaging import forgetting, runs, setfiles
 from undercroft.families.messaging.channels import WORDS
 from undercroft.families.messaging.channels.targets import RETRIES
 from undercroft.families.messaging.http import MOST_BODY, fields
@@ -45,6 +46,7 @@ def test_the_numbers_are_those_of_the_code() -> None:
     assert limits["a text, notes"] == f"{fields.LONGEST_TEXT:,} letters"
     assert limits["metadata, as JSON"] == f"{fields.LONGEST_JSON:,} letters"
     assert limits["another body"] == f"{MOST_BODY // 2**20} MiB"
+    assert limits["finished runs, who was behind, estimates"] == f"kept for {forgetting.KEPT // DAY} days"
     assert limits["rules"] == f"{actions.MOST_RULES:,}" and matching.MOST_CHAINED == 10 and "ends after ten" in TEXT
     assert re.search(r"half a day", TEXT) and 10 * 3_600 < sum(RETRIES) < 14 * 3_600
 

@@ -11,6 +11,7 @@ from undercroft.families.messaging.channels.mail import MailTransport
 from undercroft.families.messaging.channels.targets import FAMILY
 from undercroft.families.messaging.failed import replay
 from undercroft.families.messaging.files import Bucket, Files, files_in
+from undercroft.families.messaging.forgetting import Forgetting
 from undercroft.families.messaging.guide import GUIDE
 from undercroft.families.messaging.http import operations
 from undercroft.families.messaging.lookup import Lookup
@@ -44,6 +45,7 @@ def family(database: Database, enter: Enter, ways: Ways, files: Files) -> Family
             Loop("message runs", runs.step, 0.25),
             Loop("who is behind", search.step, 1),
             Loop("remove files", removal.step, 10),
+            Loop("forget old runs", Forgetting(database).step, 600),
         ),
         guide=GUIDE,
         basic=True,
