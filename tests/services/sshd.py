@@ -1,13 +1,15 @@
 """OpenSSH's server on a loopback port: keys of its own, files of this machine over SFTP, nothing else."""
 
+import contextlib
 import getpass
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
 from pathlib import Path
+
+import psutil
 
 from tests.services.ports import free_port
 from tests.services.waiting import wait_until
@@ -69,7 +71,10 @@ class Sshd:
     def stop(self) -> None:
         """Connections that are open end with it."""
         if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            # Each connection has a process with a session of its own.
+            for one in [*psutil.Process(self._process.pid).children(recursive=True), self._process]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.kill()
             self._process.wait(timeout=30)
             self._process = None
 

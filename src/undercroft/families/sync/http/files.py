@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -10,6 +11,7 @@ from undercroft.base.clock import SECOND
 from undercroft.base.refusals import Refusal, conflict, invalid, not_found
 from undercroft.database import Database
 from undercroft.families.sync import listing, names, store, store_entries
+from undercroft.families.sync.drivers import LOCAL
 from undercroft.families.sync.engine import Engine
 from undercroft.families.sync.http import shapes
 from undercroft.families.sync.http.reading import Door, check_page, decode, reply
@@ -52,17 +54,17 @@ class Files:
         return reply({name: names.fid_of(name)})
 
     async def content(self, request: Request) -> Reply:
-        """The newest version, from an entry of this machine that has it."""
+        """The newest version, from an entry that has it: one of this machine rather than one elsewhere."""
         listed = await self._find(request)
         content = listed.file.content
         assert content is not None, "lists show no deleted files"
-        storage, source = await self._open(listed)
         start, end, status = _range_of(request, content.size)
+        opened = await self._open(listed, start, end)
         headers = [(b"accept-ranges", b"bytes"), (b"content-disposition", b"attachment")]
         if status == 206:
             headers.append((b"content-range", b"bytes %d-%d/%d" % (start, end - 1, content.size)))
         kind = (mimetype(listed.file.path) or UNKNOWN_TYPE).encode()
-        return Reply(status, b"", kind, tuple(headers), _blocks(storage, source, start, end))
+        return Reply(status, b"", kind, tuple(headers), _blocks(opened, start, end))
 
     async def versions(self, request: Request) -> Reply:
         path = await self._path(request)
@@ -104,20 +106,34 @@ class Files:
             raise not_found("unknown_file", f"file {fid} not found")
         return path
 
-    async def _open(self, listed: listing.Listed) -> tuple[Storage, Source]:
+    async def _open(self, listed: listing.Listed, start: int, end: int) -> "Opened":
         entries = {entry.name: entry for entry in await self._database.read(store_entries.entries)}
-        for name in listed.uptodate:
+        holding = [entries[name] for name in listed.uptodate if name in entries]
+        for entry in sorted(holding, key=lambda entry: entry.driver != LOCAL):
             try:
-                return await asyncio.to_thread(_open, entries[name].place, listed.file.path)
-            except (KeyError, OSError, SourceChanged, Vanished):
+                return await asyncio.to_thread(_open, entry.place, listed.file.path, start, end)
+            except (OSError, SourceChanged, UnicodeEncodeError, Vanished):
                 continue
         raise Refusal(conflict("", "").kind, "unreadable", "no entry has this file up to date at this moment")
 
 
-def _open(place: Place, path: str) -> tuple[Storage, Source]:
+class Opened(NamedTuple):
+    storage: Storage
+    source: Source
+    first: bytes
+    """What it begins with: only a read shows whether a storage elsewhere can be reached."""
+
+    def close(self) -> None:
+        self.source.close()
+        self.storage.close()
+
+
+def _open(place: Place, path: str, start: int, end: int) -> Opened:
     storage = open_storage(place)
     try:
-        return storage, storage.open_source(path)
+        source = storage.open_source(path)
+        source.seek(start)
+        return Opened(storage, source, source.read(min(_BLOCK, end - start)) or b"" if end > start else b"")
     except BaseException:
         storage.close()
         raise
@@ -134,18 +150,16 @@ def _range_of(request: Request, size: int) -> tuple[int, int, int]:
     return (start, end, 206) if start < end else (0, size, 200)
 
 
-async def _blocks(storage: Storage, source: Source, start: int, end: int) -> AsyncIterator[bytes]:
+async def _blocks(opened: Opened, start: int, end: int) -> AsyncIterator[bytes]:
+    block = opened.first
     try:
-        await asyncio.to_thread(source.seek, start)
-        while start < end:
-            block = await asyncio.to_thread(source.read, min(_BLOCK, end - start))
-            if not block:
-                return
+        while block:
             start += len(block)
             yield block
+            block = await asyncio.to_thread(opened.source.read, min(_BLOCK, end - start)) or b"" if start < end else b""
     finally:
-        source.close()
-        storage.close()
+        # Not in this thread: a drive may have a loop of its own.
+        asyncio.get_running_loop().run_in_executor(None, opened.close)
 
 
 def _shape(listed: listing.Listed) -> shapes.FileOut:

@@ -58,15 +58,15 @@ class Worker:
                 raise SourceChanged(f"there is no entry {entry}")
             return open_storage(setup.storages[entry], self._spool)
 
-        with contextlib.ExitStack() as stack:
+        async with contextlib.AsyncExitStack() as stack:  # not in this thread: a drive may have a loop of its own
             self._storage = opened(self._entry)
-            stack.callback(self._storage.close)
+            stack.push_async_callback(asyncio.to_thread, self._storage.close)
             pace = Pace(option(*setup.storages[self._entry], "bandwidth"), lambda *how: self._tell(wire.Moving(*how)))
             self._large, *self._lanes = [
                 Lane(Carrier(self._entry, opened, self._index, pace)) for _ in range(1 + self._storage.lanes)
             ]
             for lane in (self._large, *self._lanes):
-                stack.callback(lane.carrier.close)
+                stack.push_async_callback(asyncio.to_thread, lane.carrier.close)
             self._noticing = Noticing(self._storage, self._index, self._look, self._send_all, self._tell)
             try:
                 await until_one_ends(self._noticing.run(setup.expected), self._obey(), self._fail())
