@@ -28,6 +28,8 @@ OPEN = {
     "POST /users/{email}/password": "the way in, by a mailed token",
     "POST /api/token-auth": "the way in, by a password",
     "GET /media/{name}": "files of messages, for who knows their names",
+    "GET /api": "leads to the docs, which ask for a token",
+    "GET /api/v1.0": "leads to the docs, which ask for a token",
     "GET /api/v1/optout/{token}": "a signed link out of a mail",
     "POST /api/v1/optout/{token}": "a signed link out of a mail",
 }

@@ -93,14 +93,18 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
     supervisor = Supervisor(database, node, settings.data_dir / "logs", clock)
     entries = sync.Engine(database, supervisor, settings.data_dir, clock)
     # On one node alone; where there can be no other, it does not wait for a lease of its own that it left when killed.
-    keep_entries = duties.alone("entries", entries.keep) if database.engine == "postgres" else entries.keep
+    keep_entries = (
+        duties.alone("entries", entries.keep, ttl=sync.LEASE, otherwise=entries.leave)
+        if database.engine == "postgres"
+        else entries.keep
+    )
     in_accounts = accounts.Parts(database, gate, passwords, logins, callers, post.send)
     families: list[Family] = [
         timers.family(database, settings.webhook_default_scheme),
         locks.family(database, leases, desk, gate.enter, _lock_rules(settings)),
         mail.family(database, gate.enter, post.outgoing, post.sending),
         messaging.family(database, gate.enter, ways_of(settings), files_of(settings)),
-        sync.family(database, entries, gate.enter, keep_entries),
+        sync.family(database, entries, gate.enter, keep_entries, settings.sync_origins),
         accounts.family(in_accounts, _account_rules(settings)),
         accounts.user_tokens(in_accounts, _account_rules(settings)),
     ]

@@ -58,6 +58,7 @@ PERMISSIONS: dict[str, dict[str, Access]] = {
     "sync": {
         "read": Access.SCOPED_WITHIN,
         "write": Access.SCOPED_WITHIN,
+        "find docs": Access.PUBLIC,
         "manage": Access.ADMIN,  # an entry's root is any folder that the server may write
     },
     "accounts": {

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from undercroft.app.connection import Head
+from undercroft.app.cross_origin import CrossOrigin
 from undercroft.app.dashboard import session
 from undercroft.app.permissions import HOUSE
 from undercroft.app.router import MethodNotAllowed, Router, Served
@@ -83,6 +84,7 @@ class Server:
         self._refusers = {"": refuse, **{family.name: family.refuse for family in families}}
         self._prefixes = {prefix.encode(): family.name for family in families for prefix in family.prefixes}
         self._headers = {family.name: family.headers for family in families if family.headers}
+        self._cross_origin = CrossOrigin({family.name: family.origins for family in families})
         self._with_basic = frozenset(family.name for family in families if family.basic)
         self._gate, self._basic, self._callers = doors
         self._clock = clock
@@ -95,6 +97,10 @@ class Server:
 
     async def answer(self, head: Head, body: bytes) -> Reply:
         """The reply to a request, whatever becomes of it. A fault of ours is a 500 without details."""
+        if head.method == "OPTIONS":
+            family = self._family_of(head.url.partition(b"?")[0])
+            if family in self._cross_origin.families:
+                return Reply(204, b"", headers=self._cross_origin.headers(family, head.headers))
         task = asyncio.current_task()
         self._under_way[task] = time.perf_counter()
         try:
@@ -112,10 +118,9 @@ class Server:
     async def _answer(self, head: Head, body: bytes) -> Reply:
         start = time.perf_counter()
         raw_path, _, query_string = head.url.partition(b"?")
-        request_id = self._request_id(head.headers)
         name: str = "unknown"
         family: str | None = None
-        refused, allow = False, b""
+        refused, allow, request_id = False, b"", self._request_id(head.headers)
         try:
             served, path = self._router.find(_routed(head.method), raw_path)
             operation, family, _, name, allow = served
@@ -138,7 +143,8 @@ class Server:
         if refused and self._gate.has_claims():
             await self._settle(refused=True)
         self._note(name, reply.status, time.perf_counter() - start - reply.waited, request_id)
-        headers = ((b"x-request-id", request_id), *self._headers.get(family, ()), *reply.headers)
+        shared = self._cross_origin.headers(family, head.headers)
+        headers = ((b"x-request-id", request_id), *self._headers.get(family, ()), *reply.headers, *shared)
         if allow:
             headers = (*headers, (b"allow", allow))
         return Reply(reply.status, reply.body, reply.content_type, headers, reply.stream, length=reply.length)

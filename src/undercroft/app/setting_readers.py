@@ -118,6 +118,15 @@ def _base_url(value: object) -> str:
     return text
 
 
+def _origins(value: object) -> tuple[str, ...]:
+    """Where pages come from, as browsers write it."""
+    names = _names(value)
+    for name in names:
+        if name != "*" and not re.fullmatch(r"https?://[a-z0-9.\[\]:-]{1,255}", name):
+            raise ValueError(f"{name!r} is no origin: write https://files.example.com, without a path, or *")
+    return names
+
+
 def _channel(value: object) -> str:
     text = _text(value).strip()
     if text not in ("", "sender", "mail", "capture") and not re.fullmatch(r"webhook:.{1,56}", text):
@@ -244,6 +253,7 @@ READERS: dict[str, Callable[[object], Any]] = {
     "dkim_selector": _text,
     "dkim_domain": _text,
     "dkim_key": _secret,
+    "sync_origins": _origins,
     "public_signup": _switch,
     "login_expires": _duration(60, 3_650 * _DAY),
     "max_sessions": _whole(1, 10_000, _count, str),

@@ -22,6 +22,8 @@ class Family(NamedTuple):
     guide: Guide = Guide()
     headers: tuple[tuple[bytes, bytes], ...] = ()
     """On every answer at its paths, refusals too. Names in lower case."""
+    origins: tuple[str, ...] = ()
+    """Pages of these sites may call it from a browser; `*`: of any."""
     basic: bool = False
     """Whether its callers may also sign in by HTTP Basic, with e-mail and password."""
     resourceful: bool = False

@@ -243,6 +243,35 @@ def test_what_is_deleted_can_be_restored(example: Example) -> None:
     assert (event["action"], event["subject"]) == ("restore file", "precious")
 
 
+def test_the_roots_lead_to_the_docs(example: Example) -> None:
+    for path in ("/api", "/api/", API, API + "/"):
+        answer = httpx.get(example.croft.url + path, trust_env=False)
+        assert (answer.status_code, answer.headers["location"]) == (302, "/docs")
+    assert example.croft.http.get("/docs").status_code == 200
+
+
+def test_pages_of_other_sites_are_let_in_where_settings_name_them(
+    example: Example, start_croft: Callable[..., Croft]
+) -> None:
+    mine, other = {"Origin": "https://files.example.com"}, {"Origin": "https://evil.example.com"}
+    closed = example.call("GET", "/files", headers=mine)
+    assert not [name for name in closed.headers if name.startswith("access-control")]
+    assert example.call("OPTIONS", "/files", headers=mine).status_code == 405
+    opened = start_croft(environment={"UNDERCROFT_SYNC_ORIGINS": "https://files.example.com,https://two.example.com"})
+    for method, status in (("OPTIONS", 204), ("GET", 401)):
+        answer = httpx.request(method, opened.url + API + "/files", headers=mine, trust_env=False)
+        assert answer.status_code == status
+        assert answer.headers["access-control-allow-origin"] == mine["Origin"]
+        assert answer.headers["access-control-allow-methods"] == "PUT, GET, POST, DELETE, OPTIONS"
+        assert "Authorization" in answer.headers["access-control-allow-headers"]
+        assert "Origin" in answer.headers["vary"]
+    assert opened.http.get(API + "/files", headers=mine).json() == {"files": []}
+    strange = opened.http.get(API + "/files", headers=other)
+    assert "access-control-allow-origin" not in strange.headers
+    elsewhere = httpx.options(opened.url + "/job/a/b", headers=mine, trust_env=False)
+    assert "access-control-allow-origin" not in elsewhere.headers
+
+
 def test_who_did_what_is_written_down(example: Example) -> None:
     example.share()
     example.call("PUT", "/rules/reload")

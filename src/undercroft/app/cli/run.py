@@ -94,6 +94,7 @@ def banner(settings: "Settings", addresses: list[str], url: str, login: str) -> 
         f"    timers      {url}/job/DB/COLLECTION and {url}/route/DB",
         f"    locks       {url}/systems/locks",
         f"    messaging   {url}/api/v1/",
+        f"    sync        {url}/api/v1.0/files",
         f"    dashboard   {url}/",
         f"    docs        {url}/docs and {url}/openapi.json",
         f"    metrics     {url}/metrics",

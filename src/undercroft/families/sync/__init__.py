@@ -1,7 +1,7 @@
 """Sync: files kept the same in several places. The family's only door."""
 
 from undercroft.database import Database
-from undercroft.families.sync.engine import Engine
+from undercroft.families.sync.engine import KEEP_EVERY, LEASE, Engine
 from undercroft.families.sync.guide import GUIDE
 from undercroft.families.sync.http import operations
 from undercroft.families.sync.http.reading import VARY
@@ -12,17 +12,19 @@ from undercroft.machinery.identity.entering import Enter
 from undercroft.machinery.loops import Loop, Step
 
 
-def family(database: Database, engine: Engine, enter: Enter, keep: Step) -> Family:
-    """`enter`: the gate's, for namespaces that stand in no path; `keep`: the engine's step, where it is this node's."""
+def family(database: Database, engine: Engine, enter: Enter, keep: Step, origins: tuple[str, ...] = ()) -> Family:
+    """`enter`: the gate's, for namespaces that stand in no path; `keep`: the engine's step, where it is this node's;
+    `origins`: sites whose pages may call this from a browser."""
     return Family(
         name=FAMILY,
         operations=operations(database, engine, enter),
         refuse=refuse,
         prefixes=("api/v1.0",),
-        loops=(Loop("entries", keep, 60),),
+        loops=(Loop("entries", keep, KEEP_EVERY),),
         guide=GUIDE,
         headers=VARY,
+        origins=origins,
     )
 
 
-__all__ = ["FAMILY", "Engine", "family"]
+__all__ = ["FAMILY", "LEASE", "Engine", "family"]

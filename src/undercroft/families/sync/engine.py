@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from undercroft.base.clock import SECOND, Clock
+from undercroft.base.clock import MINUTE, SECOND, Clock
 from undercroft.base.refusals import Kind, Refusal, conflict, invalid, unavailable
 from undercroft.database import Database
 from undercroft.families.sync import actions, store, store_entries, tallies, wire
@@ -21,15 +22,20 @@ from undercroft.families.sync.links import Link
 from undercroft.families.sync.model import FAMILY, Rule, check_entry
 from undercroft.families.sync.recording import HOUSE, Deed, record, recorded
 from undercroft.families.sync.store_entries import KeptVersion
+from undercroft.machinery.processes import store as processes
 from undercroft.machinery.processes.plan import Spec
 from undercroft.machinery.processes.supervisor import Supervisor
 
 log = structlog.get_logger()
 
 GRACEFUL = SECOND
+# A node that runs the entries says so as often (s); when it has not for LEASE (ms), another runs them.
+KEEP_EVERY, LEASE = 5, 20 * SECOND
 SOCKET = "sync.sock"
 # A node that has just started runs its entries after a moment (s).
 LONGEST_START = 5.0
+# What workers have said before they were hung up on is heard out for so long (s).
+LAST_WORDS = 5.0
 
 
 class Engine:
@@ -44,6 +50,9 @@ class Engine:
         self._listeners: set[asyncio.Queue[bytes]] = set()
         self._changing = asyncio.Lock()
         self._here = asyncio.Event()
+        self._meetings: set[asyncio.Task[Any]] = set()
+        self._made = time.monotonic()
+        self._drop_at = 0
 
     # The engine's own life
 
@@ -64,15 +73,31 @@ class Engine:
         self._here.set()
 
     async def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        """What workers have said by now is written down."""
+        server, self._server = self._server, None
+        self._here.clear()
+        if server is None:
+            return
+        server.close()
+        self._socket.unlink(missing_ok=True)
         for link in self._links.values():
             link.hang_up()
-        self._socket.unlink(missing_ok=True)
+        if self._meetings:
+            await asyncio.wait(self._meetings, timeout=LAST_WORDS)
+
+    async def leave(self, _now: int) -> bool:
+        """A step: another node runs the entries. Workers of this one find no server here any more, and end."""
+        if self._server is not None:
+            log.warning("entries_left")
+            await self.close()
+        return False
 
     async def keep(self, now: int) -> bool:
         """A step: starts at first; then kept versions whose time is over are dropped."""
         await self.start()
+        if now < self._drop_at:
+            return False
+        self._drop_at = now + MINUTE
         for link in list(self._links.values()):
             old = await self._database.read(actions.expired, link.entry, now)
             if old:
@@ -83,7 +108,8 @@ class Engine:
     async def _be_here(self) -> None:
         """Raises Refusal(UNAVAILABLE) where another node runs the entries."""
         try:
-            await asyncio.wait_for(self._here.wait(), LONGEST_START)
+            left = self._made + LONGEST_START - time.monotonic()
+            await asyncio.wait_for(self._here.wait(), max(0.01, left))
         except TimeoutError:
             raise unavailable("the entries run on another node; ask that one") from None
 
@@ -144,12 +170,14 @@ class Engine:
     async def status(self, name: str) -> str:
         """`active`, `stopped`, `starting` or `stopping`."""
         entry = await self._database.read(actions.require_entry, name)
-        runs = self._supervisor.running(_process(name)) is not None
+        process = await self._database.read(processes.find, _process(name))  # of whichever node
+        runs = process is not None and process.child is not None
         return ("active" if runs else "starting") if entry.up else ("stopping" if runs else "stopped")
 
     async def figures(self, name: str) -> tuple[tuple[float, float, float, int, int, float], int]:
         """Of its process, and when that was started (ms). Raises Refusal(CONFLICT) where there is none."""
         await self._database.read(actions.require_entry, name)
+        await self._be_here()
         child = self._supervisor.running(_process(name))
         try:
             if child is None:
@@ -157,6 +185,14 @@ class Engine:
             return self._supervisor.figures(_process(name)), child.started_at
         except LookupError:
             raise conflict("not_running", f"entry {name} is not running") from None
+
+    async def running(self, name: str) -> Link:
+        """Raises Refusal(CONFLICT) where it does not run."""
+        await self._be_here()
+        link = self.link(name)
+        if link is None:
+            raise conflict("not_running", f"entry {name} is not running")
+        return link
 
     def link(self, name: str) -> Link | None:
         return self._links.get(name)
@@ -168,6 +204,7 @@ class Engine:
 
     async def apply_rules(self, by: str = HOUSE) -> None:
         """Every known file is given out by the stored rules."""
+        await self._be_here()
         if not await self._database.write(actions.apply_rules):
             return
         await self._database.write(record, self._deed(by, "apply rules", "rules"))
@@ -182,15 +219,14 @@ class Engine:
 
     async def restore(self, path: str, version: KeptVersion, by: str) -> None:
         """Raises Refusal(CONFLICT) where the entry that keeps it does not run."""
-        link = self.link(version.entry)
-        if link is None:
-            raise conflict("not_running", f"entry {version.entry} is not running")
+        link = await self.running(version.entry)
         details = {"entry": version.entry, "version": version.id}
         await self._database.write(record, self._deed(by, "restore file", path, details))
         link.restore(path, version.place)
 
     async def confirm(self, name: str, really: bool, by: str = HOUSE) -> int:
         """Deletions that were held are carried out, or undone; how many."""
+        await self._be_here()
         count = 0
         while True:
             noticed = await self._database.write(actions.confirm_deletions, name, really, self._clock())
@@ -238,13 +274,17 @@ class Engine:
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """A worker has connected."""
+        task, server = asyncio.current_task(), self._server
+        assert task is not None
+        self._meetings.add(task)
+        task.add_done_callback(self._meetings.discard)
         hello = await wire.receive(reader, msgspec.msgpack.Decoder(wire.Hello))
         entry = hello and await self._database.read(store_entries.find_entry, hello.entry)
         while entry and entry.name in self._links:
             # What the one before has said is written down first: it would come after what this one says.
             await self._links[entry.name].ended()
             entry = await self._database.read(store_entries.find_entry, entry.name)
-        if not entry or not entry.up:
+        if not entry or not entry.up or self._server is not server:
             writer.close()
             return
         link = Link(entry, reader, writer, self._database, self._clock, self._noticed, self._all_again)

@@ -27,11 +27,16 @@ class Duties:
         self._node = node
         self._tokens: dict[str, str] = {}
 
-    def alone(self, name: str, step: Step) -> Step:
-        """The step, run only where and while this node has the duty."""
+    def alone(self, name: str, step: Step, *, ttl: int = TTL, otherwise: Step | None = None) -> Step:
+        """The step, run only where and while this node has the duty; `otherwise`: where another has it.
+
+        `ttl`: after a crash others take over within it (ms); longer than the pause between two rounds.
+        """
 
         async def run(now: int) -> bool:
-            return await self._is_ours(name) and await step(now)
+            if await self._is_ours(name, ttl):
+                return await step(now)
+            return otherwise is not None and await otherwise(now)
 
         return run
 
@@ -42,9 +47,9 @@ class Duties:
             await asyncio.gather(*releases)
         self._tokens.clear()
 
-    async def _is_ours(self, name: str) -> bool:
+    async def _is_ours(self, name: str, ttl: int) -> bool:
         """Taken or renewed just now."""
-        order = Acquire(Place(HOUSE, "", name), Span(TTL), new_secret(), self._tokens.get(name), self._node)
+        order = Acquire(Place(HOUSE, "", name), Span(ttl), new_secret(), self._tokens.get(name), self._node)
         answer = await self._leases.acquire(order)
         if answer.yes:
             self._tokens[name] = answer.token

@@ -11,7 +11,7 @@ from undercroft.families.sync.http.reading import Door
 from undercroft.families.sync.http.rules import Rules
 from undercroft.families.sync.model import FAMILY
 from undercroft.machinery.identity.entering import Enter
-from undercroft.machinery.operations import Operation, Run
+from undercroft.machinery.operations import Operation, Reply, Request, Run
 
 BASE = "/api/v1.0"
 _ERRORS = dict.fromkeys((400, 401, 403, 404, 409, 413, 429, 503), shapes.Problem)
@@ -20,9 +20,22 @@ _ERRORS = dict.fromkeys((400, 401, 403, 404, 409, 413, 429, 503), shapes.Problem
 def operations(database: Database, engine: Engine, enter: Enter) -> list[Operation]:
     door = Door(enter)
     return [
+        *_to_docs(),
         *_on_files(Files(database, engine, door)),
         *_on_entries(Entries(database, engine, door)),
         *_on_rules(Rules(database, engine, door)),
+    ]
+
+
+def _to_docs() -> list[Operation]:
+    """The roots of the API lead to its pages. (contract §2)"""
+
+    async def lead(_request: Request) -> Reply:
+        return Reply(302, b"", b"text/plain", ((b"location", b"/docs"),))
+
+    return [
+        Operation("GET", path, lead, "Leads to the pages that describe the API", "find docs", gives={302: None})
+        for path in ("/api", BASE)
     ]
 
 

@@ -3,7 +3,6 @@
 import msgspec
 
 from undercroft.base.clock import SECOND
-from undercroft.base.refusals import conflict
 from undercroft.database import Database
 from undercroft.families.sync import actions, store, store_entries
 from undercroft.families.sync.engine import Engine
@@ -89,10 +88,7 @@ class Entries:
 
     async def rescan(self, request: Request) -> Reply:
         entry = await self._find(request)
-        link = self._engine.link(entry.name)
-        if link is None:
-            raise conflict("not_running", f"entry {entry.name} is not running")
-        link.rescan()
+        (await self._engine.running(entry.name)).rescan()
         return _done(request)
 
     async def progress(self, request: Request) -> Reply:

@@ -1,0 +1,44 @@
+"""Two nodes on one PostgreSQL: one runs the entries, the other says so, and takes over when that one is killed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.services.croft import Croft
+from tests.services.waiting import wait_until
+
+API = "/api/v1.0"
+
+
+def test_another_node_takes_the_entries_over(
+    postgres_url: str, start_croft: Callable[..., Croft], tmp_path: Path
+) -> None:
+    environment = {"UNDERCROFT_DATABASE": postgres_url}
+    one = start_croft(environment=environment)
+    for name in ("A", "B"):
+        (tmp_path / name).mkdir()
+        entry = {"name": name, "driver": "local_storage", "options": {"root": str(tmp_path / name)}}
+        assert one.http.post(API + "/entries", json=entry).status_code == 201
+    other = start_croft(environment=environment)
+    rules = {"rules": [{"match": {"path": "/"}, "sync": ["A", "B"]}]}
+    assert other.http.put(API + "/rules", json=rules).json() == {"status": "ok"}
+    assert one.http.put(API + "/rules/reload").json() == {"status": "ok"}
+    wait_until(lambda: other.http.get(API + "/entries/A/status").json()["status"] == "active", "A to run, seen there")
+    for method, path in (
+        ("PUT", "/entries/A/stop"), ("PUT", "/rules/reload"), ("PUT", "/entries/A/rescan"), ("GET", "/entries/A/stats"),
+    ):  # fmt: skip
+        answer = other.http.request(method, API + path)
+        assert answer.status_code == 503
+        assert answer.json() == {"status": "error", "reason": "the entries run on another node; ask that one"}
+    (tmp_path / "A/first").write_bytes(b"1")
+    wait_until(lambda: _uptodate(other) == ["A", "B"], "the file at B, told by the other node")
+    one.kill()
+    (tmp_path / "A/second").write_bytes(b"2")
+    (tmp_path / "B/first").unlink()
+    wait_until((tmp_path / "B/second").exists, "the file at B, by the other node", 60)
+    wait_until(lambda: not (tmp_path / "A/first").exists(), "the deletion at A")
+    assert other.http.put(API + "/entries/A/restart").json()["status"] == "ok"
+
+
+def _uptodate(croft: Croft) -> list[str]:
+    files = croft.http.get(API + "/files").json()["files"]
+    return files[0]["uptodate"] if files else []
