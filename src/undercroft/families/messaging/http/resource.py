@@ -42,7 +42,8 @@ class Resource:
         place, given = await self._doorway.into(request)
         noun, where = self._noun, window(given)
         conditions = filters.read_filters(noun.filters, given)
-        walked = await self._database.read(page, noun.table, place, where, conditions, _referred(noun, given))
+        async with self._doorway.searching(conditions):
+            walked = await self._database.read(page, noun.table, place, where, conditions, _referred(noun, given))
         rows = shown(where, walked)
         results = [noun.render(row) for row in rows]
         return json_reply(envelope(request, noun.path, where, walked, [row.id for row in rows], results))

@@ -34,7 +34,9 @@ class Subscriptions:
         place, given = await self._doorway.into(request)
         where, conditions = window(given), filters.read_filters(filters.SUBSCRIPTION, given)
         referred = [(name, int(given[name])) for name in ("messageset", "schedule") if given.get(name)]
-        walked = await self._database.read(_page, place, where, [*conditions, *_more(given)], referred)
+        conditions += _more(given)
+        async with self._doorway.searching(conditions):
+            walked = await self._database.read(_page, place, where, conditions, referred)
         these, base = shown(where, walked), base_url(request)
         results = [subscription(one, base) for one in these]
         keys = [one.subscription.number for one in these]
