@@ -121,10 +121,12 @@ def behind_of(tx: Transaction, entry: str, after: str, limit: int) -> list[str]:
 
 
 def leaving(tx: Transaction, entry: str, hashes: Collection[str], limit: int) -> list[str]:
-    """Paths of such contents that the entry is to delete."""
+    """Paths of such contents that the entry is to delete. Put so that SQLite looks each content up: else it goes
+    through all that the entry has to do, which is a million files in a first sync."""
     return [path for (path,) in tx.each(
-        "SELECT c.path FROM {rows} JOIN sync_copies c ON c.entry = :entry AND c.behind = 1 AND c.hash = r.hash"
-        " JOIN sync_files f ON f.path = c.path WHERE f.hash IS NULL ORDER BY c.path LIMIT :most",
+        "SELECT c.path FROM sync_copies c JOIN sync_files f ON f.path = c.path WHERE c.entry = :entry AND c.behind = 1"
+        " AND c.hash IS NOT NULL AND c.hash IN (SELECT hash FROM {rows}) AND f.hash IS NULL"
+        " ORDER BY c.hash LIMIT :most",
         "hash TEXT",
         [(one,) for one in hashes],
         entry=entry,
@@ -135,9 +137,9 @@ def leaving(tx: Transaction, entry: str, hashes: Collection[str], limit: int) ->
 def arriving(tx: Transaction, entry: str, hashes: Collection[str], limit: int) -> list[str]:
     """Paths of such contents that the entry is to get, as far as they are among the next 20,000."""
     return [path for (path,) in tx.each(
-        "SELECT p.path FROM {rows} JOIN (SELECT f.path AS path, f.hash AS hash FROM sync_copies c"
+        "SELECT p.path FROM (SELECT f.path AS path, f.hash AS hash FROM sync_copies c"
         " JOIN sync_files f ON f.path = c.path WHERE c.entry = :entry AND c.behind = 1 AND f.hash IS NOT NULL"
-        " ORDER BY c.path LIMIT 20000) p ON p.hash = r.hash ORDER BY p.path LIMIT :most",
+        " ORDER BY c.path LIMIT 20000) p WHERE p.hash IN (SELECT hash FROM {rows}) ORDER BY p.path LIMIT :most",
         "hash TEXT",
         [(one,) for one in hashes],
         entry=entry,

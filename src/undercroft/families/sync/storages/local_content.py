@@ -1,14 +1,17 @@
 """Content of local files: hashed, copied, told apart by what the kernel says about it."""
 
+import contextlib
 import os
 import stat
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from blake3 import blake3
 
 from undercroft.families.sync.names import LONGEST_PATH
 from undercroft.families.sync.reconcile import Content
+from undercroft.families.sync.storages import kernel
 from undercroft.families.sync.storages.errors import SourceChanged
 from undercroft.families.sync.storages.storage import Source
 
@@ -20,17 +23,45 @@ _TICKS, _LONGEST_TICK = 5, 20_000_000
 
 
 def copy(source: Source, target: int, content: Content, block_size: int, pace: Callable[[int], None]) -> None:
-    digest = blake3(max_threads=blake3.AUTO) if content.size >= LARGE else blake3()
-    done = _take_up(source, target, content, digest)
-    while done < content.size and (block := source.read(block_size)):
-        digest.update(block)
-        view = memoryview(block)
-        while view:
-            view = view[os.write(target, view) :]
-        done += len(block)
-        pace(done)
+    """Hashed on the way. Raises SourceChanged where it is not what was asked for."""
+    digest = _digest(content.size)
+    done = begun = _take_up(source, target, content, digest)
+    with _Beside(digest.update) if content.size >= LARGE else contextlib.nullcontext(digest.update) as note:
+        # No more than what is left: room for a whole block costs more than what a small file holds.
+        while done < content.size and (block := source.read(min(block_size, content.size - done))):
+            note(block)
+            view = memoryview(block)
+            while view:
+                view = view[os.write(target, view) :]
+            done += len(block)
+            if done - begun >= LARGE:
+                kernel.begin_writing(target, begun, done - begun)
+                begun = done
+            pace(done)
     if done != content.size or digest.hexdigest() != content.hash:
         raise SourceChanged("the source has changed meanwhile")
+
+
+class _Beside:
+    """Calls a function with one block after the other in a thread, which is one block behind at most."""
+
+    def __init__(self, call: Callable[[bytes], object]) -> None:
+        self._call = call
+        self._thread = ThreadPoolExecutor(1)
+        self._last: Future[object] | None = None
+
+    def __enter__(self) -> Callable[[bytes], object]:
+        return self._note
+
+    def _note(self, block: bytes) -> None:
+        if self._last is not None:
+            self._last.result()
+        self._last = self._thread.submit(self._call, block)
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown()
+        if self._last is not None:
+            self._last.result()
 
 
 def _take_up(source: Source, target: int, content: Content, digest: "blake3") -> int:
@@ -48,10 +79,15 @@ def _take_up(source: Source, target: int, content: Content, digest: "blake3") ->
 
 
 def hash_of(descriptor: int, size: int) -> str:
-    digest = blake3(max_threads=blake3.AUTO) if size >= LARGE else blake3()
-    while block := os.read(descriptor, 4 * BLOCK if size >= LARGE else BLOCK):
+    """`size`: what it is likely to be."""
+    digest = _digest(size)
+    while block := os.read(descriptor, 4 * BLOCK if size >= LARGE else min(BLOCK, size + 1)):
         digest.update(block)
     return digest.hexdigest()
+
+
+def _digest(size: int) -> "blake3":
+    return blake3(max_threads=blake3.AUTO) if size >= LARGE else blake3()
 
 
 def aged(descriptor: int) -> os.stat_result:

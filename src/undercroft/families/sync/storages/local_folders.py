@@ -5,6 +5,7 @@ import errno
 import os
 from collections import OrderedDict
 from pathlib import Path
+from typing import NamedTuple
 
 from undercroft.families.sync.names import raw
 from undercroft.families.sync.storages.errors import InTheWay, Vanished
@@ -14,13 +15,19 @@ READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MOST_OPEN = 64
 
 
+class _Folder(NamedTuple):
+    descriptor: int
+    device: int
+    inode: int
+
+
 class Folders:
     """For one thread: those of the last steps are remembered."""
 
     def __init__(self, root: str) -> None:
         """Raises Vanished."""
         self.path = os.fsencode(Path(root).absolute())
-        self._open: OrderedDict[bytes, int] = OrderedDict()
+        self._open: OrderedDict[bytes, _Folder] = OrderedDict()
         try:
             self.root = os.open(self.path, FOLDER)
         except OSError as error:
@@ -32,9 +39,9 @@ class Folders:
             return self.root
         known = self._open.get(path)
         if known is not None:
-            if os.fstat(known).st_nlink and self._is_still(path, known):
+            if self._is_still(path, known):
                 self._open.move_to_end(path)
-                return known
+                return known.descriptor
             self.forget()
         above, _, name = path.rpartition(b"/")
         parent = self.at(above, make=make)
@@ -50,9 +57,10 @@ class Folders:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(name, dir_fd=parent)
             descriptor = os.open(name, FOLDER, dir_fd=parent)
-        self._open[path] = descriptor
+        about = os.fstat(descriptor)
+        self._open[path] = _Folder(descriptor, about.st_dev, about.st_ino)
         while len(self._open) > _MOST_OPEN:
-            os.close(self._open.popitem(last=False)[1])
+            os.close(self._open.popitem(last=False)[1].descriptor)
         return descriptor
 
     def parent(self, path: str, *, make: bool = False) -> tuple[int, bytes]:
@@ -87,15 +95,15 @@ class Folders:
 
     def forget(self) -> None:
         while self._open:
-            os.close(self._open.popitem()[1])
+            os.close(self._open.popitem()[1].descriptor)
 
-    def _is_still(self, path: bytes, descriptor: int) -> bool:
+    def _is_still(self, path: bytes, known: _Folder) -> bool:
+        """While it is open, no other folder can have its number."""
         try:
             now = os.lstat(joined(self.path, path))
         except OSError:
             return False
-        then = os.fstat(descriptor)
-        return (now.st_ino, now.st_dev) == (then.st_ino, then.st_dev)
+        return (now.st_dev, now.st_ino) == (known.device, known.inode)
 
     def close(self) -> None:
         self.forget()

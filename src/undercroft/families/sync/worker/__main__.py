@@ -145,8 +145,22 @@ class Worker:
 
     async def _in_rounds(self, some: list[Operation]) -> None:
         size, lanes = self._storage.together, self._lanes
+        if len(lanes) == 1:
+            return await self._in_turn(lanes[0], some, size)
         rounds = [some[at : at + size] for at in range(0, len(some), size)]
         await asyncio.gather(*(self._carry_out_in(lanes[n % len(lanes)], one) for n, one in enumerate(rounds)))
+        return None
+
+    async def _in_turn(self, lane: "Lane", some: list[Operation], size: int) -> None:
+        """What comes while a round is carried out goes into the next one: each costs two syncs, however large it is."""
+        lane.waiting += some
+        if lane.turning:
+            return
+        lane.turning = True
+        while lane.waiting:
+            one, lane.waiting = lane.waiting[:size], lane.waiting[size:]
+            await self._carry_out_in(lane, one)
+        lane.turning = False
 
     async def _carry_out_in(self, lane: "Lane", some: list[Operation]) -> None:
         done = await self._in(lane.thread, lane.carrier.carry_out, some)
@@ -169,6 +183,8 @@ class Lane:
     def __init__(self, carrier: Carrier) -> None:
         self.carrier = carrier
         self.thread = ThreadPoolExecutor(1)
+        self.waiting: list[Operation] = []
+        self.turning = False
 
 
 async def live(socket: Path, entry: str) -> int:

@@ -66,15 +66,20 @@ class Observer:
         return later
 
     def look_at(self, paths: Iterable[str]) -> list[str]:
-        """Look at these again, which may be folders. What changes at this moment, to be looked at later."""
+        """Look at these again, which may be folders. What changes at this moment, to be looked at later.
+
+        What is gone is told together with what is there now, for it may have been renamed. Where nothing is gone, what
+        a folder holds is told while it is read on.
+        """
         found: list[Look] = []
         later: list[str] = []
+        folders: list[bytes] = []
         for path in paths:
             name = raw(path)
             if self._storage.is_ignored(name):
                 continue
             if self._storage.is_folder(path):
-                self._look_below(name, set(), later, found)
+                folders.append(name)
                 vanished = [path] if path in self._index else []
             elif name in self._names:
                 self._names.discard(name)
@@ -83,6 +88,9 @@ class Observer:
                 vanished = [path]
             for one in vanished:
                 self._look_again(one, found, later)
+        together = found if any(look.seen.content is None for look in found) else None
+        for name in folders:
+            self._look_below(name, set(), later, together)
         self._report(found, later)
         return later
 
