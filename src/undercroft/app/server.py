@@ -6,7 +6,6 @@ A thin layer of our own instead of a framework: see docs/architecture.md for the
 import asyncio
 import itertools
 import logging
-import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ import structlog
 from undercroft.app.connection import Head
 from undercroft.app.cross_origin import CrossOrigin
 from undercroft.app.dashboard import session
+from undercroft.app.loopback import is_from_here
 from undercroft.app.permissions import HOUSE
 from undercroft.app.router import MethodNotAllowed, Router, Served
 from undercroft.base.clock import Clock
@@ -27,7 +27,7 @@ from undercroft.machinery.figures import Histogram
 from undercroft.machinery.identity.basic import Basic, is_basic
 from undercroft.machinery.identity.gate import Gate
 from undercroft.machinery.identity.model import ANONYMOUS, Identity, NotIdentified, Unidentified
-from undercroft.machinery.operations import Access, Operation, Reply, Request
+from undercroft.machinery.operations import Access, Reply, Request
 
 log = structlog.get_logger()
 
@@ -54,8 +54,6 @@ _TAKING_NOTHING = ("GET", "DELETE")
 _SCOPED = (Access.SCOPED, Access.SCOPED_PAGE)
 _UNREAD = {413: (Kind.TOO_LARGE, "too_large"), 503: (Kind.UNAVAILABLE, "unavailable")}
 _WITH_SESSION = (Access.PAGE, Access.SCOPED_PAGE)
-_LOOPBACK_HOST = re.compile(rb"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
-_FORWARDED = {b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"}
 
 
 class Doors(NamedTuple):
@@ -207,7 +205,7 @@ class Server:
             text = session.token_of(head.headers, head.method)
         if text is not None:
             identity = self._remembered(text, family, now) or await self._identity_of(text, family, head, now)
-        elif self._is_open(operation, head):
+        elif operation.also_anonymous in self._anonymous and is_from_here(head):
             identity = ANONYMOUS
         else:
             raise NotIdentified(Unidentified.MISSING, "You must provide the Authorization header")
@@ -242,18 +240,6 @@ class Server:
     def _remembered(self, authorization: str, family: str, now: int) -> Identity | None:
         """Most calls: without a coroutine, one of which costs as much as looking the token up in memory."""
         return None if family in self._with_basic else self._gate.remembered(authorization, now)
-
-    def _is_open(self, operation: Operation, head: Head) -> bool:
-        """Opened to loopback by settings: not through a proxy, whose clients we can't see, and not for another site's
-        page in a browser on this machine."""
-        if operation.also_anonymous not in self._anonymous:
-            return False
-        if head.client is None or not (head.client.startswith("127.") or head.client == "::1"):
-            return False
-        if not _LOOPBACK_HOST.fullmatch(head.headers.get(b"host", b"")):
-            return False  # a page of another site, whose name was made to lead here
-        foreign = head.headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin")
-        return not foreign and b"origin" not in head.headers and not _FORWARDED & head.headers.keys()
 
     async def _to_be_told(self, refusal: Refusal, head: Head) -> Refusal:
         """In a resourceful family nobody is told which methods there are who may not call them."""

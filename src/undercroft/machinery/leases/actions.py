@@ -7,6 +7,7 @@ from undercroft.base.refusals import Refusal
 from undercroft.database import Transaction
 from undercroft.machinery.leases import line_store, store
 from undercroft.machinery.leases.book import Book, Page
+from undercroft.machinery.leases.key_notes import key_place
 from undercroft.machinery.leases.lease_clock import LeaseClock
 from undercroft.machinery.leases.model import (
     ALIVE,
@@ -106,8 +107,12 @@ def _page(tx: Transaction, orders: list[Order], now: int) -> Page:
     lines = {
         place: line_store.line(tx, place, now, about[place] + 1) for place, lease in leases.items() if lease.awaited
     }
-    asked = {_key_of(order) for order in orders if isinstance(order, Acquire | LeaveLine | GiveBack) and order.key}
-    asked |= {(*ticket.place[:2], ticket.key) for line in lines.values() for ticket in line if ticket.key}
+    asked = {
+        key_place(order.place, order.key)
+        for order in orders
+        if isinstance(order, Acquire | LeaveLine | GiveBack) and order.key
+    }
+    asked |= {key_place(ticket.place, ticket.key) for line in lines.values() for ticket in line if ticket.key}
     waiters = {order.waiter for order in orders if isinstance(order, LeaveLine | Fetch)}
     waiters |= {order.waiter for order in orders if isinstance(order, Acquire) and order.wait and order.place in leases}
     keys: dict[KeyPlace, Noted] = {}
@@ -115,7 +120,7 @@ def _page(tx: Transaction, orders: list[Order], now: int) -> Page:
         keys = line_store.noted(tx, asked)
         waiters |= {noted.waiter for noted in keys.values() if noted.obtained is None}
     tickets = line_store.tickets_of(tx, waiters) if waiters else {}
-    unknown = {(*ticket.place[:2], ticket.key) for ticket in tickets.values() if ticket.key} - keys.keys()
+    unknown = {key_place(ticket.place, ticket.key) for ticket in tickets.values() if ticket.key} - keys.keys()
     if unknown:
         keys |= line_store.noted(tx, unknown)
     return Page(leases, lines, tickets, keys)
@@ -130,11 +135,7 @@ def _write(tx: Transaction, book: Book, now: int) -> None:
         line_store.drop_tickets(tx, book.left)
     if book.joined or book.changed:
         line_store.put_tickets(tx, [*book.joined.values(), *book.changed.values()])
-    if book.noted:
-        line_store.note(tx, book.noted, now + KEYS_KEPT)
+    if book.keys.changed:
+        line_store.note(tx, book.keys.changed, now + KEYS_KEPT)
     tx.tell(GRANTED, list(book.granted.values()))
     tx.tell(SUPERSEDED, book.superseded)
-
-
-def _key_of(order: Acquire | LeaveLine | GiveBack) -> KeyPlace:
-    return (order.place.family, order.place.namespace, order.key or "")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from undercroft.base.refusals import Refusal, conflict, invalid
+from undercroft.machinery.leases.key_notes import KeyNotes
 from undercroft.machinery.leases.model import (
     ALIVE,
     FETCHED_WITHIN,
@@ -51,7 +52,8 @@ class Granted(NamedTuple):
 
 class Book:
     def __init__(self, reading: Reading, page: Page, node: str) -> None:
-        self.leases, self.lines, self.tickets, self.keys = page
+        self.leases, self.lines, self.tickets, keys = page
+        self.keys = KeyNotes(keys)
         self._time = reading
         self._now = reading.now
         self._next = reading.first_number
@@ -61,7 +63,6 @@ class Book:
         self.joined: dict[int, Ticket] = {}
         self.changed: dict[int, Ticket] = {}
         self.left: set[int] = set()
-        self.noted: dict[KeyPlace, Noted | None] = {}
         self.granted: dict[str, Granted] = {}
         """By waiter: to be told once it is durable."""
         self.superseded: list[str] = []
@@ -84,14 +85,14 @@ class Book:
         if self._is_past(order.span):
             return _past()
         if lease is not None and order.own is not None and _same(order.own, lease.token) and lease.is_held(self._now):
-            return self._note(order, self._extend(place, lease, order.span))
+            return self.keys.note(order, self._extend(place, lease, order.span))
         if lease is not None and lease.is_free(self._now):
             lease = self._pass_on(place, lease)
         if lease is None:
-            return self._note(order, self._grant(order.place, order, awaited=0))
+            return self.keys.note(order, self._grant(order.place, order, awaited=0))
         if order.wait:
             return self._join(order, lease)
-        return self._note(order, self._refused(lease))
+        return self.keys.note(order, self._refused(lease))
 
     def _already(self, order: Acquire, lease: Lease | None) -> Answer | None:
         """What this very order came to before: the answer to a commit was lost on the line, and it is run again."""
@@ -141,11 +142,10 @@ class Book:
 
     def give_back(self, order: GiveBack) -> Answer | Refusal:
         if order.key is not None:
-            at = (order.place.family, order.place.namespace, order.key)
-            noted = self.keys.get(at)
+            noted = self.keys.of(order.place, order.key)
             if noted is not None and noted.waiter != order.waiter:
                 return _NO  # the same key came again, and was told that it is its own
-            self._forget(at)
+            self.keys.forget(order.place, order.key)
         return self.release(Release(order.place, order.token))
 
     def pass_on(self, order: PassOn) -> Answer:
@@ -173,7 +173,7 @@ class Book:
         if ticket.node == self._node:
             answer = self._grant(place, ticket, awaited=awaited)
             self.granted[ticket.waiter] = Granted(ticket, answer)
-            self._note_ticket(ticket, obtained=1, fence=answer.fence)
+            self.keys.note_ticket(ticket, obtained=1, fence=answer.fence)
             return
         # Another node's: nobody may be told of it before that node has come for it. Until then it is lent briefly,
         # and if the node is dead it runs out and goes to the next.
@@ -196,7 +196,7 @@ class Book:
         self.lines.setdefault(order.place, deque()).append(ticket)
         if not lease.awaited:
             self._put(order.place, lease._replace(awaited=1))
-        self._note_ticket(ticket, obtained=None, fence=0, content=order.content)
+        self.keys.note_ticket(ticket, obtained=None, fence=0, content=order.content)
         return self._refused(lease)._replace(waits=True)
 
     def leave_line(self, order: LeaveLine) -> Answer:
@@ -212,9 +212,9 @@ class Book:
         if line and ticket in line:
             line.remove(ticket)
         if order.unheard and order.key is not None:
-            self._forget((order.place.family, order.place.namespace, order.key))
+            self.keys.forget(order.place, order.key)
         else:
-            self._note_ticket(ticket, obtained=0, fence=0)
+            self.keys.note_ticket(ticket, obtained=0, fence=0)
         return self._refused(self.leases.get(order.place))
 
     def fetch(self, order: Fetch) -> Answer:
@@ -223,10 +223,10 @@ class Book:
             return _NO._replace(waits=True)
         self._leave(ticket)
         if lease is None or lease.fence != ticket.granted or not lease.is_held(self._now):
-            self._note_ticket(ticket, obtained=0, fence=0)
+            self.keys.note_ticket(ticket, obtained=0, fence=0)
             return self._refused(lease)
         answer = self._extend(order.place, lease._replace(delay=ticket.delay), ticket.span)
-        self._note_ticket(ticket, obtained=1, fence=lease.fence)
+        self.keys.note_ticket(ticket, obtained=1, fence=lease.fence)
         return answer
 
     def _leave(self, ticket: Ticket) -> None:
@@ -243,8 +243,7 @@ class Book:
 
     def _replay(self, order: Acquire, lease: Lease | None) -> Answer | Refusal | None:
         """What was answered to the key before; None where it is new."""
-        at = (order.place.family, order.place.namespace, order.key or "")
-        noted = self.keys.get(at)
+        noted = self.keys.of(order.place, order.key or "")
         if noted is None:
             return None
         if noted.content != order.content:
@@ -253,7 +252,7 @@ class Book:
             return self._take_place(order, noted, lease)
         if not noted.obtained or lease is None or lease.fence != noted.fence or not lease.is_held(self._now):
             return self._refused(lease)  # "yes" about a grant that is over would protect nothing
-        self._keep(at, noted._replace(waiter=order.waiter))
+        self.keys.keep(order.place, order.key or "", noted._replace(waiter=order.waiter))
         return self._yours(lease)
 
     def _take_place(self, order: Acquire, noted: Noted, lease: Lease | None) -> Answer | None:
@@ -277,31 +276,8 @@ class Book:
             line[line.index(ticket)] = taken
         if self.joined.pop(ticket.number, None) is not None:
             self.joined[ticket.number] = self.changed.pop(ticket.number)
-        self._keep((order.place.family, order.place.namespace, order.key or ""), noted._replace(waiter=order.waiter))
+        self.keys.keep(order.place, order.key or "", noted._replace(waiter=order.waiter))
         return self._refused(lease)._replace(waits=True)
-
-    def _note(self, order: Acquire, answer: Answer) -> Answer:
-        if order.key is not None:
-            at = (order.place.family, order.place.namespace, order.key)
-            self._keep(at, Noted(order.content, order.waiter, int(answer.yes), answer.fence if answer.yes else 0))
-        return answer
-
-    def _note_ticket(self, ticket: Ticket, *, obtained: int | None, fence: int, content: str | None = None) -> None:
-        if ticket.key is None:
-            return
-        at = (ticket.place.family, ticket.place.namespace, ticket.key)
-        if content is not None:
-            self._keep(at, Noted(content, ticket.waiter, obtained, fence))
-        elif (noted := self.keys.get(at)) is not None:
-            self._keep(at, noted._replace(obtained=obtained, fence=fence))
-
-    def _keep(self, at: KeyPlace, noted: Noted) -> None:
-        self.keys[at] = noted
-        self.noted[at] = noted
-
-    def _forget(self, at: KeyPlace) -> None:
-        self.keys.pop(at, None)
-        self.noted[at] = None
 
     # Small parts
 
