@@ -193,7 +193,7 @@ def _server(
     served += _served("", Describing(served).operations())
     pages = dashboard(
         database, doors.gate, families, _ABOUT_THE_HOUSE, lambda: describe(served), STATUS, node,
-        Post(post.outgoing, post.sending.capturing),
+        Post(post.outgoing, post.sending.capturing), ways_of(settings),
     )  # fmt: skip
     return Server(
         served + _served(pages.name, pages.operations),

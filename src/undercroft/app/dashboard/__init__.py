@@ -8,10 +8,12 @@ from undercroft.app.dashboard.assets import Assets
 from undercroft.app.dashboard.docs import Docs
 from undercroft.app.dashboard.documents import HOUSE
 from undercroft.app.dashboard.mails import Mails, Post
+from undercroft.app.dashboard.messages import Messages
 from undercroft.app.dashboard.pages import Pages, ServedFamily, refuse
 from undercroft.app.dashboard.rendering import Rendering
 from undercroft.base.refusals import Kind
 from undercroft.database import Database
+from undercroft.families.messaging import Ways
 from undercroft.machinery.family import Family
 from undercroft.machinery.guide import Guide
 from undercroft.machinery.identity.gate import Gate
@@ -20,7 +22,7 @@ from undercroft.machinery.operations import Operation
 NAME = "dashboard"
 
 
-def dashboard(
+def dashboard(  # noqa: PLR0913 - all that pages show
     database: Database,
     gate: Gate,
     families: Sequence[Family],
@@ -29,11 +31,12 @@ def dashboard(
     statuses: Mapping[Kind, int],
     node: str,
     post: Post,
+    ways: Ways,
 ) -> Family:
     """The pages, as a family of their own: they share the house's paths and word refusals as pages.
 
     `house`: what the docs say of the house itself; `document`: the OpenAPI document; `statuses`: what a refusal is in
-    HTTP; `post`: what sends e-mails.
+    HTTP; `post`: what sends e-mails; `ways`: those on which messages leave.
     """
     assets = Assets()
     rendering = Rendering(assets)
@@ -42,7 +45,12 @@ def dashboard(
     docs = Docs(rendering, document, {HOUSE: house, **{one.name: one.guide for one in families}})
     return Family(
         NAME,
-        [*_pages(pages), *_mails(Mails(database, rendering, post)), *_docs(docs, assets)],
+        [
+            *_pages(pages),
+            *_mails(Mails(database, rendering, post)),
+            *_messages(Messages(database, rendering, ways)),
+            *_docs(docs, assets),
+        ],
         partial(refuse, rendering, statuses),
         prefixes=("", "signin", "signout", "docs", "assets", "dashboard"),
     )
@@ -68,6 +76,14 @@ def _mails(mails: Mails) -> list[Operation]:
         Operation("GET", one + "/html", mails.html, "Its HTML, shut in", "look"),
         Operation("GET", one + "/source", mails.source, "Its source", "look"),
         Operation("GET", one + "/attachments/{number}", mails.attachment, "One of its attachments", "look"),
+    ]
+
+
+def _messages(messages: Messages) -> list[Operation]:
+    page = "/dashboard/messages"
+    return [
+        Operation("GET", page, messages.show, "Sends of messages, and what failed", "look"),
+        Operation("POST", page + "/replay", messages.replay, "Try a message again that failed", "replay"),
     ]
 
 

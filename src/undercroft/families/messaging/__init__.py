@@ -10,10 +10,19 @@ from undercroft.families.messaging.channels import Sender, Ways, capture, mail, 
 from undercroft.families.messaging.channels.mail import MailTransport
 from undercroft.families.messaging.channels.targets import FAMILY
 from undercroft.families.messaging.failed import replay
+from undercroft.families.messaging.figures import Figures
 from undercroft.families.messaging.files import Bucket, Files, files_in
 from undercroft.families.messaging.forgetting import Forgetting
 from undercroft.families.messaging.guide import GUIDE
 from undercroft.families.messaging.http import operations
+from undercroft.families.messaging.looking import (
+    Failure,
+    Send,
+    place_of_failure,
+    recent_failures,
+    recent_sends,
+    try_again,
+)
 from undercroft.families.messaging.lookup import Lookup
 from undercroft.families.messaging.refusing import refuse
 from undercroft.families.messaging.runs import Runs, tick
@@ -46,6 +55,7 @@ def family(database: Database, enter: Enter, ways: Ways, files: Files) -> Family
             Loop("who is behind", search.step, 1),
             Loop("remove files", removal.step, 10),
             Loop("forget old runs", Forgetting(database).step, 600),
+            Loop("message figures", Figures(database).step, 15),
         ),
         guide=GUIDE,
         basic=True,
@@ -70,4 +80,21 @@ def transports(
     }
 
 
-__all__ = ["FAMILY", "Bucket", "Files", "Lookup", "MailTransport", "Sender", "Ways", "family", "files_in", "transports"]
+__all__ = [
+    "FAMILY",
+    "Bucket",
+    "Failure",
+    "Files",
+    "Lookup",
+    "MailTransport",
+    "Send",
+    "Sender",
+    "Ways",
+    "family",
+    "files_in",
+    "place_of_failure",
+    "recent_failures",
+    "recent_sends",
+    "transports",
+    "try_again",
+]

@@ -5,12 +5,13 @@ the courier needs to look nothing up. That the text may be some seconds old by t
 more than `runs.MOST_AHEAD` messages under way.
 """
 
+from collections import Counter
 from typing import Any, NamedTuple
 
 import msgspec
 
 from undercroft.database import Transaction
-from undercroft.families.messaging import hours, optout
+from undercroft.families.messaging import figures, hours, optout
 from undercroft.families.messaging.channels import Way, Ways, way_of
 from undercroft.families.messaging.channels.targets import FAMILY, QUEUE
 from undercroft.families.messaging.directory import Whereto, whereto
@@ -125,6 +126,7 @@ class _Batch:
 
     def put_in(self) -> Queued:
         store.insert(self._tx, self._new, self._why.now)
+        figures.tell_messages(self._tx, Counter(queued=len(self._new)))
         under_way = "under_way" if self._why.resend else "r.turn"
         self._tx.each(
             f"UPDATE messaging_subscriptions SET turns = r.turn, under_way = {under_way} FROM {{rows}}"

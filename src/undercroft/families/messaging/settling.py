@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from undercroft.database import Transaction
+from undercroft.families.messaging import figures
 from undercroft.families.messaging.hours import after_quiet
 from undercroft.families.messaging.ids import new_uuid
 from undercroft.families.messaging.lookup import NO_ADDRESS as HAS_NO_ADDRESS
@@ -36,6 +37,7 @@ def settled(tx: Transaction, those: list[Settled]) -> None:
     ours = [(one, _sent.decode(one.delivery.options)) for one in those if one.delivery.options]
     note_left(tx, Counter(sent.run for one, sent in ours if sent.run and not one.delivery.attempts))
     ours = [(one, sent) for one, sent in ours if one.delivery.kind == Kind.OUTWARD]
+    figures.tell_messages(tx, Counter(_OUTCOMES.get(State(one.verdict.state), "again") for one, _ in ours))
     standing = {one.number: one for one in locked_subscriptions(tx, [sent.number for _, sent in ours])}
     later = [(one, sent) for one, sent in ours if one.verdict.state not in _OVER]
     _take_back(tx, [one for one, sent in later if not _is_wanted(sent, standing)])
@@ -52,7 +54,8 @@ def settled(tx: Transaction, those: list[Settled]) -> None:
     _advance(tx, {end.sent.number: end.sent for end in ends if end.delivered}, standing, now)
 
 
-_OVER = (State.DELIVERED, State.DEAD)
+_OUTCOMES = {State.DELIVERED: "delivered", State.DEAD: "dead"}
+_OVER = tuple(_OUTCOMES)
 
 
 def _is_wanted(sent: Sent, standing: Mapping[int, Subscription]) -> bool:

@@ -3,10 +3,15 @@
 from collections import Counter
 
 from undercroft.database import Transaction
+from undercroft.families.messaging import figures
 from undercroft.families.messaging.ids import new_uuid
 from undercroft.families.messaging.rules import events
 from undercroft.families.messaging.rules.matching import (
+    ALREADY,
+    NO_LANGUAGE,
+    NOT_THERE,
     SUBSCRIBED,
+    TOO_LONG,
     UNSUBSCRIBED,
     Decision,
     Details,
@@ -31,7 +36,19 @@ def happened(tx: Transaction, these: list[Event], now: int, only: Rule | None = 
         decisions, these = _follow(tx, pairs, now)
         only = None
         outcomes.update(one.outcome for one in decisions)
+    figures.tell_rules(tx, Counter({_WORDS[outcome]: count for outcome, count in outcomes.items()}))
     return outcomes
+
+
+# One word each, for figures.
+_WORDS = {
+    SUBSCRIBED: "subscribed",
+    UNSUBSCRIBED: "unsubscribed",
+    ALREADY: "already",
+    NOT_THERE: "not_subscribed",
+    NO_LANGUAGE: "no_language",
+    TOO_LONG: "too_long",
+}
 
 
 def rules_for(tx: Transaction, these: list[Event]) -> Pairs:
