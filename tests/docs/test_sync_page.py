@@ -1,20 +1,42 @@
 """docs/sync.md: its commands are run, its tables are those of the code."""
 
+import os
 import re
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.docs.fences import PROJECT, fences, table_under
+from tests.services.apache import PASSWORD, USER, Apache
 from tests.services.croft import Croft
+from tests.services.sshd import Sshd
 from undercroft.families.sync import actions
 from undercroft.families.sync.drivers import COMMON, DRIVERS
 
 PAGE = PROJECT / "docs" / "sync.md"
 
 
-def test_every_command_does_what_it_shows(run_page: Callable[..., int]) -> None:
-    assert run_page(PAGE) >= 7, "blocks have lost their marks"
+def test_every_command_does_what_it_shows(
+    run_page: Callable[..., int], tmp_path: Path, sshd: Sshd, apache: Apache
+) -> None:
+    far, near = tmp_path / "far", tmp_path / "page"
+    far.mkdir()
+    near.mkdir()
+    cloud = apache.make_folder(os.urandom(8).hex())
+    (cloud / "team").mkdir(mode=0o777)
+    (cloud / "team").chmod(0o777)
+    shutil.copy(sshd.key, near / "backup-key")
+    (near / "cloud-password").write_text(PASSWORD)
+    replaced = {
+        "sftp.example.org": "127.0.0.1",
+        "2222": str(sshd.port),
+        "keeper": sshd.user,
+        "https://cloud.example.org/dav": f"{apache.url}/{cloud.name}",
+        "ann": USER,
+    }
+    assert run_page(PAGE, replaced={**replaced, "srv/backup": str(far)[1:]}) >= 8, "blocks have lost their marks"
 
 
 def test_no_command_is_left_out() -> None:
@@ -26,7 +48,15 @@ def test_the_options_are_those_of_the_code() -> None:
     assert shown == [*DRIVERS["local_storage"], *COMMON]
 
 
-@pytest.mark.parametrize(("heading", "driver"), [("An S3 bucket", "amazon_s3"), ("Dropbox", "dropbox")])
+@pytest.mark.parametrize(
+    ("heading", "driver"),
+    [
+        ("An SFTP server", "sftp"),
+        ("A WebDAV server", "webdav"),
+        ("An S3 bucket", "amazon_s3"),
+        ("Dropbox", "dropbox"),
+    ],
+)
 def test_the_options_of_a_storage_are_those_of_the_code(heading: str, driver: str) -> None:
     assert [row[0].strip("`") for row in table_under(PAGE, heading)] == [*DRIVERS[driver]]
 
