@@ -1,5 +1,5 @@
-"""A thousand subscribers, ten days, two languages, two sets, a change of clocks; the webhook receiver fails a tenth of
-its calls, and what follows comes as real mail."""
+"""A thousand subscribers (fewer on PostgreSQL), ten days, two languages, two sets, a change of clocks; the webhook
+receiver fails a tenth of its calls, and what follows comes as real mail."""
 
 import asyncio
 import json
@@ -15,7 +15,8 @@ from undercroft.app.notation import SmtpUrl
 from undercroft.base.clock import HOUR
 
 pytestmark = pytest.mark.anyio
-PEOPLE = 1_000
+# PostgreSQL takes several times as long for as many, and what it does differently it does with a few.
+PEOPLE = {"sqlite": 1_000, "postgres": 150}
 DAYS = 10
 LANGUAGES = ("eng", "fra")
 # Clocks in Berlin skip the hour after two in the night to the 29th, and the schedule fires at half past two.
@@ -49,12 +50,13 @@ def moody() -> Moody:
         yield receiver  # type: ignore[misc]
 
 
-async def test_everybody_gets_every_message_of_their_path_once_and_in_order(sqlite_url: str, moody: Moody) -> None:
+async def test_everybody_gets_every_message_of_their_path_once_and_in_order(database_url: str, moody: Moody) -> None:
+    people = PEOPLE[database_url.partition(":")[0].replace("postgresql", "postgres")]
     with MailServer() as relay:
         async with opened(
-            sqlite_url, now=BEGIN, really=True, smtp_url=SmtpUrl(relay.url), mail_from="news@house.example"
+            database_url, now=BEGIN, really=True, smtp_url=SmtpUrl(relay.url), mail_from="news@house.example"
         ) as house:
-            await make_everything(house, moody)
+            await make_everything(house, moody, people)
             for hour in range(DAYS * 24):
                 await house.at(BEGIN + hour * HOUR)
             states = await all_subscriptions(house)
@@ -62,22 +64,22 @@ async def test_everybody_gets_every_message_of_their_path_once_and_in_order(sqli
         for one in relay.arrived():
             mails[one.recipient].append(one.message.get_content().strip())
 
-    assert moody.refused > PEOPLE * 5 // 12
-    assert len(moody.ids) == len(set(moody.ids)) == PEOPLE * 5
-    for n in range(PEOPLE):
+    assert moody.refused > people * 5 // 12
+    assert len(moody.ids) == len(set(moody.ids)) == people * 5
+    for n in range(people):
         lang = LANGUAGES[n % 2]
         assert moody.taken[phone(n)] == [f"welcome {number} {lang}" for number in range(1, 6)]
         assert mails[f"p{n}@example.org"] == [f"onward {number} {lang}" for number in range(1, 4)]
     first = {"active": False, "completed": True, "process_status": 2, "next_sequence_number": 5, "messageset": 2}
     second = {**first, "next_sequence_number": 3, "messageset": 1}
-    assert Counter(states) == {tuple(sorted(end.items())): PEOPLE for end in (first, second)}
+    assert Counter(states) == {tuple(sorted(end.items())): people for end in (first, second)}
 
 
 def phone(n: int) -> str:
     return f"+49151{n:07d}"
 
 
-async def make_everything(house: House, moody: Moody) -> None:
+async def make_everything(house: House, moody: Moody, people: int) -> None:
     await house.made("routes/", name="hook", url=moody.url("/outbound/"))
     await house.made("schedule/", minute="30", hour="2", timezone="Europe/Berlin")
     await house.made("messageset/", short_name="onward", label="What follows", default_schedule=1, channel="mail")
@@ -87,7 +89,7 @@ async def make_everything(house: House, moody: Moody) -> None:
             for number in range(1, count + 1):
                 words = {"sequence_number": number, "lang": lang, "text_content": f"{name} {number} {lang}"}
                 await house.made("message/", messageset=messageset, **words)
-    await asyncio.gather(*(join(house, n) for n in range(PEOPLE)))
+    await asyncio.gather(*(join(house, n) for n in range(people)))
 
 
 async def join(house: House, n: int) -> None:
