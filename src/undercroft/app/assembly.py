@@ -92,11 +92,13 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
     post = mailing(settings, database, clock)
     supervisor = Supervisor(database, node, settings.data_dir / "logs", clock)
     entries = sync.Engine(database, supervisor, settings.data_dir, clock)
+    declared = sync.Declared(settings.sync_entries.reveal(), settings.sync_rules)
     # On one node alone; where there can be no other, it does not wait for a lease of its own that it left when killed.
+    keep = sync.keeping(entries, database, declared)
     keep_entries = (
-        duties.alone("entries", entries.keep, ttl=sync.LEASE, otherwise=entries.leave)
+        duties.alone("entries", keep, ttl=sync.LEASE, otherwise=entries.leave)
         if database.engine == "postgres"
-        else entries.keep
+        else keep
     )
     in_accounts = accounts.Parts(database, gate, passwords, logins, callers, post.send)
     families: list[Family] = [

@@ -118,6 +118,19 @@ def _base_url(value: object) -> str:
     return text
 
 
+def _sync_entries(value: object) -> Secret:
+    """Options may hold keys: what was written is not repeated."""
+    from undercroft.families.sync.declaring import read_entries
+
+    return Secret(read_entries(value) if value else "")
+
+
+def _sync_rules(value: object) -> str:
+    from undercroft.families.sync.declaring import read_rules
+
+    return read_rules(value) if value or value == [] else ""
+
+
 def _origins(value: object) -> tuple[str, ...]:
     """Where pages come from, as browsers write it."""
     names = _names(value)
@@ -253,6 +266,8 @@ READERS: dict[str, Callable[[object], Any]] = {
     "dkim_selector": _text,
     "dkim_domain": _text,
     "dkim_key": _secret,
+    "sync_entries": _sync_entries,
+    "sync_rules": _sync_rules,
     "sync_origins": _origins,
     "public_signup": _switch,
     "login_expires": _duration(60, 3_650 * _DAY),

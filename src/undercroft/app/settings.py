@@ -73,6 +73,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     messaging_files_region: str = "us-east-1"
     messaging_files_key: str = ""
     messaging_files_secret: Secret = Secret()
+    sync_entries: Secret = Secret()
+    sync_rules: str = ""
     sync_origins: tuple[str, ...] = ()
     public_signup: bool = False
     login_expires: float = 7 * 86_400.0

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,6 +50,7 @@ class Village(RuleBasedStateMachine):
         assert not self.told, self.told[0]
         super().__init__()
         self.steps: list[str] = []
+        self.killed: Counter[str] = Counter()
         self.written = 0
         self.wanted: set[bytes] = set()
         """Contents that nobody has overwritten or deleted where they saw them."""
@@ -158,6 +160,7 @@ class Village(RuleBasedStateMachine):
     @rule(entry=ENTRIES)
     def kill(self, entry: str) -> None:
         self.note("kill", entry)
+        self.killed[entry] += 1
         with contextlib.suppress(AssertionError, ProcessLookupError):
             self.house.kill(entry)
 
@@ -188,7 +191,7 @@ class Village(RuleBasedStateMachine):
         for entry in self.down:
             await h.engine.begin(entry)
         for entry in set("ABC") - self.down:
-            if h.supervisor.running(f"sync:{entry}") is None:  # killed often, it would wait for long
+            if self.killed[entry] > 2:  # it would wait for long
                 await h.engine.restart(entry)
         await h.settle()
         for name in "ABC":

@@ -1,6 +1,7 @@
 """Sync: files kept the same in several places. The family's only door."""
 
 from undercroft.database import Database
+from undercroft.families.sync.declaring import Declared, declare
 from undercroft.families.sync.engine import KEEP_EVERY, LEASE, Engine
 from undercroft.families.sync.guide import GUIDE
 from undercroft.families.sync.http import operations
@@ -10,6 +11,17 @@ from undercroft.families.sync.refusing import refuse
 from undercroft.machinery.family import Family
 from undercroft.machinery.identity.entering import Enter
 from undercroft.machinery.loops import Loop, Step
+
+
+def keeping(engine: Engine, database: Database, declared: Declared) -> Step:
+    """The engine's step; when it starts here, what the settings declare is carried out first."""
+
+    async def keep(now: int) -> bool:
+        if await engine.start():
+            await declare(engine, database, declared)
+        return await engine.keep(now)
+
+    return keep
 
 
 def family(database: Database, engine: Engine, enter: Enter, keep: Step, origins: tuple[str, ...] = ()) -> Family:
@@ -27,4 +39,4 @@ def family(database: Database, engine: Engine, enter: Enter, keep: Step, origins
     )
 
 
-__all__ = ["FAMILY", "LEASE", "Engine", "family"]
+__all__ = ["FAMILY", "LEASE", "Declared", "Engine", "family", "keeping"]

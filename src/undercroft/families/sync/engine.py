@@ -56,10 +56,10 @@ class Engine:
 
     # The engine's own life
 
-    async def start(self) -> None:
-        """Listen for workers; then the entries that should run do."""
+    async def start(self) -> bool:
+        """Listen for workers; then the entries that should run do. False where they do already."""
         if self._server is not None:
-            return
+            return False
         await self._database.write(tallies.count_first)
         self._socket.unlink(missing_ok=True)
         folder = os.open(self._socket.parent, os.O_RDONLY | os.O_DIRECTORY)
@@ -71,6 +71,7 @@ class Engine:
         for entry in await self._database.read(store_entries.entries):
             await self._supervisor.want(_process(entry.name), self._spec(entry.name), up=entry.up)
         self._here.set()
+        return True
 
     async def close(self) -> None:
         """What workers have said by now is written down."""

@@ -23,6 +23,8 @@ log = structlog.get_logger()
 UNDER_WAY = 2_000
 PAGE = 500
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 60.0
+# What another file is in the way of waits until that has gone, which is under way.
+LONGEST_BLOCKED = 1.0
 _KNOWN_PAGE = 5_000
 
 OnNoticed = Callable[[Noticed], None]
@@ -171,7 +173,7 @@ class Link:
         for failed in done.failed:
             self._under_way.pop(failed.path, None)
             _, times = self._again.get(failed.path, (0.0, 0))
-            pause = min(FIRST_PAUSE * 2 ** min(times, 20), LONGEST_PAUSE)
+            pause = min(FIRST_PAUSE * 2 ** min(times, 20), LONGEST_BLOCKED if failed.by else LONGEST_PAUSE)
             self._again[failed.path] = (time.monotonic() + pause, times + 1)
             if not failed.expected:
                 self.failed[failed.path] = failed.reason
