@@ -260,3 +260,27 @@ async def test_a_message_by_mail_heeds_the_suppression_list(house: House) -> Non
     assert "suppression list" in failed["reason"]
     numbers = {one["identity"]: one["completed"] for one in (await house.get("subscriptions/"))["results"]}
     assert numbers == {"ann@example.org": False, "bob@example.org": True}
+
+
+async def test_what_leaves_later_makes_room_for_the_next(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("undercroft.families.messaging.runs.PER_STEP", 2)
+    monkeypatch.setattr("undercroft.families.messaging.runs.MOST_AHEAD", 2)
+    await house.call("PATCH", "messageset/1/", {"quiet_from": "00:00", "quiet_until": "23:59"})
+    for n in range(6):
+        await house.subscribe(f"+2782000100{n}")
+    await house.call("POST", "schedule/1/send/")
+    await house.go_on()
+    [run] = (await house.get("runs/"))["results"]
+    assert (run["queued"], run["left"], run["finished_at"] is not None) == (6, 6, True)
+
+
+async def test_quiet_hours_of_a_send_by_hand_are_the_schedules(house: House) -> None:
+    await house.call("PATCH", "schedule/1/", {"timezone": "Asia/Tokyo", "day_of_month": "29", "month_of_year": "2"})
+    await house.call("PATCH", "messageset/1/", {"quiet_from": "21:00", "quiet_until": "07:00"})
+    id = await house.subscribe()
+    await house.at(EIGHT + 6 * HOUR)  # 14:00 in London's winter, 23:00 in Tokyo
+    assert (await house.call("POST", f"subscriptions/{id}/send")).status == 201
+    await house.go_on()
+    assert house.receiver.said == []
+    await house.at(EIGHT + 14 * HOUR)
+    assert house.receiver.said == [("+27820001001", "one")]

@@ -158,10 +158,11 @@ def carry_on(tx: Transaction, ways: Ways, now: int) -> bool:
     done = len(these) < PER_STEP
     tx.run(
         "UPDATE messaging_runs SET position = :position, queued = queued + :queued, skipped = skipped + :skipped,"
-        " finished_at = :finished_at WHERE id = :id",
+        " left_house = left_house + :later, finished_at = :finished_at WHERE id = :id",
         id=run.id,
         position=these[-1].number if these else run.last,
         queued=queued.messages,
+        later=queued.later,  # in the receivers' own time: the run does not wait for them
         skipped=len(these) - queued.messages,
         finished_at=now if done else None,
     )

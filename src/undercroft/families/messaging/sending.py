@@ -17,7 +17,7 @@ from undercroft.families.messaging.channels.targets import FAMILY, QUEUE
 from undercroft.families.messaging.directory import Whereto, whereto
 from undercroft.families.messaging.model import NO_ADDRESS, Message, MessageSet, Schedule, Subscription
 from undercroft.families.messaging.outbound import Content, outbound, prepended
-from undercroft.families.messaging.store import BINARIES, SETS
+from undercroft.families.messaging.store import BINARIES, SCHEDULES, SETS
 from undercroft.machinery.deliveries import store, targets
 from undercroft.machinery.deliveries.model import NewDelivery
 
@@ -47,9 +47,11 @@ class Occasion(NamedTuple):
 
 
 class Queued(NamedTuple):
-    """How many were queued; the ids of those for whom there is no message, or no address."""
+    """How many were queued, and of these how many leave later than now; the ids of those for whom there is no message,
+    or no address."""
 
     messages: int
+    later: int
     without_message: list[str]
     without_address: list[str]
 
@@ -57,7 +59,7 @@ class Queued(NamedTuple):
 def queue_messages(tx: Transaction, namespace: str, these: list[Subscription], ways: Ways, why: Occasion) -> Queued:
     """Send each of these its next message (or, as a resend, its last one); all are of this namespace."""
     if not these:
-        return Queued(0, [], [])
+        return Queued(0, 0, [], [])
     batch = _Batch(tx, namespace, ways, why)
     sets = SETS.find_all(tx, {one.messageset for one in these})
     these = [one for one in these if one.messageset in sets]
@@ -100,6 +102,8 @@ class _Batch:
         self._key = optout.secret(tx)
         self._new: list[NewDelivery] = []
         self._turns: list[tuple[int, int]] = []
+        self._later = 0
+        self._zones: dict[int, str] = {}
         self.without_message: list[str] = []
         self.without_address: list[Subscription] = []
 
@@ -107,20 +111,22 @@ class _Batch:
         why, turn = self._why, one.turns + 1
         said_before = prepended(one.metadata)
         opt_out = optout.url(self._ways.base_url, self._key, one.id)
-        quiet = _quiet(why, its_set, where)
+        zone = where.timezone or self._zone_of(one)
+        quiet = _quiet(its_set, zone)
+        leaves_at = _leaves_at(why, where, quiet, zone)
         body = outbound(one, its_set, content, where.address, said_before, opt_out, resend=why.resend)
         sent = Sent(
             one.number,
             0 if why.resend else turn,
             content.message.sequence_number,
-            run=why.run,
+            run=why.run if leaves_at <= why.now else 0,
             prepended=bool(said_before),
             label=its_set.label or its_set.short_name,
             opt_out=opt_out,
             quiet=quiet,
         )
         options = _encode(sent).decode()
-        leaves_at = _leaves_at(why, where, quiet)
+        self._later += leaves_at > why.now
         self._new.append(NewDelivery(self._queue, f"{one.id}#{turn}", target, leaves_at, body, options=options))
         self._turns.append((one.number, turn))
 
@@ -143,30 +149,35 @@ class _Batch:
                 status=NO_ADDRESS,
                 now=self._why.now,
             )
-        return Queued(len(self._new), self.without_message, [one.id for one in self.without_address])
+        return Queued(len(self._new), self._later, self.without_message, [one.id for one in self.without_address])
+
+    def _zone_of(self, one: Subscription) -> str:
+        """Its schedule's, where its receiver has none."""
+        if self._why.schedule is not None:
+            return self._why.schedule.timezone
+        if one.schedule not in self._zones:
+            found = SCHEDULES.find_all(self._tx, {one.schedule}).get(one.schedule)
+            self._zones[one.schedule] = found.timezone if found else "UTC"
+        return self._zones[one.schedule]
 
 
 _encode = msgspec.json.encode
 
 
-def _leaves_at(why: Occasion, where: Whereto, quiet: hours.Quiet | None) -> int:
+def _leaves_at(why: Occasion, where: Whereto, quiet: hours.Quiet | None, zone: str) -> int:
     """Now, unless the receiver's own clock says otherwise."""
     moment = why.now
     if where.timezone is None and quiet is None:
         return moment
     if why.moment is not None and why.schedule is not None and why.schedule.has_one_time_of_day:
-        moment = max(moment, hours.in_own_zone(why.moment, why.schedule.timezone, _zone(why, where)))
+        moment = max(moment, hours.in_own_zone(why.moment, why.schedule.timezone, zone))
     return moment if quiet is None else hours.after_quiet(moment, quiet)
 
 
-def _quiet(why: Occasion, its_set: MessageSet, where: Whereto) -> hours.Quiet | None:
+def _quiet(its_set: MessageSet, zone: str) -> hours.Quiet | None:
     if its_set.quiet_from is None or its_set.quiet_until is None:
         return None
-    return hours.Quiet(_zone(why, where), its_set.quiet_from, its_set.quiet_until)
-
-
-def _zone(why: Occasion, where: Whereto) -> str:
-    return where.timezone or (why.schedule.timezone if why.schedule else "UTC")
+    return hours.Quiet(zone, its_set.quiet_from, its_set.quiet_until)
 
 
 Numbered = tuple[int, str, int]

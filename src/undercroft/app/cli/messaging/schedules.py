@@ -87,11 +87,8 @@ def send(
     croft messaging schedule send 1
     """
     with connect(context) as server:
-        before = _newest(server, namespace)
         server.post(f"{ROOT}schedule/{id}/send/", None, where(namespace))
-        run = _newest(server, namespace)
-        if run is None or (before and run["id"] == before["id"]):
-            raise WrongUsage("the send is not to be seen", "croft messaging schedule send it once more")
+        run = _newest(server, id, namespace)
         if wait:
             run = _watch(server, run["id"], namespace, quiet=json)
     if json:
@@ -102,9 +99,10 @@ def send(
         say(f"Send {run['id']} has begun.")
 
 
-def _newest(server: Server, namespace: str) -> dict[str, Any] | None:
-    found: list[dict[str, Any]] = server.get(ROOT + "runs/", where(namespace))["results"]
-    return found[0] if found else None
+def _newest(server: Server, schedule: int, namespace: str) -> dict[str, Any]:
+    """The one that was just begun; or the one that waited for its beginning, and is for those as well."""
+    runs: list[dict[str, Any]] = server.get(ROOT + "runs/", where(namespace))["results"]
+    return next(run for run in runs if run["schedule"] == schedule)
 
 
 def _watch(server: Server, id: int, namespace: str, *, quiet: bool) -> dict[str, Any]:

@@ -25,12 +25,14 @@ from undercroft.machinery.mail.sending import SUPPRESSED
 TRANSPORT = "messaging mail"
 ADDRESS_KIND = EMAIL
 LONGEST_SUBJECT = 200
+# Seconds of a conversation with the relay: one that is cut while it takes the message takes it twice.
+LONGEST = 120.0
 # Control characters, line and paragraph ends, halves of characters.
 _UNSEEN = ("Cc", "Zl", "Zp", "Cs")
 
 
 def target(tx: Transaction, now: int) -> int:
-    return own_target(tx, "mail", TRANSPORT, msgspec.Raw(b"{}"), now, concurrency=8)
+    return own_target(tx, "mail", TRANSPORT, msgspec.Raw(b"{}"), now, concurrency=8, timeout=LONGEST)
 
 
 class MailTransport:

@@ -16,12 +16,19 @@ RETRIES: tuple[float, ...] = (5, 30, 120, 600, 3_600, 10_800, 28_800)
 
 
 def own_target(
-    tx: Transaction, name: str, transport: str, address: msgspec.Raw, now: int, concurrency: int = 32
+    tx: Transaction,
+    name: str,
+    transport: str,
+    address: msgspec.Raw,
+    now: int,
+    concurrency: int = 32,
+    timeout: float = 15.0,
 ) -> int:
+    """`timeout` in seconds, of an attempt."""
     key = (FAMILY, "", name)
     found = targets.find_target(tx, *key)
-    if found is None or bytes(found.settings.address) != bytes(address) or found.transport != transport:
-        settings = TargetSettings(address, timeout=15.0, retries=RETRIES)
+    settings = TargetSettings(address, timeout=timeout, retries=RETRIES)
+    if found is None or (found.settings, found.transport) != (settings, transport):
         targets.put_target(tx, key, transport, settings, concurrency=concurrency, rate=None, paused_at=None, now=now)
         found = targets.find_target(tx, *key)
         assert found is not None, "put in above"

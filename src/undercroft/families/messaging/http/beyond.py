@@ -41,7 +41,7 @@ class Beyond:
 
     async def fast_forward(self, request: Request) -> Reply:
         place, _ = await self._doorway.into(request)
-        ids = await self._database.write(behind.fast_forward, place, _uuid_in(request), request.now)
+        ids = await self._database.write_once(behind.fast_forward, place, _uuid_in(request), request.now)
         return json_reply({"subscriptions": ids})
 
     async def sends(self, request: Request) -> Reply:
@@ -68,7 +68,7 @@ class Beyond:
     async def opt_out(self, request: Request) -> Reply:
         """Also what mail programs post for their own button (RFC 8058)."""
         id = await self._subscription_of(request)
-        await self._database.write(subscriptions.opt_out, id, request.now)
+        await self._database.write_once(subscriptions.opt_out, id, request.now)
         return _page("You will get no more of these messages.", "")
 
     async def _subscription_of(self, request: Request) -> str:

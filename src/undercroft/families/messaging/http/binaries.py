@@ -42,7 +42,7 @@ class Binaries:
     async def create(self, request: Request) -> Reply:
         place, _ = await self._doorway.into(request)
         kept = await self._keep(_file_in(request), request.now)
-        made = await self._database.write(binaries.create, place, kept, request.now)
+        made = await self._database.write_once(binaries.create, place, kept, request.now)
         return json_reply(rendering.binary_content(made, base_url(request)), 201)
 
     async def fetch(self, request: Request) -> Reply:
@@ -55,12 +55,12 @@ class Binaries:
         id = number_in_path(request)
         await self._database.read(binaries.require, place, id)
         kept = await self._keep(_file_in(request), request.now)
-        changed: Binary = await self._database.write(binaries.replace, place, id, kept)
+        changed: Binary = await self._database.write_once(binaries.replace, place, id, kept)
         return json_reply(rendering.binary_content(changed, base_url(request)))
 
     async def delete(self, request: Request) -> Reply:
         place, _ = await self._doorway.into(request)
-        await self._database.write(binaries.delete, place, number_in_path(request), request.now)
+        await self._database.write_once(binaries.delete, place, number_in_path(request), request.now)
         return Reply(204, b"")
 
     async def download(self, request: Request) -> Reply:
@@ -83,7 +83,7 @@ class Binaries:
     async def _keep(self, file: File, now: int) -> Kept:
         name = binaries.file_name(file.name, now)
         kept = Kept(name, _type_of(name), len(file.content))
-        await self._database.write(binaries.announce, kept, now)
+        await self._database.write_once(binaries.announce, kept, now)
         try:
             await self._files.keep(name, file.content, kept.type)
         except OSError as error:

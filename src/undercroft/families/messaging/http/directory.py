@@ -119,7 +119,7 @@ class Directory:
         values = _checked(read_fields(rules, read_body(request).object, partial=False))
         id = _id(in_path) if in_path is not None else values.pop("id")
         listed = values.pop("addresses", None)
-        made = await self._database.write(directory.put, place, id, values, listed, request.now)
+        made = await self._database.write_once(directory.put, place, id, values, listed, request.now)
         theirs = await self._database.read(directory.addresses_of, [made])
         return json_reply(rendering.person(made, theirs.get(made.number, [])), 201 if in_path is None else 200)
 
@@ -137,7 +137,7 @@ class Directory:
 
     async def remove_identity(self, request: Request) -> Reply:
         place, _ = await self._doorway.into(request)
-        await self._database.write(directory.remove, place, id_in_path(request))
+        await self._database.write_once(directory.remove, place, id_in_path(request))
         return Reply(204, b"")
 
     async def list_routes(self, request: Request) -> Reply:
@@ -149,7 +149,7 @@ class Directory:
         place, _ = await self._doorway.into(request)
         values = _checked(read_fields(_ROUTE, read_body(request).object, partial=False))
         route = Route(**{"headers": {}, "secret": None, "concurrency": 32, **values})
-        made = await self._database.write(routes.put, place, route, request.now)
+        made = await self._database.write_once(routes.put, place, route, request.now)
         return json_reply(_route(made), 201)
 
     async def route(self, request: Request) -> Reply:
@@ -158,7 +158,7 @@ class Directory:
 
     async def remove_route(self, request: Request) -> Reply:
         place, _ = await self._doorway.into(request)
-        await self._database.write(routes.remove, place, request.path["name"], request.now)
+        await self._database.write_once(routes.remove, place, request.path["name"], request.now)
         return Reply(204, b"")
 
 

@@ -166,7 +166,7 @@ def person(row: Person, addresses: list[Address]) -> dict[str, Any]:
 
 
 def run(row: Run) -> dict[str, Any]:
-    """How far a send has come. `left`: messages whose first attempt has had an end."""
+    """How far a send has come. `left`: messages whose first attempt has had an end, or that leave later."""
     return {
         "id": row.id,
         "schedule": row.schedule,

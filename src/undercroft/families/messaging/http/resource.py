@@ -51,7 +51,7 @@ class Resource:
     async def create(self, request: Request) -> Reply:
         place, _ = await self._doorway.into(request)
         given = self._read(request, partial=False)
-        made = await self._database.write(self._noun.create, place, given, request.now)
+        made = await self._database.write_once(self._noun.create, place, given, request.now)
         return json_reply(self._noun.render(made), 201)
 
     async def fetch(self, request: Request) -> Reply:
@@ -69,14 +69,14 @@ class Resource:
 
     async def delete(self, request: Request) -> Reply:
         place, _ = await self._doorway.into(request)
-        await self._database.write(self._noun.delete, place, number_in_path(request), request.now)
+        await self._database.write_once(self._noun.delete, place, number_in_path(request), request.now)
         return Reply(204, b"")
 
     async def _change(self, request: Request, *, partial: bool) -> Reply:
         place, _ = await self._doorway.into(request)
         id = number_in_path(request)
         given = self._read(request, partial=partial)
-        changed = await self._database.write(self._noun.change, place, id, given, request.now)
+        changed = await self._database.write_once(self._noun.change, place, id, given, request.now)
         return json_reply(self._noun.render(changed))
 
     def _read(self, request: Request, *, partial: bool) -> Given:

@@ -119,7 +119,7 @@ class Rules:
         place, _ = await self._doorway.into(request)
         id, outcomes, position = number_in_path(request), Counter[str](), None
         while True:
-            done, position = await self._database.write(trying.apply, place, id, position, request.now)
+            done, position = await self._database.write_once(trying.apply, place, id, position, request.now)
             outcomes += done
             if position is None:
                 return json_reply({"outcomes": dict(outcomes)})

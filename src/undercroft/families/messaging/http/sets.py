@@ -43,7 +43,7 @@ class MessageSets:
         if given.errors:
             raise Wrong(given.errors)
         name = given.values["short_name"]
-        made = await self._database.write(messagesets.clone, place, number_in_path(request), name, request.now)
+        made = await self._database.write_once(messagesets.clone, place, number_in_path(request), name, request.now)
         return json_reply(rendering.message_set(made), 201)
 
     async def export(self, request: Request) -> Reply:
@@ -59,7 +59,7 @@ class MessageSets:
         place, given = await self._doorway.into(request)
         id, kind = number_in_path(request), _kind(given.get("to", "yaml"))
         rows = await asyncio.to_thread(self._messages_in, request.body, kind)
-        created, changed = await self._database.write(setfiles.put_messages, place, id, rows, request.now)
+        created, changed = await self._database.write_once(setfiles.put_messages, place, id, rows, request.now)
         return json_reply({"created": created, "changed": changed})
 
     def _messages_in(self, content: bytes, kind: str) -> list[dict[str, object]]:

@@ -79,24 +79,24 @@ class Subscriptions:
         place, _ = await self._doorway.into(request)
         id, body = _uuid_in(request), read_body(request)
         given = fields.read_fields(fields.SUBSCRIPTION, body.object, partial=partial, is_form=body.is_form)
-        changed = await self._database.write(subscriptions.change, place, id, given, request.now)
+        changed = await self._database.write_once(subscriptions.change, place, id, given, request.now)
         return json_reply(subscription(changed, base_url(request)))
 
     async def delete(self, request: Request) -> Reply:
         place, _ = await self._doorway.into(request)
-        await self._database.write(subscriptions.delete, place, _uuid_in(request), request.now)
+        await self._database.write_once(subscriptions.delete, place, _uuid_in(request), request.now)
         return Reply(204, b"")
 
     async def send(self, request: Request) -> Reply:
         place, _ = await self._doorway.into(request)
         id = id_in_path(request)
-        await self._database.write(subscriptions.send_next, place, id, self._ways, request.now)
+        await self._database.write_once(subscriptions.send_next, place, id, self._ways, request.now)
         return json_reply(_ACCEPTED, 201)
 
     async def resend(self, request: Request) -> Reply:
         place, _ = await self._doorway.into(request)
         id = id_in_path(request)
-        await self._database.write(subscriptions.resend, place, id, self._ways, request.now)
+        await self._database.write_once(subscriptions.resend, place, id, self._ways, request.now)
         return json_reply(_ACCEPTED, 202)
 
 

@@ -28,7 +28,7 @@ class Work:
 
     async def fire(self, request: Request) -> Reply:
         place, _ = await self._doorway.into(request)
-        run = await self._database.write(schedules.fire, place, number_in_path(request), request.now)
+        run = await self._database.write_once(schedules.fire, place, number_in_path(request), request.now)
         # The contract's answer is empty; where the send can be watched stands in the head.
         return json_reply({}, 202, ((b"location", f"{base_url(request)}{RUNS_PATH}/{run}/".encode()),))
 
@@ -66,7 +66,7 @@ class Work:
         place, _ = await self._doorway.into(request)
         before: int | None = None
         while True:
-            before = await self._database.write(failed.requeue, place, self._ways, before, request.now)
+            before = await self._database.write_once(failed.requeue, place, self._ways, before, request.now)
             if before is None:
                 return json_reply({"requeued_failed_tasks": True}, 201)
 
@@ -103,7 +103,7 @@ class Work:
 
     async def _begin(self, request: Request, start: Callable[[Transaction, str, int], int]) -> Reply:
         place, _ = await self._doorway.into(request)
-        number = await self._database.write(start, place, request.now)
+        number = await self._database.write_once(start, place, request.now)
         return json_reply({"accepted": True, "task_id": rendering.task_id(number)}, 202)
 
 
