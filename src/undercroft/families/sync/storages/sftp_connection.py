@@ -129,7 +129,7 @@ class Connection:
     def _as_ours(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, asyncssh.Error) as error:
+        except (OSError, UnicodeError, asyncssh.Error) as error:
             if isinstance(error, _LOST):
                 self._drop()
             raise self._ours(error) from None

@@ -129,12 +129,14 @@ class WebdavClient:
     def _built(self) -> SyncClient:
         builder = SyncClientBuilder().follow_redirects(False).gzip(False).brotli(False).zstd(False).deflate(False)
         builder = builder.connect_timeout(CONNECT_WITHIN).read_timeout(ANSWER_WITHIN).user_agent("Undercroft")
-        if self._options["ca_file"]:
-            try:
+        try:
+            if self._options["ca_file"]:
                 builder = builder.add_root_certificate_pem(Path(self._options["ca_file"]).read_bytes())
-            except OSError as error:
-                raise Vanished(f"the file of the option ca_file can't be read: {error.strerror}") from None
-        return builder.build()
+            return builder.build()
+        except (OSError, PyreqwestError):
+            raise Vanished(
+                "the file of the option ca_file can't be read, or holds no certificate in PEM form"
+            ) from None
 
     def _sent(self, request: SyncRequestBuilder) -> "_Sent":
         return _Sent(request, self.url)
@@ -217,11 +219,14 @@ def _is_found(propstat: ElementTree.Element) -> bool:
 def _url_of(options: dict[str, Any]) -> str:
     """`cloud.example.org` or a whole address → the address of the root, with a slash at its end."""
     given = options["hostname"] if "://" in options["hostname"] else f"https://{options['hostname']}"
-    parts = urllib.parse.urlsplit(given)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise Vanished(
-            "the option hostname is such as cloud.example.org or https://cloud.example.org/remote.php/webdav"
-        )
+    wrong = Vanished("the option hostname is such as cloud.example.org or https://cloud.example.org/remote.php/webdav")
+    try:
+        parts = urllib.parse.urlsplit(given)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        raise wrong from None
+    if not good or parts.username is not None or parts.query or parts.fragment:
+        raise wrong
     root = urllib.parse.quote(options["root"].strip("/").encode(), safe=_SAFE)
     path = "/".join(part for part in (parts.path.strip("/"), root) if part)
     return f"{parts.scheme}://{parts.netloc}/{path}/" if path else f"{parts.scheme}://{parts.netloc}/"

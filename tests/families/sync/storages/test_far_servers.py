@@ -1,0 +1,113 @@
+"""What only an SSH or a WebDAV server has: keys of hosts, links, TLS."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.families.sync.storages import kinds
+from tests.families.sync.storages.kinds import Kind, contents, write
+from tests.services.apache import Apache
+from tests.services.sshd import Sshd
+from undercroft.families.sync.drivers import with_defaults
+from undercroft.families.sync.model import HIDDEN, visible, with_secrets
+from undercroft.families.sync.storages import drive
+from undercroft.families.sync.storages.errors import InTheWay, Vanished
+
+STRANGER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJ5b3VyLXN0cmFuZ2VyLWtleS1vZi10aGUtdGVzdHM="
+
+
+@pytest.fixture
+def far(sshd: Sshd, tmp_path: Path) -> Iterator[Kind]:
+    kind = kinds.sftp(sshd, tmp_path)
+    yield kind
+    kind.close()
+
+
+def fingerprint(sshd: Sshd) -> str:
+    told = subprocess.run(
+        ["ssh-keygen", "-lf", sshd.folder / "host_key.pub"], capture_output=True, text=True, check=True
+    )
+    return told.stdout.split()[1]
+
+
+def test_a_host_is_known_by_its_key_its_fingerprint_or_a_file(sshd: Sshd, far: Kind, tmp_path: Path) -> None:
+    known = tmp_path / "known_hosts"
+    known.write_text(f"[127.0.0.1]:{sshd.port} {sshd.host_key}\n")
+    far.open().check(0)
+    far.open(host_key=fingerprint(sshd)).check(0)
+    far.open(host_key="", known_hosts=str(known)).check(0)
+
+
+@pytest.mark.parametrize("key", ["SHA256:0000000000000000000000000000000000000000000", ""])
+def test_a_strange_host_is_refused_and_its_fingerprint_told(sshd: Sshd, far: Kind, key: str, tmp_path: Path) -> None:
+    (tmp_path / "nobody").write_text("")
+    with pytest.raises(Vanished) as told:
+        far.open(host_key=key, known_hosts=str(tmp_path / "nobody")).check(0)
+    assert fingerprint(sshd) in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"private_key_path": "/nowhere/at/all"}, "private key"),
+        ({"private_key": "no key at all"}, "private key"),
+        ({"host_key": "no key"}, "host_key"),
+        ({"root": "/nowhere/at/all"}, "no folder"),
+    ],
+)
+def test_what_has_to_be_mended_is_said(far: Kind, options: dict[str, str], word: str) -> None:
+    with pytest.raises(Vanished) as told:
+        far.open(**options).check(0)
+    assert word in str(told.value)
+
+
+def test_links_are_not_followed(far: Kind, tmp_path: Path) -> None:
+    root, outside = Path(far.options["root"]), tmp_path / "outside"
+    outside.mkdir()
+    (outside / "file").write_bytes(b"elsewhere")
+    storage = far.open()
+    storage.check(0)
+    (root / "folder").symlink_to(outside)
+    (root / "file").symlink_to(outside / "file")
+    assert contents(storage) == {}
+    assert set(storage.skipped) == {"folder", "file"}
+    assert storage.look("file") is None
+    with pytest.raises(InTheWay):
+        write(storage, "folder/new", b"through the link")
+    assert {path.name for path in outside.iterdir()} == {"file"}
+
+
+def test_over_tls_and_not_with_whom_nobody_vouches_for(apache: Apache) -> None:
+    root = apache.make_folder("over tls")
+    options = with_defaults("webdav", {**apache.options(root.name), "hostname": apache.tls_url})
+    trusting = drive("webdav", {**options, "ca_file": str(apache.ca_file)})
+    trusting.check()
+    trusting.close()
+    with pytest.raises(OSError):
+        drive("webdav", options).check()
+
+
+@pytest.mark.parametrize(
+    "hostname", ["ftp://x", "https://user:hunter2@x/", "https://x/?q=1", "https:///x", "https://[x"]
+)
+def test_an_address_that_is_none_is_told_without_what_is_in_it(hostname: str) -> None:
+    with pytest.raises(Vanished) as told:
+        drive("webdav", with_defaults("webdav", {"hostname": hostname})).check()
+    assert "hunter2" not in str(told.value)
+
+
+def test_what_is_no_certificate_is_told(apache: Apache, tmp_path: Path) -> None:
+    (tmp_path / "ca").write_text("-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----\n")
+    for file in ("ca", "nowhere"):
+        options = with_defaults("webdav", {"hostname": apache.tls_url, "ca_file": str(tmp_path / file)})
+        with pytest.raises(Vanished, match="ca_file"):
+            drive("webdav", options).check()
+
+
+def test_secrets_are_hidden_and_may_come_back_so() -> None:
+    options = {"hostname": "x", "username": "ann", "password": "hunter2"}
+    shown = visible("sftp", options)
+    assert shown == {"hostname": "x", "username": "ann", "password": HIDDEN}
+    assert with_secrets("sftp", {**shown, "username": "bob"}, options) == {**options, "username": "bob"}
