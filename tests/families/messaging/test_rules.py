@@ -7,7 +7,10 @@ import pytest
 from tests.families.messaging.house import NOW, House
 from undercroft.base.clock import DAY, HOUR
 from undercroft.families.messaging.rules import trying
-from undercroft.families.messaging.rules.matching import ALREADY, MOST_CHAINED, NO_LANGUAGE, TOO_LONG
+from undercroft.families.messaging.rules.firing import rules_for
+from undercroft.families.messaging.rules.matching import ALREADY, MOST_CHAINED, NO_LANGUAGE, TOO_LONG, Event, is_meant
+from undercroft.families.messaging.store import RULES
+from undercroft.families.messaging.tables import Window
 
 pytestmark = pytest.mark.anyio
 ANN, BEN = "+27820001001", "+27820001002"
@@ -146,14 +149,44 @@ async def test_a_dry_run_says_whom_it_would_subscribe_and_apply_does_it(
     assert tuple(answer) == (200, {"outcomes": {"subscribed": 4, ALREADY: 1}})
     assert (await house.call("POST", "rules/1/apply/")).json == {"outcomes": {}}
     assert all([len(await subscribed(house, 2, one)) == 1 for one in people])
-    for event, more in (
-        ("reached", {"number": 2}), ("opted_out", {}), ("address", {}), ("field", {"field": "lang"}),
-    ):  # fmt: skip
-        made = await rule(house, event, target=3, **more)
-        found = (await house.get(f"rules/{made['id']}/preview"))["results"]
-        assert len(found) == (2 if event == "reached" else 0)
     await house.call("PATCH", "rules/1/", {"active": False})
     assert (await house.call("POST", "rules/1/apply")).status == 400
+
+
+async def test_a_dry_run_names_those_to_whom_it_has_happened_and_nobody_else(house: House) -> None:
+    await with_onward(house)
+    await house.made("message/", messageset=1, sequence_number=3, lang="eng", text_content="three")
+    for name, lang, address in (("ann", "eng", "ann@example.org"), ("ben", "fra", ANN), ("cat", None, BEN)):
+        await house.made("identities/", id=name, lang=lang, addresses=[address], metadata={"city": lang})
+        await house.subscribe(name)
+    await house.subscribe("late", initial_sequence_number=3, next_sequence_number=3)
+    await house.subscribe("elsewhere", lang="fra")
+    stopped = await house.subscribe("stopped")
+    for name, changes in (
+        ("ben", {"next_sequence_number": 2}),
+        ("cat", {"next_sequence_number": 3, "completed": True}),
+        ("stopped", {"active": False}),
+        ("elsewhere", {"next_sequence_number": 2}),
+    ):
+        [one] = await subscribed(house, 1, name)
+        assert (await house.call("PATCH", f"subscriptions/{one['id']}/", changes)).status == 200
+    assert not (await house.subscription(stopped))["active"]
+
+    for event, more, names in (
+        ("reached", {"number": 1}, {"ben", "cat"}),
+        ("reached", {"number": 2}, {"cat"}),
+        ("reached", {"number": 3}, {"cat"}),
+        ("reached", {"number": 4}, set()),
+        ("completed", {}, {"cat"}),
+        ("opted_out", {}, {"stopped"}),
+        ("address", {"address_type": "email"}, {"ann"}),
+        ("address", {}, {"ann", "ben", "cat"}),
+        ("field", {"field": "city"}, {"ann", "ben"}),
+        ("field", {"field": "lang", "value": "fra"}, {"ben"}),
+    ):  # fmt: skip
+        made = await rule(house, event, target=3, default_lang="eng", **more)
+        found = (await house.get(f"rules/{made['id']}/preview"))["results"]
+        assert {one["identity"] for one in found} == names, (event, more)
 
 
 async def test_fast_forward_tells_rules_what_it_went_past(house: House) -> None:
@@ -164,6 +197,34 @@ async def test_fast_forward_tells_rules_what_it_went_past(house: House) -> None:
     house.clock.now = NOW + 3 * DAY + 9 * HOUR
     assert (await house.call("POST", f"subscriptions/{id}/fast-forward")).status == 200
     assert len(await subscribed(house, 2)) == len(await subscribed(house, 3)) == 1
+
+
+async def test_rules_are_found_by_what_they_mean(house: House) -> None:
+    """Those that the model's `is_meant` names, of all; and no statement brings others along."""
+    await with_onward(house)
+    for messageset in (1, 2, 3):
+        await rule(house, "completed", messageset=messageset)
+        await rule(house, "opted_out", messageset=messageset, address_type="email")
+        for number in (1, 2):
+            await rule(house, "reached", messageset=messageset, number=number)
+    for kind in (None, "email", "msisdn"):
+        await rule(house, "address", address_type=kind)
+    for field, value in (("a", None), ("a", 1), ("a", "1"), ("b", 1)):
+        await rule(house, "field", field=field, value=value)
+    await rule(house, "completed", active=False)
+
+    words = ("completed", "opted_out", "reached", "address", "field")
+    happened = [
+        Event(word, "c", place, ANN, messageset, number, what, value)
+        for word in words for place in ("default", "other") for messageset in (None, 1, 3, 9) for number in (None, 1, 7)
+        for what in (None, "email", "a", "b") for value in (None, "1", '"1"')
+    ]  # fmt: skip
+    place = (await house.database.read(lambda tx: tx.one("SELECT namespace FROM messaging_rules")) or ("",))[0]
+    happened = [one._replace(namespace=place) if one.namespace == "default" else one for one in happened]
+    rules = await house.database.read(lambda tx: RULES.page(tx, place, Window(1_000, None, True), []))
+    rules.sort(key=lambda one: one.id)
+    found = await house.database.read(rules_for, happened)
+    assert found == [(rule, one) for one in happened for rule in rules if is_meant(rule, one)] != []
 
 
 RULE = {"name": "r", "event": "completed", "messageset": 1, "action": "subscribe", "target": 1}

@@ -7,9 +7,12 @@ from undercroft.families.messaging import figures
 from undercroft.families.messaging.ids import new_uuid
 from undercroft.families.messaging.rules import events
 from undercroft.families.messaging.rules.matching import (
+    ADDRESS,
     ALREADY,
+    FIELD,
     NO_LANGUAGE,
     NOT_THERE,
+    OF_SUBSCRIPTIONS,
     SUBSCRIBED,
     TOO_LONG,
     UNSUBSCRIBED,
@@ -19,7 +22,6 @@ from undercroft.families.messaging.rules.matching import (
     Known,
     Rule,
     decide,
-    is_meant,
 )
 from undercroft.families.messaging.store import RULES, SETS, locked_subscriptions
 from undercroft.families.messaging.under_way import recall
@@ -51,16 +53,32 @@ _WORDS = {
 }
 
 
+# How a rule `m` is found by what has happened `r`; each goes by an index.
+_MEANT = (
+    (OF_SUBSCRIPTIONS, "m.messageset = r.messageset AND (m.number IS NULL OR m.number = r.number)"),
+    ((ADDRESS,), "(m.address_type IS NULL OR m.address_type = r.what)"),
+    ((FIELD,), "m.field = r.what AND (m.value IS NULL OR m.value = r.value)"),
+)
+
+
 def rules_for(tx: Transaction, these: list[Event]) -> Pairs:
     """Each of these with each rule that means it, in the order of the rules."""
-    rows = tx.each(
-        f"SELECT {', '.join('m.' + name for name in Rule._fields)} FROM messaging_rules m JOIN {{rows}}"
-        " ON m.namespace = r.namespace AND m.event = r.event WHERE m.active = 1 ORDER BY m.id",
-        "namespace TEXT, event TEXT",
-        sorted({(one.namespace, one.event) for one in these}),
-    )
-    rules = [RULES.made(row) for row in rows]
-    return [(rule, one) for one in these for rule in rules if is_meant(rule, one)]
+    keys = {key: place for place, key in enumerate(dict.fromkeys(map(_key, these)))}
+    rules: dict[int, list[Rule]] = {}
+    for words, meant in _MEANT:
+        rows = tx.each(
+            f"SELECT r.place, {', '.join('m.' + name for name in Rule._fields)} FROM {{rows}} JOIN messaging_rules m"
+            f" ON m.namespace = r.namespace AND m.event = r.event AND {meant} WHERE m.active = 1 ORDER BY m.id",
+            "place BIGINT, namespace TEXT, event TEXT, messageset BIGINT, number BIGINT, what TEXT, value TEXT",
+            [(place, *key) for key, place in keys.items() if key[1] in words],
+        )
+        for place, *row in rows:
+            rules.setdefault(place, []).append(RULES.made(tuple(row)))
+    return [(rule, one) for one in these for rule in rules.get(keys[_key(one)], ())]
+
+
+def _key(one: Event) -> tuple[str, str, int | None, int | None, str | None, str | None]:
+    return one.namespace, one.event, one.messageset, one.number, one.what, one.value
 
 
 def _follow(tx: Transaction, pairs: Pairs, now: int) -> tuple[list[Decision], list[Event]]:

@@ -26,8 +26,12 @@ PER_STEP = 500
 _STATE = {
     COMPLETED: "completed = 1",
     OPTED_OUT: "active = 0 AND completed = 0",
-    # The next number is behind it, or there is none any more.
-    REACHED: "(next_sequence_number > :{} OR completed = 1)",
+    # It began there or before, and has gone past; who has completed a set stands at its last message.
+    REACHED: (
+        "initial_sequence_number <= :{0} AND (next_sequence_number > :{0} OR completed = 1 AND"
+        " next_sequence_number = :{0}) AND EXISTS (SELECT 1 FROM messaging_messages m WHERE m.sequence_number = :{0}"
+        " AND m.messageset = messaging_subscriptions.messageset AND m.lang = messaging_subscriptions.lang)"
+    ),
 }
 
 
