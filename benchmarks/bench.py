@@ -129,7 +129,13 @@ class Bench:
         return {name: values for name, values in found.items() if values}
 
     def anew(
-        self, report: Report, contestants: Sequence[C], measure: Callable[[C], T], *, keep: bool = False
+        self,
+        report: Report,
+        contestants: Sequence[C],
+        measure: Callable[[C], T],
+        once: frozenset[str] = frozenset(),
+        *,
+        keep: bool = False,
     ) -> dict[str, list[T]]:
         """As `alternate`, with each contestant opened for its turn only, on an empty folder."""
         found: dict[str, list[T]] = {contestant.name: [] for contestant in contestants}
@@ -139,8 +145,9 @@ class Bench:
             with self.opened(contestant, keep=keep) as opened:
                 found[contestant.name].append(self.turn(contestant.name, measure, opened))
 
-        for _ in range(self.rounds):
-            standing = [contestant for contestant in standing if self._tried(report, contestant, take_turn)]
+        for number in range(self.rounds):
+            turns = [contestant for contestant in standing if number == 0 or contestant.name not in once]
+            standing = [contestant for contestant in turns if self._tried(report, contestant, take_turn)]
         return {name: values for name, values in found.items() if values}
 
     def _enter(self, stack: ExitStack, contestant: C, keep: bool) -> None:

@@ -12,7 +12,7 @@ from benchmarks.watching import Lsyncd, Syncthing, UnisonWatch, Watcher
 TITLE = "one new small file, until it can be read on the other side"
 TARGET = 50
 # So many in a turn, unless they take so long (s) in all; pauses of this long (s) between them.
-FILES, LONGEST, PAUSE = 30, 8.0, 0.05
+FILES, LONGEST, PAUSE = 30, 5.0, 0.05
 
 
 def run(bench: Bench) -> Report:
