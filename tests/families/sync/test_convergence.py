@@ -9,6 +9,7 @@ looks for longer; so long as it takes, each story is another one.
 import asyncio
 import contextlib
 import os
+import shutil
 import tempfile
 import threading
 import time
@@ -185,6 +186,7 @@ class Village(RuleBasedStateMachine):
                 self.run(self.stack.aclose())
             self.loop.call_soon_threadsafe(self.loop.stop)
             self.thread.join()
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     async def _come_to_rest(self) -> None:
         h = self.house
