@@ -1,6 +1,7 @@
 """Entries on servers and a folder of this machine: whatever happens on any side, all are equal in the end."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -50,11 +51,12 @@ class Wide:
         if name != "s3":
             return tree_of(self.folders[name])
         keys = [one["Key"] for one in self.s3.client().list_objects_v2(Bucket=self.bucket).get("Contents", [])]
-        return {key.encode(): self.get(key) for key in keys if not key.startswith(OWN_FOLDER)}
-
-    def get(self, key: str) -> bytes:
-        content: bytes = self.s3.client().get_object(Bucket=self.bucket, Key=key)["Body"].read()
-        return content
+        found: Tree = {}
+        for key in keys:
+            with contextlib.suppress(self.s3.client().exceptions.NoSuchKey):  # gone since it was listed
+                if not key.startswith(OWN_FOLDER):
+                    found[key.encode()] = self.s3.client().get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return found
 
     def write(self, entry: str, name: str, content: bytes) -> None:
         """As whoever works there would: under another name first, for a poll may come at any moment."""
