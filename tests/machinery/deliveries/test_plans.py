@@ -16,7 +16,7 @@ from tests.machinery.deliveries.making import NOW, make_queue, make_target
 from tests.services.postgres import Postgres
 from undercroft.base.clock import DAY, HOUR
 from undercroft.families.timers import dead, selecting
-from undercroft.machinery.deliveries import claims, store, targets
+from undercroft.machinery.deliveries import claims, listing, store, targets
 from undercroft.machinery.deliveries.claims import Share
 from undercroft.machinery.deliveries.model import Delivery, Kind, NewDelivery, Outcome, Result, State, filing
 from undercroft.machinery.deliveries.policy import Verdict
@@ -80,6 +80,9 @@ WORKS: dict[str, tuple[Work, set[str]]] = {
     ),
     "page of a route": (lambda tx, _: store.page(tx, Selection(1, target=3), 100), BY_ID | {"deliveries_by_day"}),
     "dead": (lambda tx, _: dead.list_dead(tx, "shop", None, None, (-1, -1, -1), 100), BY_ID | {"deliveries_by_day"}),
+    "dead as made": (lambda tx, _: listing.dead(tx, 1, None, 100, ascending=False), {"deliveries_dead"}),
+    "dead from one on": (lambda tx, _: listing.dead(tx, 1, 500, 100, ascending=True), {"deliveries_dead"}),
+    "one dead": (lambda tx, some: listing.dead_one(tx, 1, some.dead[0]), BY_ID),
     "delete many": (
         lambda tx, some: selecting.delete_selected(tx, [(row, NOW, Kind.OUTWARD) for row in _seen(some.scheduled)]),
         BY_ID | {"deliveries_by_parent"},

@@ -9,7 +9,7 @@ from undercroft.families.messaging.sending import Occasion, Sent, queue_messages
 from undercroft.families.messaging.store import locked_subscriptions
 from undercroft.families.messaging.tables import Window
 from undercroft.machinery.deliveries import listing, store, targets
-from undercroft.machinery.deliveries.model import Delivery, Kind, State
+from undercroft.machinery.deliveries.model import Delivery, Kind
 
 PER_STEP = 500
 _sent = msgspec.json.Decoder(Sent)
@@ -20,13 +20,12 @@ def page(tx: Transaction, namespace: str, window: Window) -> list[Delivery]:
     queue = targets.find_queue(tx, FAMILY, namespace, QUEUE)
     if queue is None:
         return []
-    return listing.in_order(tx, queue.id, State.DEAD, window.position, window.limit + 1, ascending=window.backwards)
+    return listing.dead(tx, queue.id, window.position, window.limit + 1, ascending=window.backwards)
 
 
 def find(tx: Transaction, namespace: str, id: int) -> Delivery | None:
     queue = targets.find_queue(tx, FAMILY, namespace, QUEUE)
-    found = listing.in_order(tx, queue.id, State.DEAD, id - 1, 1, ascending=True) if queue else []
-    return found[0] if found and found[0].id == id else None
+    return listing.dead_one(tx, queue.id, id) if queue else None
 
 
 def requeue(tx: Transaction, namespace: str, ways: Ways, before: int | None, now: int) -> int | None:
