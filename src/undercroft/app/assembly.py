@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from undercroft.app.dashboard import Post, dashboard
 from undercroft.app.house import House
 from undercroft.app.house import refuse as refuse_in_house
-from undercroft.app.mailing import UNNAMED, Mailing, mailing
+from undercroft.app.mailing import Mailing, mailing
 from undercroft.app.messages import files_of, transports_of, ways_of
 from undercroft.app.openapi import Describing, describe
 from undercroft.app.permissions import HOUSE, access_of
@@ -20,7 +20,6 @@ from undercroft.database import Database, Migration, migrations_in
 from undercroft.families import accounts, locks, mail, messaging, sync, timers
 from undercroft.machinery.callers import Callers
 from undercroft.machinery.deliveries.courier import Courier
-from undercroft.machinery.deliveries.model import Target
 from undercroft.machinery.deliveries.smtp import CaptureTransport, SmtpTransport
 from undercroft.machinery.deliveries.upkeep import Upkeep
 from undercroft.machinery.deliveries.webhook import WebhookTransport
@@ -115,7 +114,7 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
     transports = {
         "webhook": transport,
         TRANSPORT: post.transport,
-        **transports_of(settings, database, clock, transport),
+        **transports_of(settings, database, clock, transport, post),
     }
     courier = Courier(
         database,
@@ -124,7 +123,6 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
         clock,
         node,
         mark,
-        host_of=lambda target: _host_of(target, transport),
         host_concurrency=settings.host_concurrency,
     )
     upkeep = Upkeep(
@@ -155,14 +153,6 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
         entries,
         loops + [loop for family in families for loop in family.loops],
     )
-
-
-def _host_of(target: Target, webhooks: WebhookTransport) -> str | None:
-    """Where a target is, for what is claimed for one place at once. None where there is no limit: the house's own mail
-    waits behind nobody's."""
-    if target.transport == "webhook":
-        return webhooks.host(target)
-    return "the relay" if target.transport == TRANSPORT and target.namespace != UNNAMED else None
 
 
 def _lock_rules(settings: Settings) -> locks.Rules:

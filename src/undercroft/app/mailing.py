@@ -78,9 +78,13 @@ def _transport(settings: Settings, clock: Clock, outgoing: Outgoing) -> SmtpTran
     return SmtpTransport(clock, relay, outgoing.envelope, house=UNNAMED)
 
 
+def at_once(settings: Settings) -> int:
+    """So many e-mails of one namespace are handed over at the same time, where no other has any."""
+    return share_of_one(read_relay(settings.smtp_url.reveal()).connections if settings.smtp_url else CONNECTIONS)
+
+
 def _terms(settings: Settings) -> Terms:
-    connections = read_relay(settings.smtp_url.reveal()).connections if settings.smtp_url else CONNECTIONS
-    return Terms(settings.mail_retries, share_of_one(connections), captures=not settings.smtp_url)
+    return Terms(settings.mail_retries, at_once(settings), captures=not settings.smtp_url)
 
 
 def _signer(settings: Settings) -> Sign | None:

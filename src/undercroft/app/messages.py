@@ -1,12 +1,11 @@
 """From the settings to the ways on which messages leave."""
 
-from undercroft.app.mailing import NOBODY
+from undercroft.app.mailing import NOBODY, Mailing, at_once
 from undercroft.app.settings import Settings
 from undercroft.base.clock import Clock
 from undercroft.database import Database
 from undercroft.families import messaging
 from undercroft.machinery.deliveries.courier import Transport
-from undercroft.machinery.deliveries.smtp import read_relay
 from undercroft.machinery.deliveries.webhook import WebhookTransport
 
 
@@ -18,6 +17,7 @@ def ways_of(settings: Settings) -> messaging.Ways:
         default=settings.messaging_channel or ("sender" if sender else "capture"),
         sender=sender,
         looks_up=bool(settings.messaging_identity_url),
+        mails_at_once=at_once(settings),
         base_url=settings.messaging_url or _own_url(settings),
     )
 
@@ -35,15 +35,14 @@ def files_of(settings: Settings) -> messaging.Files:
 
 
 def transports_of(
-    settings: Settings, database: Database, clock: Clock, posting: WebhookTransport
+    settings: Settings, database: Database, clock: Clock, posting: WebhookTransport, post: Mailing
 ) -> dict[str, Transport]:
-    """Raises OSError for certificates of the relay that can't be read."""
     lookup = None
     if settings.messaging_identity_url:
         token = settings.messaging_identity_token.reveal()
         lookup = messaging.Lookup(settings.messaging_identity_url, token, clock)
-    relay = read_relay(settings.smtp_url.reveal()) if settings.smtp_url else None
-    return messaging.transports(database, clock, posting, relay, settings.mail_from or NOBODY, lookup)
+    mailed = messaging.MailTransport(database, post.transport, post.outgoing, settings.mail_from or NOBODY, lookup)
+    return messaging.transports(clock, posting, mailed, lookup)
 
 
 def _own_url(settings: Settings) -> str:

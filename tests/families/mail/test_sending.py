@@ -8,6 +8,7 @@ import dkim
 import pytest
 
 from tests.families.mail.house import CAPTURED, EMAIL, QUEUED, SENT, house
+from tests.services.dkimkey import DkimKey
 from tests.services.mailserver import MailServer
 from undercroft.base.clock import HOUR
 
@@ -181,29 +182,15 @@ async def test_without_a_relay_nothing_is_pretended(database_url: str) -> None:
 
 
 async def test_a_signature_that_others_verify(relay: MailServer, database_url: str) -> None:
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import rsa
-
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-    )
-    public = base64.b64encode(
-        key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    )
-
-    def record(name: bytes, timeout: int = 5) -> bytes:
-        assert name == b"mail._domainkey.home.example."
-        return b"v=DKIM1; k=rsa; p=" + public
-
-    signing = {"dkim_selector": "mail", "dkim_domain": "home.example", "dkim_key": pem.decode()}
+    key = DkimKey()
+    signing = {"dkim_selector": "mail", "dkim_domain": "home.example", "dkim_key": key.pem}
     async with house(database_url, relay.url, **signing) as one:
         await one.send(subject="Grüße", html="<p>ü</p>", cc="c@example.com", unsubscribe="https://example.com/u")
     first, second = relay.arrived()
     for mail in (first, second):
-        assert dkim.verify(mail.content, dnsfunc=record)
-    assert not dkim.verify(first.content.replace(b"recipient@email.com", b"somebody@email.com"), dnsfunc=record)
-    assert not dkim.verify(b"Subject: Another\r\n" + first.content, dnsfunc=record)
+        assert dkim.verify(mail.content, dnsfunc=key.record)
+    assert not dkim.verify(first.content.replace(b"recipient@email.com", b"somebody@email.com"), dnsfunc=key.record)
+    assert not dkim.verify(b"Subject: Another\r\n" + first.content, dnsfunc=key.record)
 
 
 async def test_a_list_is_sent_whole_or_not_at_all(relay: MailServer, database_url: str) -> None:

@@ -58,6 +58,9 @@ class Receiver:
         self.meanwhile: Callable[[], Awaitable[Any]] = lambda: asyncio.sleep(0)
         """What happens while a call is under way."""
 
+    def host(self, _target: Target) -> str | None:
+        return None
+
     async def send(self, target: Target, delivery: Delivery, webhook_id: str, headers: dict[str, str]) -> Outcome:
         body = json.loads(delivery.body)
         self.sent.append((body, webhook_id))

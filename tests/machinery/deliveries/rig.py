@@ -32,6 +32,9 @@ class Recorder:
         self.most: Counter[str] = Counter()
         self.fault: Exception | None = None
 
+    def host(self, _target: Target) -> str | None:
+        return None
+
     async def send(
         self, target: Target, delivery: Delivery, webhook_id: str, family_headers: dict[str, str]
     ) -> Outcome:

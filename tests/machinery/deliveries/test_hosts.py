@@ -24,7 +24,7 @@ def anyio_backend() -> str:
 async def rig(database_url: str) -> AsyncIterator[Rig]:
     async with running(database_url, Clock()) as rig:
         rig.courier.lanes = Lanes(Hosts(10))
-        rig.courier._host_of = lambda target: target.name.partition("/")[0]
+        rig.transport.host = lambda target: target.name.partition("/")[0]  # type: ignore[method-assign]
         yield rig
 
 

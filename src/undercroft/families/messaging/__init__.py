@@ -29,7 +29,6 @@ from undercroft.families.messaging.runs import Runs, tick
 from undercroft.families.messaging.settling import settled
 from undercroft.machinery.deliveries.courier import Transport
 from undercroft.machinery.deliveries.hooks import Hooks
-from undercroft.machinery.deliveries.smtp import Relay
 from undercroft.machinery.deliveries.webhook import WebhookTransport
 from undercroft.machinery.family import Family
 from undercroft.machinery.identity.entering import Enter
@@ -65,18 +64,13 @@ def family(database: Database, enter: Enter, ways: Ways, files: Files) -> Family
 
 
 def transports(
-    database: Database,
-    clock: Clock,
-    posting: WebhookTransport,
-    relay: Relay | None,
-    mail_from: str,
-    lookup: Lookup | None,
+    clock: Clock, posting: WebhookTransport, mailed: MailTransport, lookup: Lookup | None
 ) -> dict[str, Transport]:
     """By the names that targets of this family have."""
     return {
         webhook.TRANSPORT: webhook.PostTransport(posting, lookup),
         capture.TRANSPORT: capture.CaptureTransport(clock),
-        mail.TRANSPORT: MailTransport(database, clock, relay, mail_from, lookup),
+        mail.TRANSPORT: mailed,
     }
 
 

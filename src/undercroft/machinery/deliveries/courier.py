@@ -55,6 +55,10 @@ class Transport(Protocol):
         self, target: Target, delivery: Delivery, webhook_id: str, family_headers: dict[str, str]
     ) -> Outcome: ...
 
+    def host(self, target: Target) -> str | None:
+        """Where the target is: so much is claimed for one place at once. None where there is no limit."""
+        ...
+
 
 class Courier:
     def __init__(
@@ -66,10 +70,9 @@ class Courier:
         node: str,
         mark: str,
         *,
-        host_of: Callable[[Target], str | None] = lambda _target: None,
         host_concurrency: int = hosts.DEFAULT_CONCURRENCY,
     ) -> None:
-        """`host_of`: where a target is, so that no host has more than `host_concurrency` claimed; None for no limit."""
+        """`host_concurrency`: so many are claimed at once for one host, as the transports name it."""
         self._database = database
         self._transports = transports
         self._hooks = hooks
@@ -79,7 +82,6 @@ class Courier:
         self.share = Share()
         self.horizon = Horizon()
         self.lanes = Lanes(Hosts(host_concurrency))
-        self._host_of = host_of
         self.seen_until = 0
         """Up to this moment everything of the node's share has been read into the horizon."""
         self._woken = asyncio.Event()
@@ -168,7 +170,9 @@ class Courier:
             self._learn(target, known.get(target))
 
     def _learn(self, id: int, target: Target | None) -> None:
-        self.lanes.learn(id, target, self.share.nodes, None if target is None else self._host_of(target))
+        way = None if target is None else self._transports.get(target.transport)
+        host = None if target is None or way is None else way.host(target)
+        self.lanes.learn(id, target, self.share.nodes, host)
 
     async def _claim(self, taken: list[Due], now: int) -> None:
         hints = {entry[1]: entry for entry in taken}

@@ -78,9 +78,14 @@ class Outgoing:
         return addressed
 
     async def message_of(self, kept: store.Kept, mail: Mail) -> bytes:
-        """As the relay gets it. In a thread: with attachments it takes a while, and others should not wait for it."""
+        """As the relay gets it."""
+        return await self.made_of(mail, kept.id, mail.send_at or kept.created_at)
+
+    async def made_of(self, mail: Mail, id: str, written_at: int) -> bytes:
+        """Of a mail that is kept or of none: its bytes, signed where the house signs. In a thread: with attachments it
+        takes a while, and others should not wait for it. Raises Refusal for what can't be written."""
         async with self._may_make:
-            return await asyncio.to_thread(self._build, mail, kept)
+            return await asyncio.to_thread(self._build, mail, id, written_at)
 
     async def _made(self, id: str) -> Made:
         """Made once, however many senders ask for it at the same moment; who gives up takes it from no other."""
@@ -101,7 +106,8 @@ class Outgoing:
             if found is None:
                 raise NothingToSend(FORGOTTEN)
             kept, mail = found
-            made = Made(mail.sender.address, await asyncio.to_thread(self._build, mail, kept))
+            written_at = mail.send_at or kept.created_at
+            made = Made(mail.sender.address, await asyncio.to_thread(self._build, mail, id, written_at))
         self._in_use[id] = made
         self._keep(id, made)
         return made
@@ -111,8 +117,8 @@ class Outgoing:
         if not done.cancelled():
             done.exception()  # whoever waits for it hears of it; if nobody does any more, it is no news
 
-    def _build(self, mail: Mail, kept: store.Kept) -> bytes:
-        message = build(mail, kept.id, mail.send_at or kept.created_at)
+    def _build(self, mail: Mail, id: str, written_at: int) -> bytes:
+        message = build(mail, id, written_at)
         return self._sign(message) if self._sign else message
 
     def _keep(self, id: str, made: Made) -> None:

@@ -24,6 +24,8 @@ class Ways(NamedTuple):
     sender: Sender | None = None
     looks_up: bool = False
     """Whether addresses are asked of an external identity service."""
+    mails_at_once: int = 8
+    """Of one namespace."""
     base_url: str = "http://127.0.0.1:3862"
     """Where others reach this server: files and opt-out links stand there."""
 
@@ -44,7 +46,7 @@ def way_of(tx: Transaction, ways: Ways, namespace: str, channel: str | None, now
     if name == "webhook":
         return Way(webhook.target(tx, namespace, route), webhook.ADDRESS_KIND)
     if name == "mail":
-        return Way(mail.target(tx, now), mail.ADDRESS_KIND)
+        return Way(mail.target(tx, namespace, ways.mails_at_once, now), mail.ADDRESS_KIND)
     if name == "sender" and ways.sender is not None:
         return Way(sender.target(tx, ways.sender.url, ways.sender.token, now), sender.ADDRESS_KIND)
     if name == "capture":

@@ -19,5 +19,8 @@ class CaptureTransport:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
+    def host(self, _target: Target) -> None:
+        return None
+
     async def send(self, _target: Target, _delivery: Delivery, _webhook_id: str, _headers: dict[str, str]) -> Outcome:
         return Outcome(self._clock(), 0, Result.DONE, reply=CAPTURED)

@@ -7,59 +7,58 @@ from typing import Any
 
 import msgspec
 
-from undercroft.base.clock import Clock
 from undercroft.base.refusals import Refusal
 from undercroft.database import Database, Transaction
 from undercroft.families.messaging.channels.targets import own_target
 from undercroft.families.messaging.lookup import Lookup
 from undercroft.families.messaging.model import EMAIL
 from undercroft.machinery.deliveries import targets
+from undercroft.machinery.deliveries.actions import LONGEST_TIMEOUT
 from undercroft.machinery.deliveries.model import Delivery, Outcome, Target
-from undercroft.machinery.deliveries.smtp import CaptureTransport, Envelope, NothingToSend, Relay, SmtpTransport
+from undercroft.machinery.deliveries.smtp import CaptureTransport, Envelope, NothingToSend, SmtpTransport
 from undercroft.machinery.mail import suppressions
 from undercroft.machinery.mail.addresses import key_of, read_mailbox
-from undercroft.machinery.mail.message import build
 from undercroft.machinery.mail.model import Mail
-from undercroft.machinery.mail.sending import SUPPRESSED
+from undercroft.machinery.mail.sending import SUPPRESSED, Outgoing
 
 TRANSPORT = "messaging mail"
 ADDRESS_KIND = EMAIL
 LONGEST_SUBJECT = 200
-# Seconds of a conversation with the relay: one that is cut while it takes the message takes it twice.
-LONGEST = 120.0
 # Control characters, line and paragraph ends, halves of characters.
 _UNSEEN = ("Cc", "Zl", "Zp", "Cs")
 
 
-def target(tx: Transaction, now: int) -> int:
-    return own_target(tx, "mail", TRANSPORT, msgspec.Raw(b"{}"), now, concurrency=8, timeout=LONGEST)
+def target(tx: Transaction, namespace: str, at_once: int, now: int) -> int:
+    """Of each namespace its own, as the mail family has them: nobody waits behind another's."""
+    nothing, at_most = msgspec.Raw(b"{}"), LONGEST_TIMEOUT  # the transport knows when to give a relay up
+    return own_target(tx, "mail", TRANSPORT, nothing, now, namespace=namespace, concurrency=at_once, timeout=at_most)
 
 
 class MailTransport:
-    """As the house's SMTP transport, with mails made of messages."""
+    """Mails made of messages, by the connections that all mail of the house goes by."""
 
     def __init__(
-        self, database: Database, clock: Clock, relay: Relay | None, sender: str, lookup: Lookup | None
+        self,
+        database: Database,
+        relay: SmtpTransport | CaptureTransport,
+        outgoing: Outgoing,
+        sender: str,
+        lookup: Lookup | None,
     ) -> None:
         self._database = database
+        self._outgoing = outgoing
         self._sender = sender
         self._lookup = lookup
-        self._smtp = (
-            CaptureTransport(clock, self._envelope) if relay is None else SmtpTransport(clock, relay, self._envelope)
-        )
+        self._relay = relay.beside(self._envelope)
+
+    def host(self, target: Target) -> str | None:
+        return self._relay.host(target)
 
     async def send(self, target: Target, delivery: Delivery, webhook_id: str, headers: dict[str, str]) -> Outcome:
         found = delivery if self._lookup is None else await self._lookup.addressed(delivery, EMAIL)
         if isinstance(found, Outcome):
             return found
-        return await self._smtp.send(target, found, webhook_id, headers)
-
-    async def tidy(self, now: int) -> bool:
-        """A step: hang up on connections that nobody has used for a while."""
-        return await self._smtp.tidy(now)
-
-    async def close(self) -> None:
-        await self._smtp.close()
+        return await self._relay.send(target, found, webhook_id, headers)
 
     async def _envelope(self, delivery: Delivery) -> Envelope:
         body = msgspec.json.decode(delivery.body)
@@ -72,7 +71,7 @@ class MailTransport:
             )
             # The same id at each attempt: a relay that took it before says so by it.
             id = base64.b32encode(hashlib.sha256(delivery.name.encode()).digest()[:15]).decode().lower()
-            message = build(mail, id, delivery.created_at)
+            message = await self._outgoing.made_of(mail, id, delivery.created_at)
         except Refusal as refusal:
             raise NothingToSend(refusal.message) from None
         return Envelope(mail.sender.address, recipient.address, message)

@@ -1,4 +1,4 @@
-"""Targets that are the house's own, of no namespace: made when they are first needed, changed with the settings."""
+"""Targets that are the house's own and no route: made when they are first needed, changed with the settings."""
 
 import msgspec
 
@@ -8,6 +8,8 @@ from undercroft.machinery.deliveries.model import TargetSettings
 
 FAMILY = "messaging"
 QUEUE = "messages"
+OWN = "messaging's own"
+"""The family of targets that stand in somebody's namespace: a route of theirs may have any name."""
 NO_SUCH_TARGET = -1
 """What is sent there dies at once and stands among what failed, where people look for it."""
 
@@ -21,14 +23,16 @@ def own_target(
     transport: str,
     address: msgspec.Raw,
     now: int,
+    *,
+    namespace: str = "",
     concurrency: int = 32,
     timeout: float = 15.0,
 ) -> int:
-    """`timeout` in seconds, of an attempt."""
-    key = (FAMILY, "", name)
+    """Its id. `namespace`: whose it is; "" for one that serves all. `timeout`: seconds for one attempt."""
+    key = (OWN if namespace else FAMILY, namespace, name)
     found = targets.find_target(tx, *key)
     settings = TargetSettings(address, timeout=timeout, retries=RETRIES)
-    if found is None or (found.settings, found.transport) != (settings, transport):
+    if found is None or (found.settings, found.transport, found.concurrency) != (settings, transport, concurrency):
         targets.put_target(tx, key, transport, settings, concurrency=concurrency, rate=None, paused_at=None, now=now)
         found = targets.find_target(tx, *key)
         assert found is not None, "put in above"

@@ -23,6 +23,9 @@ class PostTransport:
         self._webhook = webhook
         self._lookup = lookup
 
+    def host(self, target: Target) -> str | None:
+        return self._webhook.host(target)
+
     async def send(
         self, target: Target, delivery: Delivery, webhook_id: str, family_headers: dict[str, str]
     ) -> Outcome:

@@ -12,6 +12,12 @@ class CaptureTransport:
         self._clock = clock
         self._check = check
 
+    def beside(self, check: Check) -> "CaptureTransport":
+        return CaptureTransport(self._clock, check)
+
+    def host(self, _target: Target) -> None:
+        return None
+
     async def send(
         self, _target: Target, delivery: Delivery, _webhook_id: str, _family_headers: dict[str, str]
     ) -> Outcome:

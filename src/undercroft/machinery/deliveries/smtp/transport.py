@@ -1,9 +1,10 @@
 """Deliveries over SMTP: one message to one recipient, one outcome."""
 
 import asyncio
+import copy
 import errno
 import time
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import aiosmtplib
 from aiosmtplib import SMTP
@@ -77,8 +78,20 @@ class SmtpTransport:
         self._clock = clock
         self._envelope_of = envelope_of
         self._limits = limits
+        self._house = house
         self._room = Room(relay.connections, house)
         self._pool = Pool(relay, limits.connect)
+
+    def beside(self, envelope_of: EnvelopeOf) -> Self:
+        """The same relay, with its connections and turns, for deliveries of another make. Whoever tidies and closes
+        this one has done so for that one."""
+        other = copy.copy(self)
+        other._envelope_of = envelope_of
+        return other
+
+    def host(self, target: Target) -> str | None:
+        """None for the house's own mail, which waits behind nobody's."""
+        return None if target.namespace == self._house else "the relay"
 
     async def send(
         self, target: Target, delivery: Delivery, _webhook_id: str, _family_headers: dict[str, str]

@@ -62,7 +62,7 @@ class WebhookTransport:
 
     @staticmethod
     def host(target: Target) -> str:
-        """Where it is, for the limit per host."""
+        """Its name and port."""
         origin = request.prepare(target).origin
         return f"{origin.host}:{origin.port}"
 
