@@ -6,11 +6,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.hostile.target import FAULTS
 from tests.services.croft import Croft
 
 PROGRAM = Path(sys.executable).with_name("st")
-EXAMPLES = 25
+# Per operation; the wire hardly knows which engine is behind it.
+EXAMPLES = {"sqlite": 20, "postgres": 8}
+# The paths of each run, as a regular expression: together they are all.
+FILES, MESSAGING = r"^/api/v1\.0", r"^/(api/(?!v1\.0)|media/)"
+OTHERS = r"^/(?!api/|media/)"
 # All is checked but three things: a schema can't say that a job's route must exist; the timers document answers 400 to
 # whatever is wrong, the method too; and with ?report=1 a list of which nothing was right is a 200 that says so of each.
 SETTINGS = """
@@ -27,10 +33,13 @@ include-name = "GET /api/v1.0/events"
 enabled = false
 """
 # A stream that does not end has no answer to be checked.
-ENDLESS = 1
+ENDLESS = {"/api/v1.0/events"}
 
 
-def test_openapi_keeps_its_word(start_croft: Callable[..., Croft], database_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("paths", [FILES, MESSAGING, OTHERS], ids=["files", "messaging", "others"])
+def test_openapi_keeps_its_word(
+    start_croft: Callable[..., Croft], database_url: str, tmp_path: Path, paths: str
+) -> None:
     croft = start_croft(database=database_url)
     document = croft.http.get("/openapi.json")
     (tmp_path / "openapi.json").write_bytes(document.content)
@@ -48,8 +57,10 @@ def test_openapi_keeps_its_word(start_croft: Callable[..., Croft], database_url:
             "3862",
             "--header",
             f"Authorization: Bearer {croft.token}",
+            "--include-path-regex",
+            paths,
             "--max-examples",
-            str(EXAMPLES),
+            str(EXAMPLES[database_url.partition(":")[0].removesuffix("ql")]),
             "--no-shrink",
             "--continue-on-failure",
             "--warnings",
@@ -61,7 +72,8 @@ def test_openapi_keeps_its_word(start_croft: Callable[..., Croft], database_url:
         check=False,
     ).stdout
 
-    operations = sum(len(methods) for methods in document.json()["paths"].values()) - ENDLESS
+    ours = {path: methods for path, methods in document.json()["paths"].items() if re.search(paths, path)}
+    operations = sum(len(methods) for path, methods in ours.items() if path not in ENDLESS)
     assert re.search(rf"Tested: {operations}\b", told), told[-8_000:]
     assert "No issues found" in told, told[-8_000:]
     assert not any(word in croft.log.read_text() for word in FAULTS), croft.log_tail()
