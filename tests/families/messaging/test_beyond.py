@@ -8,6 +8,7 @@ from tests.families.messaging.house import NOW, House, opened
 from tests.services.receiver import Answer, Receiver
 from undercroft.app.notation import Secret
 from undercroft.base.clock import DAY, HOUR
+from undercroft.families.messaging import estimates
 
 pytestmark = pytest.mark.anyio
 EIGHT = NOW // DAY * DAY + DAY + 8 * HOUR
@@ -139,3 +140,20 @@ async def test_a_sender_and_an_identity_service(sqlite_url: str, receiver: Recei
         assert (await house.subscription(bob))["process_status"] == -1
         [sent] = (await house.get(f"subscriptions/{ann}/sends"))["results"]
         assert sent["reply"] == '{"id": "out-7"}'
+
+
+async def test_a_search_is_no_send_and_is_not_shown_as_one(house: House) -> None:
+    assert (await house.call("POST", "behind-subscriptions/find_behind_subscriptions/")).status == 202
+    [search] = await house.database.read(lambda tx: tx.one("SELECT id FROM messaging_runs"))
+    assert (await house.call("GET", f"runs/{search}/")).status == 404
+
+
+async def test_who_goes_by_a_schedule_that_is_gone_is_left_out_of_estimates(house: House) -> None:
+    await house.subscribe()
+    other = await house.made("schedule/", minute="0", hour="9")
+    await house.subscribe("+27820001009", schedule=other["id"])
+    await house.database.write(lambda tx: tx.run("DELETE FROM messaging_schedules WHERE id = :id", id=other["id"]))
+    assert (await house.call("POST", "/api/metrics/")).status == 201
+    [place] = await house.database.read(lambda tx: tx.one("SELECT namespace FROM messaging_sets"))
+    found = await house.database.read(estimates.estimate, place, house.clock.now)
+    assert [one.subscriptions for one in found] == [1] * len(found) and found

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from undercroft.app.messages import ways_of
 from undercroft.app.settings import Settings
 from undercroft.base.clock import DAY, HOUR, MINUTE
 from undercroft.database import Transaction
-from undercroft.families.messaging import runs, settling, subscriptions
+from undercroft.families.messaging import optout, runs, settling, subscriptions
 from undercroft.families.messaging.model import Subscription
 
 pytestmark = pytest.mark.anyio
@@ -28,6 +29,18 @@ async def link_of(house: House, id: str) -> str:
 
 async def opt_out(house: House, link: str) -> None:
     assert (await house.call("POST", link, authorization=None)).status == 200
+
+
+async def test_looking_at_a_link_is_no_turn_of_the_writer(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    unsigned = "/api/v1/optout/" + optout.token("guessed", str(uuid.uuid4()))
+    for method in ("GET", "POST"):
+        assert (await house.call(method, unsigned, authorization=None)).status == 404
+    assert await house.database.read(optout.known_secret) is None
+
+    link = await link_of(house, await house.subscribe())
+    monkeypatch.setattr(type(house.database), "write", None)
+    assert (await house.call("GET", link, authorization=None)).status == 200
+    assert (await house.call("POST", unsigned, authorization=None)).status == 404
 
 
 async def resend(house: House, id: str) -> None:
@@ -227,6 +240,24 @@ async def test_an_opt_out_is_not_undone_by_the_end_of_a_message_at_that_moment(
     await asyncio.gather(shared.at(EIGHT), opt_out_meanwhile())
     await shared.go_on()
     assert (await shared.subscription(id))["active"] is False
+
+
+async def test_nodes_that_need_the_first_secret_at_once_agree(shared: House) -> None:
+    slow = Slow()
+
+    def make_and_wait(tx: Transaction) -> str:
+        made = optout.secret(tx)
+        slow(tx)
+        return made
+
+    async def make_meanwhile() -> str:
+        await asyncio.to_thread(slow.began.wait, 5)
+        made = await shared.database.write(optout.secret)
+        slow.is_done.set()
+        return made
+
+    first, second = await asyncio.gather(shared.database.write(make_and_wait), make_meanwhile())
+    assert first == second == await shared.database.read(optout.known_secret)
 
 
 async def test_a_resend_and_the_next_message_at_the_same_moment_have_turns_of_their_own(shared: House) -> None:

@@ -10,7 +10,7 @@ END = 253_402_300_799_999
 
 
 class Planned(NamedTuple):
-    """`at`: when its schedule fires for it."""
+    """`at`: when its schedule fires; quiet hours and the receiver's own zone may put it off."""
 
     at: int
     messageset: int

@@ -45,7 +45,8 @@ def estimate(tx: Transaction, namespace: str, now: int) -> list[Estimate]:
     midnight = now // DAY * DAY
     totals: dict[tuple[int, int], list[int]] = {}
     for one in waiting:
-        days = {moment // DAY for moment in _first_of_days(schedules[one.schedule], midnight)}
+        schedule = schedules.get(one.schedule)
+        days = {moment // DAY for moment in _first_of_days(schedule, midnight)} if schedule else ()
         for day in days:
             total = totals.setdefault((day, one.messageset), [0, 0])
             total[0] += one.subscriptions
@@ -62,20 +63,6 @@ def put(tx: Transaction, namespace: str, found: list[Estimate], now: int) -> Non
         namespace=namespace,
         now=now,
     )
-
-
-def by_weekday(tx: Transaction, namespace: str) -> list[int]:
-    """Monday first: how many are ready on schedules whose day_of_week names that day, or every day. (contract §5)"""
-    waiting = loads(tx, namespace)
-    schedules = SCHEDULES.find_all(tx, {one.schedule for one in waiting})
-    counts = []
-    for weekday in range(DAYS):
-        digit = str((weekday + 1) % 7)
-        counts.append(sum(
-            one.subscriptions for one in waiting
-            if digit in schedules[one.schedule].day_of_week or "*" in schedules[one.schedule].day_of_week
-        ))  # fmt: skip
-    return counts
 
 
 def set_names(tx: Transaction, namespace: str) -> list[tuple[str, str]]:

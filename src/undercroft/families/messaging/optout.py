@@ -14,17 +14,19 @@ _SIGNATURE_BYTES = 15
 
 
 def secret(tx: Transaction) -> str:
-    """What links are signed with; made once, by the first writer who needs it."""
-    row = tx.one("SELECT secret FROM messaging_secret ORDER BY secret LIMIT 1")
-    if row is None:
-        tx.run(
-            "INSERT INTO messaging_secret (secret) SELECT CAST(:fresh AS TEXT)"
-            " WHERE NOT EXISTS (SELECT 1 FROM messaging_secret)",
-            fresh=new_secret(),
-        )
-        row = tx.one("SELECT secret FROM messaging_secret ORDER BY secret LIMIT 1")
-        assert row is not None, "put in above"
-    return str(row[0])
+    """What links are signed with; made once, by the first writer who needs it: another waits for that one here."""
+    found = known_secret(tx)
+    if found is None:
+        tx.run("INSERT INTO messaging_secret (secret) VALUES (:fresh) ON CONFLICT DO NOTHING", fresh=new_secret())
+        found = known_secret(tx)
+        assert found is not None, "put in above"
+    return found
+
+
+def known_secret(tx: Transaction) -> str | None:
+    """None before the first link was made."""
+    row = tx.one("SELECT secret FROM messaging_secret")
+    return None if row is None else str(row[0])
 
 
 def url(base_url: str, key: str, subscription: str) -> str:

@@ -8,11 +8,11 @@ from undercroft.families.messaging.channels import Ways
 from undercroft.families.messaging.errors import Wrong, missing
 from undercroft.families.messaging.given import Given, check, find_errors
 from undercroft.families.messaging.ids import new_uuid
-from undercroft.families.messaging.model import NO_ADDRESS, READY, Schedule, Subscription, metadata_keys
+from undercroft.families.messaging.model import NO_ADDRESS, READY, Subscription, metadata_keys
 from undercroft.families.messaging.rules import events
 from undercroft.families.messaging.rules.firing import happened
 from undercroft.families.messaging.sending import Occasion, queue_messages
-from undercroft.families.messaging.store import SCHEDULES, SETS, SUBSCRIPTIONS
+from undercroft.families.messaging.store import SETS, SUBSCRIPTIONS
 from undercroft.families.messaging.under_way import recall
 
 _DEFAULTS: dict[str, Any] = {
@@ -179,10 +179,6 @@ def require(tx: Transaction, namespace: str, id: str, *, locked: bool = False) -
     if found is None:
         raise missing()
     return found
-
-
-def schedule_of(tx: Transaction, subscription: Subscription) -> Schedule:
-    return SCHEDULES.find_all(tx, {subscription.schedule})[subscription.schedule]
 
 
 def _not_accepted(reason: str) -> Wrong:

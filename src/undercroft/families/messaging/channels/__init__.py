@@ -5,7 +5,6 @@ from typing import NamedTuple
 from undercroft.database import Transaction
 from undercroft.families.messaging.channels import capture, mail, sender, webhook
 from undercroft.families.messaging.channels.targets import NO_SUCH_TARGET
-from undercroft.machinery.deliveries import targets
 
 WORDS = ("webhook:ROUTE", "sender", "mail", "capture")
 
@@ -56,8 +55,3 @@ def way_of(tx: Transaction, ways: Ways, namespace: str, channel: str | None, now
 
 def is_ours(channel: str) -> bool:
     return channel in ("sender", "mail", "capture") or channel.startswith("webhook:")
-
-
-def is_capture(tx: Transaction, target: int) -> bool:
-    found = targets.targets_by_id(tx, {target}).get(target)
-    return found is not None and found.transport == capture.TRANSPORT

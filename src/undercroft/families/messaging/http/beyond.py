@@ -54,7 +54,9 @@ class Beyond:
         place, _ = await self._doorway.into(request)
         id = _uuid_in(request)
         await self._database.read(subscriptions.require, place, id)
-        key = await self._database.write(optout.secret)
+        key = await self._database.read(optout.known_secret)
+        if key is None:
+            key = await self._database.write(optout.secret)
         return json_reply({"url": optout.url(self._ways.base_url, key, id)})
 
     async def ask(self, request: Request) -> Reply:
@@ -72,7 +74,9 @@ class Beyond:
         return _page("You will get no more of these messages.", "")
 
     async def _subscription_of(self, request: Request) -> str:
-        key = await self._database.write(optout.secret)
+        key = await self._database.read(optout.known_secret)
+        if key is None:
+            raise missing()
         return optout.subscription_in(key, request.path["token"])
 
 

@@ -35,7 +35,7 @@ class Helpers:
         return json_reply({"metrics_available": every})
 
     async def fire_metrics(self, request: Request) -> Reply:
-        """Writes the week's estimates anew; Prometheus gets the figures themselves at /metrics."""
+        """Writes the week's estimates anew."""
         place, _ = await self._doorway.into(request)
         found = await self._database.read(estimates.estimate, place, request.now)
         await self._database.write(estimates.put, place, found, request.now)

@@ -11,6 +11,7 @@ from undercroft.families.messaging.http.entering import Doorway
 from undercroft.families.messaging.http.paging import base_url, envelope, shown, window
 from undercroft.families.messaging.http.parsing import number_in_path
 from undercroft.families.messaging.model import Behind
+from undercroft.families.messaging.runs import SEND
 from undercroft.families.messaging.store import BEHIND, RUNS, SETS
 from undercroft.families.messaging.tables import Window
 from undercroft.machinery.operations import Reply, Request, json_reply
@@ -35,7 +36,7 @@ class Work:
     async def runs(self, request: Request) -> Reply:
         place, given = await self._doorway.into(request)
         where = window(given)
-        walked = await self._database.read(RUNS.page, place, where, [("purpose = :{}", 0)])
+        walked = await self._database.read(RUNS.page, place, where, [("purpose = :{}", SEND)])
         rows = shown(where, walked)
         results = [rendering.run(row) for row in rows]
         return json_reply(envelope(request, RUNS_PATH, where, walked, [row.id for row in rows], results))
@@ -43,7 +44,7 @@ class Work:
     async def run(self, request: Request) -> Reply:
         place, _ = await self._doorway.into(request)
         row = await self._database.read(RUNS.find, place, number_in_path(request))
-        if row is None:
+        if row is None or row.purpose != SEND:
             raise missing()
         return json_reply(rendering.run(row))
 
