@@ -13,6 +13,8 @@ from collections.abc import Iterable
 FID_SPACE = uuid.UUID("bcd336f2-d023-4856-bc92-e79dd24b64d7")
 LONGEST_NAME = 255
 LONGEST_PATH = 4_096
+# Bytes of an entry's name within the name of a conflict.
+LONGEST_WHO = 60
 _space = hashlib.sha1(FID_SPACE.bytes, usedforsecurity=False)
 # What the server keeps inside of an entry's root; never synchronised.
 OWN_FOLDER = ".undercroft"
@@ -85,18 +87,20 @@ def conflict_name(filename: str, entry: str, stamp: str) -> str:
     stem, dot, extension = name.rpartition(b".")
     if not stem or len(extension) > 20:
         stem, dot, extension = name, b"", b""
-    who = re.sub(r"[^\w.-]", "_", entry)[:60]
-    mark = f".conflict-{who}-{stamp}".encode()
+    who = _cut(re.sub(r"[^\w.-]", "_", entry).encode(), LONGEST_WHO)
+    mark = b".conflict-" + who + f"-{stamp}".encode()
     room = LONGEST_NAME - len(mark) - len(dot + extension)
-    while len(stem) > room or (len(stem) < len(name) and stem and _is_cut(stem)):
-        stem = stem[:-1] if len(stem) <= room else stem[:room]
-    return shown(folder + slash + stem + mark + dot + extension)
+    return shown(folder + slash + _cut(stem, room) + mark + dot + extension)
 
 
-def _is_cut(stem: bytes) -> bool:
-    """Whether it ends within a UTF-8 character."""
-    for back in range(1, min(4, len(stem)) + 1):
-        byte = stem[-back]
+def _cut(name: bytes, most: int) -> bytes:
+    """Its beginning, of so many bytes at the most, and no half of a UTF-8 character."""
+    if len(name) <= most:
+        return name
+    name = name[:most]
+    for back in range(1, min(4, len(name)) + 1):
+        byte = name[-back]
         if byte & 0xC0 != 0x80:
-            return byte >= 0xC0 and back < (2 if byte < 0xE0 else 3 if byte < 0xF0 else 4)
-    return False
+            is_half = byte >= 0xC0 and back < (2 if byte < 0xE0 else 3 if byte < 0xF0 else 4)
+            return name[:-back] if is_half else name
+    return name
