@@ -7,7 +7,7 @@ from undercroft.app.dashboard import Post, dashboard
 from undercroft.app.house import House
 from undercroft.app.house import refuse as refuse_in_house
 from undercroft.app.mailing import Mailing, mailing
-from undercroft.app.messages import files_of, transports_of, ways_of
+from undercroft.app.messages import files_of, lookup_of, transports_of, ways_of
 from undercroft.app.openapi import Describing, describe
 from undercroft.app.permissions import HOUSE, access_of
 from undercroft.app.router import Served
@@ -66,6 +66,7 @@ class Parts(NamedTuple):
     courier: Courier
     transport: WebhookTransport
     relay: SmtpTransport | CaptureTransport
+    lookup: messaging.Lookup | None
     upkeep: Upkeep
     leases: Leases
     duties: Duties
@@ -110,11 +111,12 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
         accounts.user_tokens(in_accounts, _account_rules(settings)),
     ]
     transport = WebhookTransport(clock, allow_private=settings.allow_private_targets)
+    lookup = lookup_of(settings, clock)
     hooks = {family.name: family.hooks for family in families}
     transports = {
         "webhook": transport,
         TRANSPORT: post.transport,
-        **transports_of(settings, database, clock, transport, post),
+        **transports_of(settings, database, clock, transport, post, lookup),
     }
     courier = Courier(
         database,
@@ -146,6 +148,7 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
         courier,
         transport,
         post.transport,
+        lookup,
         upkeep,
         leases,
         duties,

@@ -34,13 +34,21 @@ def files_of(settings: Settings) -> messaging.Files:
     return messaging.files_in(settings.data_dir / "media", bucket)
 
 
+def lookup_of(settings: Settings, clock: Clock) -> messaging.Lookup | None:
+    """Who is asked for addresses, where it is another service."""
+    if not settings.messaging_identity_url:
+        return None
+    return messaging.Lookup(settings.messaging_identity_url, settings.messaging_identity_token.reveal(), clock)
+
+
 def transports_of(
-    settings: Settings, database: Database, clock: Clock, posting: WebhookTransport, post: Mailing
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    posting: WebhookTransport,
+    post: Mailing,
+    lookup: messaging.Lookup | None,
 ) -> dict[str, Transport]:
-    lookup = None
-    if settings.messaging_identity_url:
-        token = settings.messaging_identity_token.reveal()
-        lookup = messaging.Lookup(settings.messaging_identity_url, token, clock)
     mailed = messaging.MailTransport(database, post.transport, post.outgoing, settings.mail_from or NOBODY, lookup)
     return messaging.transports(clock, posting, mailed, lookup)
 

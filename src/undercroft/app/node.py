@@ -98,6 +98,8 @@ async def _run(
     await asyncio.wait({firing, settling, supervising}, timeout=LAST_WRITES)
     parts.transport.close()
     await parts.relay.close()
+    if parts.lookup is not None:
+        await parts.lookup.close()
     await loops.stop()
     await parts.duties.lay_down()
     with contextlib.suppress(Refusal):

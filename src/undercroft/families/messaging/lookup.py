@@ -30,6 +30,12 @@ class Lookup:
         self._clock = clock
         self._client: Client | None = None
 
+    async def close(self) -> None:
+        """Hang up on the service."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
     async def addressed(self, delivery: Delivery, kind: str = "msisdn") -> Delivery | Outcome:
         """The delivery with its address; or what came of asking for it."""
         if not delivery.body.startswith(NO_ADDRESS_YET):
