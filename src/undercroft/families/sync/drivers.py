@@ -11,6 +11,8 @@ class Option(NamedTuple):
     """Never shown."""
     where: bool = False
     """It says which place this is: two entries are apart by these, and an entry that holds files keeps them."""
+    to_whom: bool = False
+    """It says who is sent the secrets, or what he is known by: they are given anew when it changes."""
 
 
 COMMON = {
@@ -33,7 +35,7 @@ DRIVERS: dict[str, dict[str, Option]] = {
         "aws_secret_key": Option(str, required=True, secret=True),
         "root": Option(str, default="", where=True),
         "region": Option(str, default=""),
-        "endpoint": Option(str, default="", where=True),
+        "endpoint": Option(str, default="", where=True, to_whom=True),
         "path_style": Option(bool, default=True),
         "changes_timer": Option(float, default=10.0),
     },
@@ -44,30 +46,30 @@ DRIVERS: dict[str, dict[str, Option]] = {
         "access_token": Option(str, default="", secret=True),
         "account": Option(str, default="", where=True),
         "root": Option(str, default="/", where=True),
-        "api_url": Option(str, default="", where=True),
-        "content_url": Option(str, default=""),
+        "api_url": Option(str, default="", where=True, to_whom=True),
+        "content_url": Option(str, default="", where=True, to_whom=True),
         "changes_timer": Option(float, default=60.0),
     },
     "sftp": {
-        "hostname": Option(str, required=True, where=True),
+        "hostname": Option(str, required=True, where=True, to_whom=True),
         "username": Option(str, required=True, where=True),
         "root": Option(str, default="", where=True),
-        "port": Option(int, default=22, where=True),
+        "port": Option(int, default=22, where=True, to_whom=True),
         "password": Option(str, default="", secret=True),
         "private_key_path": Option(str, default=""),
         "private_key": Option(str, default="", secret=True),
         "private_key_passphrase": Option(str, default="", secret=True),
-        "host_key": Option(str, default=""),
-        "known_hosts": Option(str, default=""),
+        "host_key": Option(str, default="", to_whom=True),
+        "known_hosts": Option(str, default="", to_whom=True),
         "changes_timer": Option(float, default=300.0),
     },
     "webdav": {
-        "hostname": Option(str, required=True, where=True),
+        "hostname": Option(str, required=True, where=True, to_whom=True),
         "root": Option(str, default="", where=True),
         "username": Option(str, default="", where=True),
         "password": Option(str, default="", secret=True),
         "token": Option(str, default="", secret=True),
-        "ca_file": Option(str, default=""),
+        "ca_file": Option(str, default="", to_whom=True),
         "changes_timer": Option(float, default=60.0),
     },
 }

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from undercroft.base.refusals import invalid
-from undercroft.families.sync.drivers import COMMON, DRIVERS, Option
+from undercroft.families.sync.drivers import COMMON, DRIVERS, Option, with_defaults
 
 FAMILY = "sync"
 # Rules of all in one list; more is a mistake of whoever generated them.
@@ -101,9 +101,16 @@ def visible(driver: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_secrets(driver: str, options: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    """What was shown hidden and comes back so is left as it was."""
-    secrets = _secrets(driver) & before.keys()
-    return {name: before[name] if name in secrets and value == HIDDEN else value for name, value in options.items()}
+    """What was shown hidden and comes back so is left as it was.
+
+    Raises Refusal(INVALID, "entry") where another server would be sent it: who can't see a secret gives it to nobody.
+    """
+    back = {name for name in _secrets(driver) & before.keys() if options.get(name) == HIDDEN}
+    now, then = with_defaults(driver, options), with_defaults(driver, before)
+    moved = [name for name, about in DRIVERS[driver].items() if about.to_whom and now[name] != then[name]]
+    if back and moved:
+        raise invalid("entry", f"{moved[0]} says who is sent {min(back)}: give that anew, not as {HIDDEN}")
+    return {name: before[name] if name in back else value for name, value in options.items()}
 
 
 def _secrets(driver: str) -> set[str]:

@@ -1,5 +1,6 @@
 """What only an SSH or a WebDAV server has: keys of hosts, links, TLS."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from tests.families.sync.storages import kinds
 from tests.families.sync.storages.kinds import Kind, contents, write
 from tests.services.apache import Apache
 from tests.services.sshd import Sshd
+from undercroft.base.refusals import Refusal
 from undercroft.families.sync.drivers import with_defaults
 from undercroft.families.sync.model import HIDDEN, visible, with_secrets
 from undercroft.families.sync.storages import drive
@@ -111,3 +113,21 @@ def test_secrets_are_hidden_and_may_come_back_so() -> None:
     shown = visible("sftp", options)
     assert shown == {"hostname": "x", "username": "ann", "password": HIDDEN}
     assert with_secrets("sftp", {**shown, "username": "bob"}, options) == {**options, "username": "bob"}
+
+
+@pytest.mark.parametrize(
+    ("driver", "secret", "changed"),
+    [("dropbox", "access_token", {"api_url": "http://other"}), ("dropbox", "access_token", {"content_url": "http://o"}),
+     ("dropbox", "refresh_token", {"content_url": "http://other"}), ("sftp", "password", {"hostname": "other"}),
+     ("sftp", "password", {"port": 23}), ("sftp", "password", {"host_key": "SHA256:other"}),
+     ("sftp", "password", {"known_hosts": "/other"}), ("webdav", "token", {"hostname": "other"}),
+     ("webdav", "password", {"ca_file": "/other"}), ("amazon_s3", "aws_secret_key", {"endpoint": "other"})],
+)  # fmt: skip
+def test_a_hidden_secret_goes_to_nobody_else(driver: str, secret: str, changed: dict[str, str]) -> None:
+    options = {"hostname": "x", "root": "r", secret: "hunter2"}
+    shown = visible(driver, options)
+    assert with_secrets(driver, {**shown, "root": "s"}, options)[secret] == "hunter2"
+    with pytest.raises(Refusal, match=f"give that anew, not as .*{re.escape(HIDDEN)}") as told:
+        with_secrets(driver, {**shown, **changed}, options)
+    assert secret in told.value.message
+    assert with_secrets(driver, {**shown, **changed, secret: "new"}, options)[secret] == "new"
