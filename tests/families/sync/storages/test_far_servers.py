@@ -1,9 +1,11 @@
 """What only an SSH or a WebDAV server has: keys of hosts, links, TLS."""
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,7 +55,7 @@ def test_a_strange_host_is_refused_and_its_fingerprint_told(sshd: Sshd, far: Kin
 @pytest.mark.parametrize(
     ("options", "word"),
     [
-        ({"private_key_path": "/nowhere/at/all"}, "private key"),
+        ({"private_key_path": "/nowhere/at/all"}, "private_key_path"),
         ({"private_key": "no key at all"}, "private key"),
         ({"host_key": "no key"}, "host_key"),
         ({"root": "/nowhere/at/all"}, "no folder"),
@@ -63,6 +65,33 @@ def test_what_has_to_be_mended_is_said(far: Kind, options: dict[str, str], word:
     with pytest.raises(Vanished) as told:
         far.open(**options).check(0)
     assert word in str(told.value)
+
+
+@pytest.mark.parametrize("kind_of_file", ["endless", "fifo", "large", "folder"])
+def test_a_file_that_an_option_names_is_a_regular_one_of_up_to_a_mebibyte(kind_of_file: str, tmp_path: Path) -> None:
+    path = Path("/dev/zero") if kind_of_file == "endless" else tmp_path / kind_of_file
+    if kind_of_file == "fifo":
+        os.mkfifo(path)
+    elif kind_of_file == "large":
+        path.write_bytes(bytes(2**20 + 1))
+    elif kind_of_file == "folder":
+        path.mkdir()
+    far = {"hostname": "127.0.0.1", "port": 1, "username": "u"}
+    places: list[tuple[str, str, dict[str, Any]]] = [
+        ("sftp", "known_hosts", far),
+        ("sftp", "private_key_path", far),
+        ("webdav", "ca_file", {"hostname": "https://127.0.0.1:1"}),
+    ]
+    for driver, option, options in places:
+        with pytest.raises(Vanished, match=option):
+            drive(driver, with_defaults(driver, {**options, option: str(path)})).check()
+
+
+def test_known_hosts_that_are_none_are_told(far: Kind, tmp_path: Path) -> None:
+    for content in (b"[127.0.0.1\n", b"\xff\xfe"):
+        (tmp_path / "hosts").write_bytes(content)
+        with pytest.raises(Vanished, match="known_hosts"):
+            far.open(host_key="", known_hosts=str(tmp_path / "hosts")).check(0)
 
 
 def test_links_are_not_followed(far: Kind, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import asyncssh
 
 from undercroft.families.sync.storages.errors import Vanished
+from undercroft.families.sync.storages.named_file import read_named
 
 T = TypeVar("T")
 
@@ -101,17 +102,15 @@ class Connection:
     def _keys(self) -> list[asyncssh.SSHKey]:
         o = self._options
         phrase = o["private_key_passphrase"] or None
+        path = o["private_key_path"]
+        key: str | bytes = o["private_key"] or (read_named("private_key_path", path) if path else b"")
+        if not o["private_key"] and not path:
+            return []
         try:
-            if o["private_key"]:
-                return [asyncssh.import_private_key(o["private_key"], phrase)]
-            if o["private_key_path"]:
-                return [asyncssh.read_private_key(o["private_key_path"], phrase)]
-        except (OSError, asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
-            reason = (
-                error.strerror if isinstance(error, OSError) else "it can't be read; is private_key_passphrase right?"
-            )
+            return [asyncssh.import_private_key(key, phrase)]
+        except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
+            reason = "it can't be read; is private_key_passphrase right?"
             raise Vanished(f"the private key for {self.where} can't be used: {reason}") from None
-        return []
 
     def _known_hosts(self) -> Any:
         """Where keys of hosts are looked up; one that is given is the only one that is trusted."""
@@ -123,7 +122,14 @@ class Connection:
                 return ([asyncssh.import_public_key(key)], [], [])
             except asyncssh.KeyImportError:
                 raise Vanished("the option host_key is such as 'ssh-ed25519 AAAA…' or 'SHA256:…'") from None
-        return file or _own_known_hosts()
+        hosts = read_named("known_hosts", file) if file else _own_known_hosts()
+        try:
+            asyncssh.import_known_hosts(hosts.decode())
+        except ValueError:
+            raise Vanished(
+                "the file of the option known_hosts is not one of known hosts, as OpenSSH has them"
+            ) from None
+        return hosts
 
     @contextlib.contextmanager
     def _as_ours(self) -> Iterator[None]:
@@ -188,6 +194,6 @@ class _Client(asyncssh.SSHClient):
         return self._connection.told(key) == self._fingerprint
 
 
-def _own_known_hosts() -> Any:
+def _own_known_hosts() -> bytes:
     file = Path("~/.ssh/known_hosts").expanduser()
-    return str(file) if file.is_file() else b""
+    return read_named("known_hosts", str(file)) if file.is_file() else b""

@@ -6,7 +6,6 @@ import urllib.parse
 from collections.abc import Iterator
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
@@ -16,6 +15,7 @@ from pyreqwest.request import SyncRequestBuilder
 from pyreqwest.response import SyncResponse
 
 from undercroft.families.sync.storages.errors import Changed, Vanished
+from undercroft.families.sync.storages.named_file import read_named
 
 CONNECT_WITHIN, ANSWER_WITHIN = timedelta(seconds=15), timedelta(seconds=60)
 _DAV = "{DAV:}"
@@ -129,14 +129,12 @@ class WebdavClient:
     def _built(self) -> SyncClient:
         builder = SyncClientBuilder().follow_redirects(False).gzip(False).brotli(False).zstd(False).deflate(False)
         builder = builder.connect_timeout(CONNECT_WITHIN).read_timeout(ANSWER_WITHIN).user_agent("Undercroft")
+        file = self._options["ca_file"]
+        authority = read_named("ca_file", file) if file else None
         try:
-            if self._options["ca_file"]:
-                builder = builder.add_root_certificate_pem(Path(self._options["ca_file"]).read_bytes())
-            return builder.build()
-        except (OSError, PyreqwestError):
-            raise Vanished(
-                "the file of the option ca_file can't be read, or holds no certificate in PEM form"
-            ) from None
+            return (builder if authority is None else builder.add_root_certificate_pem(authority)).build()
+        except PyreqwestError:
+            raise Vanished("the file of the option ca_file holds no certificate in PEM form") from None
 
     def _sent(self, request: SyncRequestBuilder) -> "_Sent":
         return _Sent(request, self.url)
