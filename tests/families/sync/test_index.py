@@ -12,6 +12,7 @@ from undercroft.families.sync import actions, listing, store, store_entries
 from undercroft.families.sync.actions import Kept, Settled
 from undercroft.families.sync.model import Match, Rule
 from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
+from undercroft.families.sync.store_entries import Entry, KeptVersion
 
 NOW = 1_800_000_000_000
 Story = Callable[[Database], Awaitable[None]]
@@ -193,5 +194,19 @@ def test_a_renamed_folder_is_moved_though_its_names_are_in_different_pages(
         steps = await db.read(actions.to_do, "B", page, {f"{new}/1", f"{old}/2"})
         assert len(steps) == 10
         assert sum(isinstance(step, Move) for step in steps) >= 9, "one of the two may be under way by its other name"
+
+    tell(story)
+
+
+def test_a_time_of_keeping_that_is_beyond_all_numbers_drops_nothing(tell: Callable[[Story], None]) -> None:
+    """It may be stored from before there were bounds."""
+
+    async def story(database: Database) -> None:
+        entry = Entry("A", "local_storage", {"root": "/A", "keep_versions": 2**53 - 1}, True, None)
+        kept = KeptVersion("v", "f", "A", "p", "x", 1, 1, 1)
+        await database.write(store_entries.keep_versions, [kept])
+        assert await database.read(actions.expired, entry, NOW) == []
+        entry.options["keep_versions"] = 1
+        assert await database.read(actions.expired, entry, NOW) == [kept]
 
     tell(story)

@@ -236,7 +236,7 @@ def is_wave(gone: int, present: int, share: float) -> bool:
 
 def expired(tx: Transaction, entry: Entry, now: int) -> list[KeptVersion]:
     before = now - int(option(entry.driver, entry.options, "keep_versions") * DAY)
-    return store_entries.expired_versions(tx, entry.name, before, PAGE)
+    return store_entries.expired_versions(tx, entry.name, max(0, before), PAGE)
 
 
 def require_entry(tx: Transaction, name: str) -> Entry:

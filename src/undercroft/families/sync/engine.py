@@ -100,11 +100,17 @@ class Engine:
             return False
         self._drop_at = now + MINUTE
         for link in list(self._links.values()):
-            old = await self._database.read(actions.expired, link.entry, now)
-            if old:
-                link.drop([version.place for version in old])
-                await self._database.write(store_entries.drop_versions, [version.id for version in old])
+            try:
+                await self._drop_old(link, now)
+            except Exception:  # one entry's fault keeps nothing of the others
+                log.exception("versions_not_dropped", entry=link.name)
         return False
+
+    async def _drop_old(self, link: Link, now: int) -> None:
+        old = await self._database.read(actions.expired, link.entry, now)
+        if old:
+            link.drop([version.place for version in old])
+            await self._database.write(store_entries.drop_versions, [version.id for version in old])
 
     async def _be_here(self) -> None:
         """Raises Refusal(UNAVAILABLE) where another node runs the entries."""

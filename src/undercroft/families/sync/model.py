@@ -17,7 +17,16 @@ LONGEST_ENTRY_NAME = 100
 HIDDEN = "***"
 
 _types = mimetypes.MimeTypes()  # ours alone: what this machine has installed must not change who holds what
-_BOUNDS = {"chunk_size": (2**10, 2**28), "changes_timer": (0.5, 86_400), "port": (1, 65_535)}
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "bandwidth": (0, 2**40),
+    "changes_timer": (0.5, 86_400),
+    "chunk_size": (2**10, 2**28),
+    "delete_share": (0, 1),
+    "keep_versions": (0, 36_500),
+    "port": (1, 65_535),
+}
+MOST_PATTERNS = 1_000
+LONGEST_TEXT = 4_096
 _MIME = re.compile(r"[\w.+-]+/([\w.+-]+|\*)")
 
 
@@ -122,15 +131,19 @@ def _check_option(name: str, about: Option, value: Any) -> None:
     if about.kind is float and isinstance(value, int) and not isinstance(value, bool):
         good = True
     if about.kind is list:
-        good = isinstance(value, list) and all(isinstance(item, str) and _is_text(item) for item in value)
-    if isinstance(value, str) and ("\x00" in value or not _is_text(value) or len(value) > 4_096):
-        good = False
-    if isinstance(value, int | float) and not 0 <= value < 2**53:
-        good = False
-    if good and name in _BOUNDS and not _BOUNDS[name][0] <= value <= _BOUNDS[name][1]:
-        good = False
+        good = isinstance(value, list) and len(value) <= MOST_PATTERNS and all(map(_is_fit, value))
+    if about.kind is str:
+        good = _is_fit(value)
+    if good and name in _BOUNDS:
+        least, most = _BOUNDS[name]
+        if not least <= value <= most:
+            raise invalid("entry", f"the option {name!r} is {least} to {most}")
     if not good:
         raise invalid("entry", f"the option {name!r} is a {about.kind.__name__}; this value can't be used")
+
+
+def _is_fit(value: Any) -> bool:
+    return isinstance(value, str) and "\x00" not in value and _is_text(value) and len(value) <= LONGEST_TEXT
 
 
 def _is_text(text: str) -> bool:

@@ -1,0 +1,70 @@
+"""Options of entries: what they may be, and that one entry's fault is nobody else's."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.families.sync.parts import house
+from undercroft.base.clock import MINUTE, wall_clock
+from undercroft.base.refusals import Kind, Refusal
+from undercroft.database import Transaction
+from undercroft.families.sync import store_entries
+from undercroft.families.sync.model import check_entry
+from undercroft.families.sync.store_entries import KeptVersion
+
+NEEDED: dict[str, dict[str, Any]] = {
+    "local_storage": {"root": "/r"},
+    "sftp": {"hostname": "h", "username": "u"},
+    "webdav": {"hostname": "h"},
+    "dropbox": {},
+    "amazon_s3": {"bucket": "b", "aws_access_key": "k", "aws_secret_key": "s"},
+}
+
+
+def check(driver: str, **options: Any) -> None:
+    check_entry("x", driver, {**NEEDED[driver], **options})
+
+
+def refused(driver: str, **options: Any) -> str:
+    with pytest.raises(Refusal) as told:
+        check(driver, **options)
+    assert told.value.kind is Kind.INVALID
+    return told.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [("keep_versions", 0, 36_500), ("delete_share", 0, 1), ("bandwidth", 0, 2**40), ("chunk_size", 2**10, 2**28)],
+)
+def test_numbers_have_bounds(name: str, least: int, most: int) -> None:
+    for good in (least, most):
+        check("local_storage", **{name: good})
+    for bad in (least - 1, most + 1, 2**53 - 1, 10**400, float("nan"), float("inf")):
+        assert name in refused("local_storage", **{name: bad})
+
+
+def test_patterns_have_bounds() -> None:
+    check("local_storage", ignore=["*.tmp"] * 1_000)
+    for bad in (["*"] * 1_001, ["x" * 4_097], ["a\x00"], ["\ud800"], [1]):
+        assert "ignore" in refused("local_storage", ignore=bad)
+
+
+def test_one_entrys_fault_keeps_no_versions_of_another(sqlite_url: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as h:
+            await h.add("A", "B")
+            old = KeptVersion("v", "f", "B", "p", "", 1, 0, 0)
+            await h.database.write(store_entries.keep_versions, [old])
+            link = h.engine.link("A")
+            assert link is not None
+            link.entry = link.entry._replace(options={"keep_versions": None})
+            await h.engine.keep(wall_clock() + 2 * MINUTE)
+            assert await h.database.read(_versions) == []
+
+    asyncio.run(story())
+
+
+def _versions(tx: Transaction) -> list[KeptVersion]:
+    return store_entries.versions_of(tx, "f")
