@@ -1,12 +1,18 @@
-"""What Linux can do and Python does not call: exchanging two names at once, renaming onto nothing, one sync
-for all, beginning to write early."""
+"""What Linux can do and Python does not call: exchanging two names at once, renaming onto nothing, opening
+what is below a folder without a link on the way, one sync for all, beginning to write early."""
 
 import ctypes
+import errno
 import os
+import struct
 
 NOREPLACE, EXCHANGE = 1, 2
 _WRITE = 2
 _libc = ctypes.CDLL(None, use_errno=True)
+# The number is that of every architecture; no_symlinks, beneath: linux/openat2.h.
+_OPENAT2, _NO_SYMLINKS, _BENEATH = 437, 4, 8
+_libc.syscall.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t)
+_libc.syscall.restype = ctypes.c_long
 _libc.sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 
 
@@ -15,6 +21,18 @@ def rename(from_folder: int, source: bytes, to_folder: int, target: bytes, flags
     if _libc.renameat2(from_folder, source, to_folder, target, flags) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), os.fsdecode(target))
+
+
+def open_beneath(folder: int, path: bytes, flags: int) -> int:
+    """openat2(2) (Linux 5.6): what the path leads to, below the folder. Raises OSError: NotADirectoryError where there
+    is a link on the way."""
+    how = struct.pack("QQQ", flags, 0, _NO_SYMLINKS | _BENEATH)
+    descriptor: int = _libc.syscall(_OPENAT2, folder, path, how, len(how))
+    if descriptor < 0:
+        number = ctypes.get_errno()
+        number = errno.ENOTDIR if number == errno.ELOOP else number
+        raise OSError(number, os.strerror(number), os.fsdecode(path))
+    return descriptor
 
 
 def sync(descriptor: int) -> None:

@@ -1,4 +1,4 @@
-"""Open folders below a root: every step is taken from the folder above it and follows no link."""
+"""Open folders below a root: no link is followed on the way, wherever it is."""
 
 import contextlib
 import errno
@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from undercroft.families.sync.names import raw
+from undercroft.families.sync.storages import kernel
 from undercroft.families.sync.storages.errors import InTheWay, Vanished
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_PLACE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_OPEN = 64
+_IN_THE_WAY = "a file or a link has the name of a folder above it"
 
 
 class _Folder(NamedTuple):
@@ -42,21 +45,8 @@ class Folders:
             if self._is_still(path, known):
                 self._open.move_to_end(path)
                 return known.descriptor
-            self.forget()
-        above, _, name = path.rpartition(b"/")
-        parent = self.at(above, make=make)
-        try:
-            descriptor = os.open(name, FOLDER, dir_fd=parent)
-        except NotADirectoryError:
-            if not make:
-                raise
-            raise InTheWay("a file or a link has the name of a folder above it") from None
-        except FileNotFoundError:
-            if not make:
-                raise
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(name, dir_fd=parent)
-            descriptor = os.open(name, FOLDER, dir_fd=parent)
+            os.close(self._open.pop(path).descriptor)
+        descriptor = _reach(self.root, path, FOLDER, make=make)
         about = os.fstat(descriptor)
         self._open[path] = _Folder(descriptor, about.st_dev, about.st_ino)
         while len(self._open) > _MOST_OPEN:
@@ -100,14 +90,53 @@ class Folders:
     def _is_still(self, path: bytes, known: _Folder) -> bool:
         """While it is open, no other folder can have its number."""
         try:
-            now = os.lstat(joined(self.path, path))
+            there = _reach(self.root, path, _PLACE)
         except OSError:
             return False
+        now = os.fstat(there)
+        os.close(there)
         return (now.st_dev, now.st_ino) == (known.device, known.inode)
 
     def close(self) -> None:
         self.forget()
         os.close(self.root)
+
+
+def _reach(root: int, path: bytes, flags: int, *, make: bool = False) -> int:
+    """A folder below, opened. Raises NotADirectoryError for a link on the way, InTheWay where it is to be made."""
+    try:
+        return kernel.open_beneath(root, path, flags)
+    except FileNotFoundError:
+        if not make:
+            raise
+    except NotADirectoryError:
+        if make:
+            raise InTheWay(_IN_THE_WAY) from None
+        raise
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.EPERM):
+            raise
+    return _step_by_step(root, path, flags, make=make)
+
+
+def _step_by_step(root: int, path: bytes, flags: int, *, make: bool) -> int:
+    """Where folders have to be made; and for kernels, and what confines processes, that know no openat2."""
+    above = os.dup(root)
+    *way, last = path.split(b"/")
+    for name, how in (*((name, FOLDER) for name in way), (last, flags)):
+        try:
+            if make:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(name, dir_fd=above)
+            below = os.open(name, how, dir_fd=above)
+        except NotADirectoryError:
+            if make:
+                raise InTheWay(_IN_THE_WAY) from None
+            raise
+        finally:
+            os.close(above)
+        above = below
+    return above
 
 
 def remove_empty(folder: int, name: bytes) -> bool:

@@ -1,9 +1,9 @@
 """A folder of this machine.
 
-Names are bytes and stay so. Every step into a folder is taken from the one above it and follows no link, so that
-nothing outside of the root is ever read or written. What arrives is written beside (`.undercroft/incoming`), made
-durable, and then takes its name in one step; what it replaces goes to `.undercroft/versions` in the same step, so that
-even a change made in that very moment is not lost.
+Names are bytes and stay so. No link is followed on the way into a folder, wherever it is, so that nothing outside of
+the root is ever read or written. What arrives is written beside (`.undercroft/incoming`), made durable, and then takes
+its name in one step; what it replaces goes to `.undercroft/versions` in the same step, so that even a change made in
+that very moment is not lost.
 """
 
 import contextlib
@@ -218,7 +218,6 @@ class LocalStorage(LocalLooking):
                 raise Changed("there is another under this name meanwhile") from None
             if stat.S_ISDIR(mode) and not remove_empty(folder, name):
                 raise InTheWay("a folder of that name is not empty") from None
-            self._folders.forget()
             kernel.rename(source_folder, source, folder, name, kernel.NOREPLACE)
 
     def _put_back(self, from_folder: int, taken: bytes, folder: int, name: bytes, path: str) -> None:
