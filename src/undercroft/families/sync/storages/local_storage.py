@@ -107,22 +107,30 @@ class LocalStorage(LocalLooking):
         return Placed(_revision_now(folder, name, mine), replaced)
 
     def _replace(self, put: Put, token: bytes, mine: os.stat_result, folder: int, name: bytes) -> Replaced:
+        """What was there is in the versions in the very step in which it loses its name: a kill leaves it kept."""
         self._expect(folder, name, put.base)
-        kernel.rename(self._incoming, token, folder, name, kernel.EXCHANGE)
-        old = os.stat(token, dir_fd=self._incoming, follow_symlinks=False)
-        if not same(put.base, old):
-            kernel.rename(self._incoming, token, folder, name, kernel.EXCHANGE)
-            if same(revision_of(mine), os.stat(token, dir_fd=self._incoming, follow_symlinks=False)):
-                os.unlink(token, dir_fd=self._incoming)
-            else:
-                self._keep_beside(self._incoming, token, _name_beside(put.path))
-            raise Changed("it was changed while its successor arrived")
-        if put.keep_as:
-            kept = self._keep_beside(self._incoming, token, put.keep_as)
-            return Replaced("", kept, old.st_size, old.st_mtime_ns)
         place = sortable_id().encode()
         kernel.rename(self._incoming, token, self._versions, place, kernel.NOREPLACE)
+        try:
+            kernel.rename(self._versions, place, folder, name, kernel.EXCHANGE)
+        except OSError:
+            kernel.rename(self._versions, place, self._incoming, token, 0)
+            raise
+        old = os.stat(place, dir_fd=self._versions, follow_symlinks=False)
+        if not same(put.base, old):
+            self._take_back(put, place, mine, folder, name)
+            raise Changed("it was changed while its successor arrived")
+        if put.keep_as:
+            kept = self._keep_beside(self._versions, place, put.keep_as)
+            return Replaced("", kept, old.st_size, old.st_mtime_ns)
         return Replaced(place.decode(), "", old.st_size, old.st_mtime_ns)
+
+    def _take_back(self, put: Put, place: bytes, mine: os.stat_result, folder: int, name: bytes) -> None:
+        kernel.rename(self._versions, place, folder, name, kernel.EXCHANGE)
+        if same(revision_of(mine), os.stat(place, dir_fd=self._versions, follow_symlinks=False)):
+            os.unlink(place, dir_fd=self._versions)
+        else:
+            self._keep_beside(self._versions, place, _name_beside(put.path))
 
     def delete(self, delete: Delete) -> Replaced:
         """To the versions, or beside under another name. Raises Changed, or OSError."""

@@ -1,0 +1,74 @@
+"""What is replaced is kept, whatever breaks in that very moment."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.families.sync.storages import kinds
+from tests.families.sync.storages.kinds import contents, write
+from undercroft.families.sync.names import OWN_FOLDER
+from undercroft.families.sync.storages import kernel
+from undercroft.families.sync.storages.local_storage import LocalStorage
+
+
+class Killed(BaseException):
+    """In place of a kill: nothing that comes after runs."""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return Path(kinds.local(tmp_path).options["root"])
+
+
+@pytest.fixture
+def storage(root: Path) -> Iterator[LocalStorage]:
+    storage = LocalStorage(str(root))
+    storage.check(0)
+    yield storage
+    storage.close()
+
+
+@pytest.mark.parametrize("keep_as", ["", "f.conflict"])
+def test_a_kill_in_the_step_that_replaces_leaves_the_old_content_kept(
+    root: Path, storage: LocalStorage, monkeypatch: pytest.MonkeyPatch, keep_as: str
+) -> None:
+    base = write(storage, "f", b"old").revision
+    really = kernel.rename
+
+    def killed_after_the_exchange(*arguments: Any) -> None:
+        really(*arguments)
+        if arguments[-1] == kernel.EXCHANGE:
+            raise Killed
+
+    monkeypatch.setattr(kernel, "rename", killed_after_the_exchange)
+    with pytest.raises(Killed):
+        write(storage, "f", b"new", base, keep_as)
+    assert (root / "f").read_bytes() == b"new"
+    assert _contents(root, "versions") == [b"old"]
+    assert _contents(root, "incoming") == []
+
+
+def test_what_could_not_replace_is_gone_on_with_and_nothing_is_kept(
+    root: Path, storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = write(storage, "f", b"old").revision
+    really = kernel.rename
+
+    def vanished_before_the_exchange(*arguments: Any) -> None:
+        if arguments[-1] == kernel.EXCHANGE:
+            (root / "f").unlink()
+        really(*arguments)
+
+    with monkeypatch.context() as broken, pytest.raises(FileNotFoundError):
+        broken.setattr(kernel, "rename", vanished_before_the_exchange)
+        write(storage, "f", b"new", base)
+    assert _contents(root, "versions") == []
+    assert _contents(root, "incoming") == [b"new"]
+    write(storage, "f", b"new")
+    assert contents(storage) == {"f": b"new"}
+
+
+def _contents(root: Path, folder: str) -> list[bytes]:
+    return [path.read_bytes() for path in (root / OWN_FOLDER / folder).iterdir()]
