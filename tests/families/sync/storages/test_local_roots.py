@@ -1,5 +1,6 @@
 """Nothing outside of a folder of this machine is read or written, whatever is made of what lies in it."""
 
+import contextlib
 import errno
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,9 +9,10 @@ import pytest
 
 from tests.families.sync.storages import kinds
 from tests.families.sync.storages.kinds import Bytes, Kind, contents, revision, wanted, write
+from undercroft.families.sync.names import OWN_FOLDER
 from undercroft.families.sync.reconcile import Delete, Move
-from undercroft.families.sync.storages import kernel
-from undercroft.families.sync.storages.errors import InTheWay
+from undercroft.families.sync.storages import kernel, open_storage
+from undercroft.families.sync.storages.errors import InTheWay, Vanished
 
 
 @pytest.fixture(params=[True, False], ids=["openat2", "step by step"])
@@ -57,6 +59,49 @@ def test_a_folder_swapped_for_a_link_is_followed_by_nobody(kind: Kind, tmp_path:
     (tmp_path / "outside").rename(root / swapped)
     write(storage, "d/e/f/file", b"changed", revision(storage, "d/e/f/file"))
     assert contents(storage)["d/e/f/file"] == b"changed"
+
+
+@pytest.mark.parametrize("name", [OWN_FOLDER, f"{OWN_FOLDER}/incoming", f"{OWN_FOLDER}/versions"])
+@pytest.mark.parametrize("made", ["a link", "a dead link", "a file"])
+def test_the_servers_own_folder_is_a_folder_of_the_root(kind: Kind, tmp_path: Path, name: str, made: str) -> None:
+    own, outside = tmp_path / "root" / name, tmp_path / "outside"
+    own.parent.mkdir(exist_ok=True)
+    if made == "a file":
+        own.write_bytes(b"mine")
+    else:
+        own.symlink_to(outside)
+    if made == "a link":
+        outside.mkdir()
+    with pytest.raises(Vanished) as told:
+        kind.open().check(0)
+    assert f"folder {own.name}. Take it away" in str(told.value)
+    assert not outside.exists() or not any(outside.iterdir())
+
+    own.unlink()
+    kind.open().check(0)
+
+
+def test_the_servers_own_folder_swapped_for_a_link_is_noticed(kind: Kind, tmp_path: Path) -> None:
+    storage = kind.open()
+    storage.check(0)
+    assert storage.is_there()
+    own = (tmp_path / "root" / OWN_FOLDER).rename(tmp_path / "outside")
+    (tmp_path / "root" / OWN_FOLDER).symlink_to(own)
+    assert not storage.is_there()
+
+
+def test_a_folder_among_what_arrives_is_left_alone(kind: Kind, tmp_path: Path) -> None:
+    (tmp_path / "root" / OWN_FOLDER / "incoming/somebody's").mkdir(parents=True)
+    storage = kind.open()
+    storage.check(0)
+    storage.forget_old_arrivals(older_than=-1)
+
+
+@pytest.mark.parametrize("root", ["/proc", "/sys"])
+def test_a_root_that_can_hold_nothing_is_told(root: str) -> None:
+    storage = open_storage(("local_storage", {"root": root}))
+    with contextlib.closing(storage), pytest.raises(Vanished, match=f"the root {root} "):
+        storage.check(0)
 
 
 def test_a_file_takes_the_place_of_empty_folders_deep_below(kind: Kind, tmp_path: Path) -> None:

@@ -46,10 +46,10 @@ class LocalLooking:
         """Whether the root's name still leads to the folder that was opened."""
         try:
             now, then = os.lstat(self._folders.path), os.fstat(self._folders.root)
-            os.stat(OWN, dir_fd=self._folders.root)
+            own = os.stat(OWN, dir_fd=self._folders.root, follow_symlinks=False)
         except OSError:
             return False
-        return (now.st_ino, now.st_dev) == (then.st_ino, then.st_dev)
+        return stat.S_ISDIR(own.st_mode) and (now.st_ino, now.st_dev) == (then.st_ino, then.st_dev)
 
     def walk(self, below: bytes, on_folder: OnFolder) -> Iterator[Found]:
         """Every file below a folder (b"" is the root). `on_folder` is called with each one's path and descriptor before

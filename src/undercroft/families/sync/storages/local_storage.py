@@ -16,13 +16,13 @@ import time
 from blake3 import blake3
 
 from undercroft.base.ids import sortable_id
-from undercroft.families.sync.names import conflict_name, raw, shown
+from undercroft.families.sync.names import OWN_FOLDER, conflict_name, raw, shown
 from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
 from undercroft.families.sync.storages import kernel
-from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, SourceLost
+from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, SourceLost, Vanished
 from undercroft.families.sync.storages.local_content import are_equal, copy, hash_of, revision_of, same
 from undercroft.families.sync.storages.local_folders import FOLDER, READ, joined, mode_of, remove_empty
-from undercroft.families.sync.storages.local_looking import OWN, LocalLooking
+from undercroft.families.sync.storages.local_looking import LocalLooking
 from undercroft.families.sync.storages.storage import Pace, Placed, Replaced, Restored, Source
 
 
@@ -35,6 +35,7 @@ class LocalStorage(LocalLooking):
 
     def check(self, expected: int) -> None:
         super().check(expected)
+        _ = self._versions  # whatever is wrong with it is told now, not by the first file that is replaced
         self.forget_old_arrivals()
 
     @functools.cached_property
@@ -46,14 +47,24 @@ class LocalStorage(LocalLooking):
         return self._own("versions")
 
     def _own(self, name: str) -> int:
-        for folder in (OWN, OWN + b"/" + name.encode()):
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(folder, 0o700, dir_fd=self._folders.root)
-        own = os.open(OWN, FOLDER, dir_fd=self._folders.root)
-        try:
-            return os.open(name.encode(), FOLDER, dir_fd=own)
-        finally:
-            os.close(own)
+        """Step by step: what has the name may be a link that leads out of the root. Raises Vanished."""
+        above = os.dup(self._folders.root)
+        for folder in (OWN_FOLDER, name):
+            try:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(folder, 0o700, dir_fd=above)
+                below = os.open(folder, FOLDER, dir_fd=above)
+            except NotADirectoryError:
+                raise Vanished(
+                    f"in the root {self.root} a link or a file has the name of the server's own folder {folder}."
+                    " Take it away, then start the entry"
+                ) from None
+            except OSError as error:
+                raise Vanished(f"the root {self.root} can't hold {folder}: {error.strerror}") from None
+            finally:
+                os.close(above)
+            above = below
+        return above
 
     def receive(self, put: Put, source: Source, pace: Pace) -> bytes:
         """Write the content beside, hashed on the way; the temporary name. `pace` is told of the bytes so far.
@@ -202,7 +213,7 @@ class LocalStorage(LocalLooking):
     def forget_old_arrivals(self, older_than: float = 86_400) -> None:
         """What began to arrive and was never finished."""
         for name in os.listdir(self._incoming):  # noqa: PTH208 - a descriptor
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError):
                 about = os.stat(name, dir_fd=self._incoming, follow_symlinks=False)
                 if about.st_ctime < time.time() - older_than:
                     os.unlink(name, dir_fd=self._incoming)
