@@ -25,6 +25,8 @@ PAGE = 500
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 60.0
 # What another file is in the way of waits until that has gone, which is under way.
 LONGEST_BLOCKED = 1.0
+AFTER_FAILURE = 1.0
+"""Seconds until what is to do is asked for again after the database could not say."""
 _KNOWN_PAGE = 5_000
 
 OnNoticed = Callable[[Noticed], None]
@@ -206,25 +208,30 @@ class Link:
     async def _give_all(self) -> None:
         while not self._ended.is_set():  # a wait that ends in that very moment swallows its cancelling
             self.busy.clear()
-            try:
-                while await self._give_some():
-                    pass
-            except Exception:
-                log.exception("giving_failed", entry=self.name)
-            now = time.monotonic()
-            nearest = min((due for due, _ in self._again.values() if due > now), default=now + LONGEST_PAUSE)
-            wait = max(0.01, nearest - now)
+            wait = await self._give_due()
             with contextlib.suppress(TimeoutError):  # wait_for would swallow a cancellation that comes with work
                 async with asyncio.timeout(wait):
                     await self.busy.wait()
 
-    async def _give_some(self) -> bool:
-        """Send what is to do and not under way; whether there may be more."""
+    async def _give_due(self) -> float:
+        """Send all that is due; after how many seconds something may be due again."""
+        asked = time.monotonic()
+        try:
+            while await self._give_some(asked):
+                asked = time.monotonic()
+        except Exception:
+            log.exception("giving_failed", entry=self.name)
+            return AFTER_FAILURE
+        # Also what became due while the database was asked: it was not given.
+        nearest = min((due for due, _ in self._again.values() if due > asked), default=asked + LONGEST_PAUSE)
+        return max(0.01, nearest - time.monotonic())
+
+    async def _give_some(self, asked: float) -> bool:
+        """Send what is to do by this moment and not under way; whether there may be more."""
         room = UNDER_WAY - len(self._under_way)
         if room <= 0:
             return False
-        now = time.monotonic()
-        waiting = {path for path, (due, _) in self._again.items() if due > now}
+        waiting = {path for path, (due, _) in self._again.items() if due > asked}
         leave = frozenset(self._under_way.keys() | waiting)
         operations = await self._database.read(_to_give, self.name, leave, min(room, PAGE))
         do = wire.Do([], [], [])
