@@ -1,6 +1,8 @@
 """The index on both engines: what is reported, what is to do, what is listed."""
 
 import asyncio
+import secrets
+import stat
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -11,7 +13,9 @@ from undercroft.database import Database, migrations_in, open_database
 from undercroft.families.sync import actions, listing, store, store_entries
 from undercroft.families.sync.actions import Kept, Settled
 from undercroft.families.sync.model import Match, Rule
+from undercroft.families.sync.names import LONGEST_PATH, complaint
 from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
+from undercroft.families.sync.storages.local_content import unfit
 from undercroft.families.sync.store_entries import Entry, KeptVersion
 
 NOW = 1_800_000_000_000
@@ -208,5 +212,26 @@ def test_a_time_of_keeping_that_is_beyond_all_numbers_drops_nothing(tell: Callab
         assert await database.read(actions.expired, entry, NOW) == []
         entry.options["keep_versions"] = 1
         assert await database.read(actions.expired, entry, NOW) == [kept]
+
+    tell(story)
+
+
+def test_a_path_that_no_index_takes_is_skipped_and_told(tell: Callable[[Story], None]) -> None:
+    """Of random letters: what repeats itself PostgreSQL would make shorter."""
+    letters = secrets.token_hex(LONGEST_PATH)
+    folders = "/".join(letters[at : at + 200] for at in range(0, len(letters), 200))
+    longest, long = folders[:LONGEST_PATH].rstrip("/"), folders[: LONGEST_PATH + 1] + "ab"
+    assert complaint(longest) is None and unfit(stat.S_IFREG, longest.encode()) is None
+    assert complaint(long) is not None and unfit(stat.S_IFREG, long.encode()) is not None
+
+    async def story(db: Database) -> None:
+        name = "\U00020000" * 100
+        skipped = [(long + "/a", "too long"), (long + "/b", "too long")]
+        await db.write(store_entries.replace_skipped, name, skipped, True)
+        await db.write(store_entries.replace_skipped, name, [(longest, "a fifo")], False)
+        assert len(await db.read(store_entries.skipped, name, 10)) == 2
+        await db.write(actions.add_entry, name, "local_storage", {"root": "/long"}, NOW)
+        await db.write(actions.note_seen, name, [file(longest)], NOW)
+        assert [path for path, *_ in await db.read(store.present_at, name, "", 10)] == [longest]
 
     tell(story)

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 
 FID_SPACE = uuid.UUID("bcd336f2-d023-4856-bc92-e79dd24b64d7")
 LONGEST_NAME = 255
-LONGEST_PATH = 4_096
+# Bytes of its text: an index of PostgreSQL's takes 2,704 a key, of which an entry's name has its part.
+LONGEST_PATH = 2_048
 # Bytes of an entry's name within the name of a conflict.
 LONGEST_WHO = 60
 _space = hashlib.sha1(FID_SPACE.bytes, usedforsecurity=False)
@@ -52,6 +53,11 @@ def fid_of(filename: str) -> str:
     return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{variant}{text[17:20]}-{text[20:32]}"
 
 
+def is_too_long(path: bytes) -> bool:
+    """A byte that is not UTF-8 has four in the text."""
+    return len(path) > LONGEST_PATH or (4 * len(path) > LONGEST_PATH and len(shown(path).encode()) > LONGEST_PATH)
+
+
 def complaint(filename: str) -> str | None:
     """Why this can't be the path of a file, relative to a root; None where it can."""
     if not filename or filename.startswith("/") or "\x00" in filename:
@@ -67,7 +73,7 @@ def complaint(filename: str) -> str | None:
         return "a file's name has no empty parts, no . and no .."
     if parts[0] == OWN_FOLDER.encode():
         return f"what is in {OWN_FOLDER} is the server's"
-    if len(name) > LONGEST_PATH or max(map(len, parts)) > LONGEST_NAME:
+    if is_too_long(name) or max(map(len, parts)) > LONGEST_NAME:
         return f"a name has up to {LONGEST_NAME} bytes, a path up to {LONGEST_PATH}"
     return None
 

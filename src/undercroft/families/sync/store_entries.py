@@ -6,6 +6,7 @@ import msgspec
 
 from undercroft.database import Transaction
 from undercroft.families.sync.model import Rule
+from undercroft.families.sync.names import LONGEST_PATH
 
 _rules = msgspec.json.Decoder(tuple[Rule, ...])
 
@@ -162,9 +163,15 @@ def replace_skipped(tx: Transaction, entry: str, skipped: list[tuple[str, str]],
         "INSERT INTO sync_skipped (entry, path, reason) SELECT :entry, r.path, r.reason FROM {rows} WHERE true"
         " ON CONFLICT (entry, path) DO UPDATE SET reason = excluded.reason",
         "path TEXT, reason TEXT",
-        skipped,
+        list({_fitting(path): reason for path, reason in skipped}.items()),
         entry=entry,
     )
+
+
+def _fitting(path: str) -> str:
+    """One that is too long for a key is among what is skipped: its beginning."""
+    encoded = path.encode()
+    return path if len(encoded) <= LONGEST_PATH else encoded[: LONGEST_PATH - 3].decode(errors="ignore") + "…"
 
 
 def skipped(tx: Transaction, entry: str, limit: int) -> list[tuple[str, str]]:

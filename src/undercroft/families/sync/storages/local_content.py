@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from blake3 import blake3
 
-from undercroft.families.sync.names import LONGEST_PATH
+from undercroft.families.sync.names import LONGEST_PATH, is_too_long
 from undercroft.families.sync.reconcile import Content
 from undercroft.families.sync.storages import kernel
 from undercroft.families.sync.storages.errors import SourceChanged
@@ -106,8 +106,8 @@ def are_equal(one: int, other: int) -> bool:
 
 
 def unfit(mode: int, path: bytes) -> str | None:
-    if len(path) > LONGEST_PATH:
-        return "its path is too long"
+    if is_too_long(path):
+        return f"its path is too long: {LONGEST_PATH} bytes are the most"
     if stat.S_ISREG(mode):
         return None
     kinds = ((stat.S_ISLNK, "a symbolic link"), (stat.S_ISFIFO, "a fifo"), (stat.S_ISSOCK, "a socket"))
