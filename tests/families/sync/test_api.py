@@ -187,6 +187,16 @@ def test_roots_stand_apart(example: Example, root: str) -> None:
     assert "a folder apart" in answer.json()["reason"]
 
 
+@pytest.mark.parametrize("root", ["/proc", "/proc/self", "/sys/kernel", "/dev", "/etc", "/etc/../etc/", "link"])
+def test_the_systems_own_folders_are_no_roots(example: Example, tmp_path: Path, root: str) -> None:
+    (tmp_path / "link").symlink_to("/dev")
+    entry = {"name": "x", "driver": "local_storage", "options": {"root": str(tmp_path / root)}}
+    answer = example.call("POST", "/entries", json=entry)
+    assert answer.status_code == 400
+    assert "the system's own" in answer.json()["reason"]
+    assert len(example.get("/entries")["entries"]) == 2
+
+
 @pytest.mark.parametrize(
     "body",
     [{"name": "A", "driver": "local_storage", "options": {"root": "/tmp"}}, {"name": "", "driver": "local_storage"},

@@ -278,6 +278,8 @@ class Engine:
         for what, there in places.items():
             if _within(mine, there) or _within(there, mine):
                 raise invalid("entry", f"this root and {what} are one, or one is in the other; choose a folder apart")
+        if driver == LOCAL and _is_the_systems(mine):
+            raise invalid("entry", f"{mine} is the system's own and holds no files to share; choose another folder")
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """A worker has connected."""
@@ -354,6 +356,13 @@ def _process(name: str) -> str:
 def _place(driver: str, options: dict[str, Any]) -> str:
     """A folder of this machine with links followed, or where else the files are."""
     return os.path.realpath(options["root"]) if driver == LOCAL else place(driver, options)
+
+
+def _is_the_systems(root: str) -> bool:
+    """One in /etc may be shared, and /dev/shm holds files."""
+    return root == "/etc" or (
+        not _within(root, "/dev/shm") and any(_within(root, there) for there in ("/proc", "/sys", "/dev"))
+    )
 
 
 def _within(inner: str, outer: str) -> bool:
