@@ -18,6 +18,7 @@ from undercroft.families.sync.names import OWN_FOLDER
 from undercroft.families.sync.reconcile import Delete, Move
 from undercroft.families.sync.storages import Storage, asking
 from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, SourceLost, Vanished
+from undercroft.families.sync.storages.sources import is_still
 
 REMOTE = ("sftp", "webdav", "amazon_s3", "dropbox")
 KINDS = ("local_storage", *REMOTE)
@@ -347,3 +348,17 @@ def test_a_source_of_a_file_is_read_by_any_storage(make: Callable[[str], Kind], 
 def _old(revision: str) -> str:
     """SFTP tells whole seconds: what is not over yet is looked at again, though nothing may have changed."""
     return revision.removesuffix(".young")
+
+
+def test_an_open_source_is_told_from_another(storage: Storage) -> None:
+    write(storage, "f", b"first")
+    known = revision(storage, "f")
+    write(storage, "f", b"other one", known)
+    now = revision(storage, "f")
+    for start in (0, 3):
+        with storage.open_source("f") as source:
+            source.seek(start)
+            assert source.read(100) == b"other one"[start:]
+            assert is_still(source, now, 9)
+            assert not is_still(source, known, 5)
+            assert not is_still(source, "", 5)

@@ -16,8 +16,10 @@ from undercroft.families.sync.engine import Engine
 from undercroft.families.sync.http import shapes
 from undercroft.families.sync.http.reading import Door, check_page, decode, reply
 from undercroft.families.sync.model import mimetype
+from undercroft.families.sync.reconcile import Content
 from undercroft.families.sync.storages import Place, Storage, open_storage
 from undercroft.families.sync.storages.errors import SourceChanged, Vanished
+from undercroft.families.sync.storages.sources import is_still
 from undercroft.families.sync.storages.storage import Source
 from undercroft.machinery.operations import Reply, Request
 
@@ -59,12 +61,12 @@ class Files:
         content = listed.file.content
         assert content is not None, "lists show no deleted files"
         start, end, status = _range_of(request, content.size)
-        opened = await self._open(listed, start, end)
+        opened = await self._open(listed, content, start, end)
         headers = [(b"accept-ranges", b"bytes"), (b"content-disposition", b"attachment")]
         if status == 206:
             headers.append((b"content-range", b"bytes %d-%d/%d" % (start, end - 1, content.size)))
         kind = (mimetype(listed.file.path) or UNKNOWN_TYPE).encode()
-        return Reply(status, b"", kind, tuple(headers), _blocks(opened, start, end))
+        return Reply(status, b"", kind, tuple(headers), _blocks(opened, start, end), length=end - start)
 
     async def versions(self, request: Request) -> Reply:
         path = await self._path(request)
@@ -106,34 +108,69 @@ class Files:
             raise not_found("unknown_file", f"file {fid} not found")
         return path
 
-    async def _open(self, listed: listing.Listed, start: int, end: int) -> "Opened":
+    async def _open(self, listed: listing.Listed, content: Content, start: int, end: int) -> "Opened":
+        path = listed.file.path
         entries = {entry.name: entry for entry in await self._database.read(store_entries.entries)}
-        holding = [entries[name] for name in listed.uptodate if name in entries]
+        copies = (await self._database.read(store.load, [path]))[path].copies
+        holding = [entries[name] for name in listed.uptodate if name in entries and name in copies]
         for entry in sorted(holding, key=lambda entry: entry.driver != LOCAL):
+            copy = copies[entry.name]
+            if copy.content is None or copy.content.hash != content.hash:
+                continue
             try:
-                return await asyncio.to_thread(_open, entry.place, listed.file.path, start, end)
+                return await asyncio.to_thread(
+                    _open, entry.place, Wanted(path, copy.revision, content.size), start, end
+                )
             except (OSError, SourceChanged, UnicodeEncodeError, Vanished):
                 continue
         raise Refusal(conflict("", "").kind, "unreadable", "no entry has this file up to date at this moment")
 
 
-class Opened(NamedTuple):
-    storage: Storage
-    source: Source
-    first: bytes
-    """What it begins with: only a read shows whether a storage elsewhere can be reached."""
+class Wanted(NamedTuple):
+    path: str
+    revision: str
+    size: int
+
+
+class Opened:
+    def __init__(self, storage: Storage, source: Source, wanted: Wanted, most: int) -> None:
+        """`most`: bytes that will be asked for. Raises SourceChanged where the source is not what is wanted."""
+        self._storage = storage
+        self._source = source
+        self._wanted = wanted
+        # Only a read shows whether a storage elsewhere can be reached, also where nothing is to be had.
+        self.first = self._read(max(1, most))[:most]
+        if not self.first and most:
+            raise SourceChanged("it ended before its length")
+
+    def read(self, most: int) -> bytes:
+        """At least a byte of what is wanted: what is changed while it is sent is not told from that afterwards."""
+        block = self._read(most)
+        if not block:
+            raise SourceChanged("it ended before its length")
+        return block
+
+    def _read(self, most: int) -> bytes:
+        block = self._source.read(min(_BLOCK, most)) or b""
+        if not is_still(self._source, self._wanted.revision, self._wanted.size):
+            raise SourceChanged("it is another than it was")
+        return block
 
     def close(self) -> None:
-        self.source.close()
-        self.storage.close()
+        self._source.close()
+        self._storage.close()
 
 
-def _open(place: Place, path: str, start: int, end: int) -> Opened:
+def _open(place: Place, wanted: Wanted, start: int, end: int) -> Opened:
     storage = open_storage(place)
     try:
-        source = storage.open_source(path)
-        source.seek(start)
-        return Opened(storage, source, source.read(min(_BLOCK, end - start)) or b"" if end > start else b"")
+        source = storage.open_source(wanted.path)
+        try:
+            source.seek(start)
+            return Opened(storage, source, wanted, end - start)
+        except BaseException:
+            source.close()
+            raise
     except BaseException:
         storage.close()
         raise
@@ -151,12 +188,14 @@ def _range_of(request: Request, size: int) -> tuple[int, int, int]:
 
 
 async def _blocks(opened: Opened, start: int, end: int) -> AsyncIterator[bytes]:
+    """As many bytes as were promised, or it raises: then the connection is broken off."""
     block = opened.first
     try:
-        while block:
+        while start < end:
             start += len(block)
             yield block
-            block = await asyncio.to_thread(opened.source.read, min(_BLOCK, end - start)) or b"" if start < end else b""
+            if start < end:
+                block = await asyncio.to_thread(opened.read, end - start)
     finally:
         # Not in this thread: a drive may have a loop of its own.
         asyncio.get_running_loop().run_in_executor(None, opened.close)

@@ -15,6 +15,9 @@ Names below `.undercroft/` are asked for as any other: what was replaced is kept
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple, Protocol
 
+YOUNG = ".young"
+"""The end of a revision by which the next content might be known as well: it is read again when it is older."""
+
 
 class Stat(NamedTuple):
     """A file as a drive tells of it."""

@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from undercroft.families.sync.storages.drive import Drive, Reading
+from undercroft.families.sync.storages.drive import Drive, Reading, Stat
 from undercroft.families.sync.storages.errors import SourceChanged, SourceLost, Vanished
 from undercroft.families.sync.storages.storage import Pace
 
@@ -48,6 +48,11 @@ class RemoteSource(io.RawIOBase):
         else:
             block, self._left = self._left[:size], self._left[size:]
         return block
+
+    @property
+    def stat(self) -> Stat | None:
+        """Of what is read; None before the first read."""
+        return None if self._reading is None else self._reading.stat
 
     def close(self) -> None:
         reading, self._reading = self._reading, None

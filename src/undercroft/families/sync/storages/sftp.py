@@ -18,14 +18,13 @@ import asyncssh
 
 from undercroft.base.ids import sortable_id
 from undercroft.families.sync.names import OWN_FOLDER
-from undercroft.families.sync.storages.drive import Stat
+from undercroft.families.sync.storages.drive import YOUNG, Stat
 from undercroft.families.sync.storages.errors import Changed, Vanished
 from undercroft.families.sync.storages.sftp_connection import Connection, Refused
 
 BLOCK = 2**20
 OWN = OWN_FOLDER.encode()
 INCOMING = f"{OWN_FOLDER}/incoming"
-_YOUNG = ".young"
 
 
 class Sftp:
@@ -88,7 +87,7 @@ class Sftp:
 
     def put(self, name: str, source: BinaryIO, size: int, mtime: int, base: str) -> Stat:
         arriving = f"{INCOMING}/{sortable_id()}"
-        if base.removesuffix(_YOUNG) == f"{size}.{mtime // 10**9}":
+        if base.removesuffix(YOUNG) == f"{size}.{mtime // 10**9}":
             mtime += 10**9  # else nobody could tell it from the one that it replaces
         try:
             self._write(arriving, source, mtime)
@@ -159,12 +158,12 @@ class Sftp:
 
     def _stat(self, name: str, about: asyncssh.SFTPAttrs) -> Stat:
         seconds, size = about.mtime or 0, about.size or 0
-        young = _YOUNG if seconds >= time.time() + (self._ahead or 0) - 1 else ""
+        young = YOUNG if seconds >= time.time() + (self._ahead or 0) - 1 else ""
         return Stat(name, size, f"{size}.{seconds}{young}", seconds * 10**9)
 
     def _expect(self, name: str, base: str) -> Stat:
         about = self.stat(name)
-        if about is None or about.revision.removesuffix(_YOUNG) != base.removesuffix(_YOUNG):
+        if about is None or about.revision.removesuffix(YOUNG) != base.removesuffix(YOUNG):
             raise Changed("it was changed meanwhile")
         return about
 
