@@ -14,11 +14,18 @@ from undercroft.machinery.loops import Loop, Step
 
 
 def keeping(engine: Engine, database: Database, declared: Declared) -> Step:
-    """The engine's step; when it starts here, what the settings declare is carried out first."""
+    """The engine's step; when it starts here, what the settings declare is carried out first.
+
+    Where that breaks off nothing has started, and the next step begins anew.
+    """
 
     async def keep(now: int) -> bool:
         if await engine.start():
-            await declare(engine, database, declared)
+            try:
+                await declare(engine, database, declared)
+            except BaseException:
+                await engine.close()
+                raise
         return await engine.keep(now)
 
     return keep

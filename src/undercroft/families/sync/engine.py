@@ -57,10 +57,24 @@ class Engine:
     # The engine's own life
 
     async def start(self) -> bool:
-        """Listen for workers; then the entries that should run do. False where they do already."""
+        """Listen for workers; then the entries that should run do. False where they do already.
+
+        A start that fails half-way leaves nothing behind: the next one begins anew.
+        """
         if self._server is not None:
             return False
         await self._database.write(tallies.count_first)
+        try:
+            await self._listen()
+            for entry in await self._database.read(store_entries.entries):
+                await self._supervisor.want(_process(entry.name), self._spec(entry.name), up=entry.up)
+        except BaseException:
+            await self.close()
+            raise
+        self._here.set()
+        return True
+
+    async def _listen(self) -> None:
         self._socket.unlink(missing_ok=True)
         folder = os.open(self._socket.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:  # by its folder's descriptor: the path of a socket may have 107 bytes only
@@ -68,10 +82,6 @@ class Engine:
         finally:
             os.close(folder)
         self._socket.chmod(0o600)
-        for entry in await self._database.read(store_entries.entries):
-            await self._supervisor.want(_process(entry.name), self._spec(entry.name), up=entry.up)
-        self._here.set()
-        return True
 
     async def close(self) -> None:
         """What workers have said by now is written down."""

@@ -1,0 +1,74 @@
+"""A start of the engine that is cut short is begun anew."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.families.sync.parts import house, until
+from undercroft.base.clock import wall_clock
+from undercroft.base.refusals import Refusal, unavailable
+from undercroft.database import Database
+from undercroft.families.sync import Declared, keeping
+
+
+class Breaking:
+    """A database that is away when it is asked for a certain action the n-th time, and there else.
+
+    Where exactly a real one goes away can't be chosen.
+    """
+
+    def __init__(self, database: Database, action: str, times: int = 1) -> None:
+        self._database = database
+        self._action = action
+        self._left = times
+
+    async def write(self, action: Any, *args: Any, **kwargs: Any) -> Any:
+        self._count(action)
+        return await self._database.write(action, *args, **kwargs)
+
+    async def read(self, query: Any, *args: Any, **kwargs: Any) -> Any:
+        self._count(query)
+        return await self._database.read(query, *args, **kwargs)
+
+    def _count(self, action: Any) -> None:
+        if action.__name__ == self._action:
+            self._left -= 1
+            if self._left == 0:
+                raise unavailable("the database is away")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+
+def test_a_start_that_fails_half_way_is_begun_anew(sqlite_url: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as h:
+            await h.add("A")
+            await h.engine.close()
+            h.supervisor._database = Breaking(h.database, "want")
+            with pytest.raises(Refusal, match="away"):
+                await h.engine.start()
+            assert await h.engine.start()
+            await until(lambda: h.is_scanned("A"), "A to have looked at all")
+            assert not await h.engine.start(), "it runs"
+
+    asyncio.run(story())
+
+
+def test_what_is_declared_is_tried_again_when_the_database_went_away(sqlite_url: str, tmp_path: Path) -> None:
+    (tmp_path / "A").mkdir()
+    entries = json.dumps({"A": {"driver": "local_storage", "options": {"root": str(tmp_path / "A")}}})
+
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as h:
+            await h.engine.close()
+            keep = keeping(h.engine, Breaking(h.database, "_before"), Declared(entries))
+            with pytest.raises(Refusal, match="away"):
+                await keep(wall_clock())
+            await keep(wall_clock())
+            await until(lambda: h.is_scanned("A"), "A to have looked at all")
+
+    asyncio.run(story())
