@@ -23,6 +23,7 @@ from undercroft.families.sync.storages.sources import is_still
 from undercroft.families.sync.storages.storage import Source
 from undercroft.machinery.operations import Reply, Request
 
+NOT_SATISFIABLE = 416
 UNKNOWN_TYPE = "application/octet-stream"
 _BLOCK = 256 * 1_024
 _STATES = ("synced", "behind")
@@ -61,6 +62,8 @@ class Files:
         content = listed.file.content
         assert content is not None, "lists show no deleted files"
         start, end, status = _range_of(request, content.size)
+        if status == NOT_SATISFIABLE:
+            return Reply(status, b"", headers=((b"content-range", b"bytes */%d" % content.size),))
         opened = await self._open(listed, content, start, end)
         headers = [(b"accept-ranges", b"bytes"), (b"content-disposition", b"attachment")]
         if status == 206:
@@ -177,12 +180,14 @@ def _open(place: Place, wanted: Wanted, start: int, end: int) -> Opened:
 
 
 def _range_of(request: Request, size: int) -> tuple[int, int, int]:
-    """From, to, and the status. A range that can't be met is answered with everything."""
+    """From, to, and the status. A range that begins past the end is answered with everything, the last 0 bytes with
+    416 (RFC 9110, section 14.1.2)."""
     found = _RANGE.fullmatch(request.header(b"range") or "")
     if found is None or not (found[1] or found[2]):
         return 0, size, 200
     if not found[1]:
-        return max(0, size - int(found[2])), size, 206
+        last = int(found[2])
+        return (max(0, size - last), size, 206 if size else 200) if last else (0, 0, NOT_SATISFIABLE)
     start, end = int(found[1]), min(size, int(found[2]) + 1) if found[2] else size
     return (start, end, 206) if start < end else (0, size, 200)
 
