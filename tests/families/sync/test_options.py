@@ -51,6 +51,27 @@ def test_patterns_have_bounds() -> None:
         assert "ignore" in refused("local_storage", ignore=bad)
 
 
+ADDRESSES = [("sftp", "hostname"), ("webdav", "hostname"), ("amazon_s3", "endpoint"), ("dropbox", "api_url"),
+             ("dropbox", "content_url")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("driver", "option"), ADDRESSES)
+def test_addresses_hold_no_credentials(driver: str, option: str) -> None:
+    for good in (
+        "h", "127.0.0.1", "::1", "h.example:8080", "https://h.example/", "HTTP://h:80/remote.php/dav/files/ann@example.org",
+        "http://[::1]:90/x", "h/dav y",
+    ):  # fmt: skip
+        check(driver, **{option: good})
+    for bad in (
+        "http://user:hunter2@h", "user:hunter2@h", "hunter2@h/path", "https:/u:hunter2@h", "https:u:hunter2@h",
+        "https:////u:hunter2@h", "https:\\\\u:hunter2@h", "h/?q=hunter2", "h#hunter2", "file:///hunter2", "https://",
+        "ftp://hunter2", "https://h\\@hunter2", "https:///hunter2", "h /hunter2",
+    ):  # fmt: skip
+        reason = refused(driver, **{option: bad})
+        assert option in reason
+        assert "hunter2" not in reason
+
+
 def test_one_entrys_fault_keeps_no_versions_of_another(sqlite_url: str, tmp_path: Path) -> None:
     async def story() -> None:
         async with house(sqlite_url, tmp_path) as h:

@@ -13,6 +13,8 @@ class Option(NamedTuple):
     """It says which place this is: two entries are apart by these, and an entry that holds files keeps them."""
     to_whom: bool = False
     """It says who is sent the secrets, or what he is known by: they are given anew when it changes."""
+    address: bool = False
+    """Of a server: everybody who reads entries sees it, so that it holds no credentials."""
 
 
 COMMON = {
@@ -35,7 +37,7 @@ DRIVERS: dict[str, dict[str, Option]] = {
         "aws_secret_key": Option(str, required=True, secret=True),
         "root": Option(str, default="", where=True),
         "region": Option(str, default=""),
-        "endpoint": Option(str, default="", where=True, to_whom=True),
+        "endpoint": Option(str, default="", where=True, to_whom=True, address=True),
         "path_style": Option(bool, default=True),
         "changes_timer": Option(float, default=10.0),
     },
@@ -46,12 +48,12 @@ DRIVERS: dict[str, dict[str, Option]] = {
         "access_token": Option(str, default="", secret=True),
         "account": Option(str, default="", where=True),
         "root": Option(str, default="/", where=True),
-        "api_url": Option(str, default="", where=True, to_whom=True),
-        "content_url": Option(str, default="", where=True, to_whom=True),
+        "api_url": Option(str, default="", where=True, to_whom=True, address=True),
+        "content_url": Option(str, default="", where=True, to_whom=True, address=True),
         "changes_timer": Option(float, default=60.0),
     },
     "sftp": {
-        "hostname": Option(str, required=True, where=True, to_whom=True),
+        "hostname": Option(str, required=True, where=True, to_whom=True, address=True),
         "username": Option(str, required=True, where=True),
         "root": Option(str, default="", where=True),
         "port": Option(int, default=22, where=True, to_whom=True),
@@ -64,7 +66,7 @@ DRIVERS: dict[str, dict[str, Option]] = {
         "changes_timer": Option(float, default=300.0),
     },
     "webdav": {
-        "hostname": Option(str, required=True, where=True, to_whom=True),
+        "hostname": Option(str, required=True, where=True, to_whom=True, address=True),
         "root": Option(str, default="", where=True),
         "username": Option(str, default="", where=True),
         "password": Option(str, default="", secret=True),

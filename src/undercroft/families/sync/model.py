@@ -25,6 +25,8 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "keep_versions": (0, 36_500),
     "port": (1, 65_535),
 }
+# Who asks may read what comes before a host (`user:password@`) and behind `?` otherwise than we do: neither is taken.
+_ADDRESS = re.compile(r"(https?://)?[^/?#@\\\s]*[^/?#@\\\s:](/[^?#\\]*)?", re.IGNORECASE)
 MOST_PATTERNS = 1_000
 LONGEST_TEXT = 4_096
 _MIME = re.compile(r"[\w.+-]+/([\w.+-]+|\*)")
@@ -138,6 +140,10 @@ def _check_option(name: str, about: Option, value: Any) -> None:
         least, most = _BOUNDS[name]
         if not least <= value <= most:
             raise invalid("entry", f"the option {name!r} is {least} to {most}")
+    if good and about.address and value and not _ADDRESS.fullmatch(value):
+        raise invalid(
+            "entry", f"the option {name!r} is such as https://host:port/path: no name, password or query in it"
+        )
     if not good:
         raise invalid("entry", f"the option {name!r} is a {about.kind.__name__}; this value can't be used")
 
