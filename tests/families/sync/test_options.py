@@ -72,6 +72,30 @@ def test_addresses_hold_no_credentials(driver: str, option: str) -> None:
         assert "hunter2" not in reason
 
 
+@pytest.mark.parametrize(
+    ("driver", "option"),
+    [("sftp", "hostname"), ("sftp", "username"), ("sftp", "password"), ("sftp", "root"), ("sftp", "host_key"),
+     ("sftp", "known_hosts"), ("webdav", "token"), ("webdav", "ca_file"), ("dropbox", "access_token"),
+     ("dropbox", "api_url"), ("amazon_s3", "bucket"), ("amazon_s3", "aws_secret_key"), ("amazon_s3", "region")],
+)  # fmt: skip
+@pytest.mark.parametrize("control", ["\r\n", "\n", "\t", "\x1b", "\x7f", "\x85", "\u2028", "\x00"])
+def test_no_control_character_is_in_what_is_sent(driver: str, option: str, control: str) -> None:
+    reason = refused(driver, **{option: f"x{control}X-Evil: 1"})
+    assert option in reason
+    assert "Evil" not in reason
+
+
+def test_a_key_has_lines_and_so_may_a_folder_of_this_machine() -> None:
+    check("sftp", private_key="-----BEGIN OPENSSH PRIVATE KEY-----\r\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n")
+    check("local_storage", root="/two\nlines")
+
+
+def test_a_region_is_a_part_of_a_hosts_name() -> None:
+    check("amazon_s3", region="eu-central-1")
+    for bad in ("evil.example/#", "x@evil", "a b", "x?y", "x:80"):
+        assert "region" in refused("amazon_s3", region=bad)
+
+
 def test_one_entrys_fault_keeps_no_versions_of_another(sqlite_url: str, tmp_path: Path) -> None:
     async def story() -> None:
         async with house(sqlite_url, tmp_path) as h:

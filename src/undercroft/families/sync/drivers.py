@@ -13,6 +13,8 @@ class Option(NamedTuple):
     """It says which place this is: two entries are apart by these, and an entry that holds files keeps them."""
     to_whom: bool = False
     """It says who is sent the secrets, or what he is known by: they are given anew when it changes."""
+    lines: bool = False
+    """It may hold line breaks and other control characters: a key, or the name of a folder of this machine."""
     address: bool = False
     """Of a server: everybody who reads entries sees it, so that it holds no credentials."""
 
@@ -30,7 +32,7 @@ files whose vanishing waits for a confirmation; days that replaced content is ke
 LOCAL = "local_storage"
 
 DRIVERS: dict[str, dict[str, Option]] = {
-    LOCAL: {"root": Option(str, required=True, where=True)},
+    LOCAL: {"root": Option(str, required=True, where=True, lines=True)},
     "amazon_s3": {
         "bucket": Option(str, required=True, where=True),
         "aws_access_key": Option(str, required=True),
@@ -59,7 +61,7 @@ DRIVERS: dict[str, dict[str, Option]] = {
         "port": Option(int, default=22, where=True, to_whom=True),
         "password": Option(str, default="", secret=True),
         "private_key_path": Option(str, default=""),
-        "private_key": Option(str, default="", secret=True),
+        "private_key": Option(str, default="", secret=True, lines=True),
         "private_key_passphrase": Option(str, default="", secret=True),
         "host_key": Option(str, default="", to_whom=True),
         "known_hosts": Option(str, default="", to_whom=True),

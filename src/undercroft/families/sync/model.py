@@ -27,6 +27,8 @@ _BOUNDS: dict[str, tuple[float, float]] = {
 }
 # Who asks may read what comes before a host (`user:password@`) and behind `?` otherwise than we do: neither is taken.
 _ADDRESS = re.compile(r"(https?://)?[^/?#@\\\s]*[^/?#@\\\s:](/[^?#\\]*)?", re.IGNORECASE)
+_REGION = re.compile(r"[A-Za-z0-9._-]*")  # it becomes a part of a host's name
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 MOST_PATTERNS = 1_000
 LONGEST_TEXT = 4_096
 _MIME = re.compile(r"[\w.+-]+/([\w.+-]+|\*)")
@@ -136,16 +138,25 @@ def _check_option(name: str, about: Option, value: Any) -> None:
         good = isinstance(value, list) and len(value) <= MOST_PATTERNS and all(map(_is_fit, value))
     if about.kind is str:
         good = _is_fit(value)
+        if good:
+            _check_text(name, about, value)
     if good and name in _BOUNDS:
         least, most = _BOUNDS[name]
         if not least <= value <= most:
             raise invalid("entry", f"the option {name!r} is {least} to {most}")
-    if good and about.address and value and not _ADDRESS.fullmatch(value):
+    if not good:
+        raise invalid("entry", f"the option {name!r} is a {about.kind.__name__}; this value can't be used")
+
+
+def _check_text(name: str, about: Option, value: str) -> None:
+    if not about.lines and _CONTROL.search(value):
+        raise invalid("entry", f"the option {name!r} holds no line break and no other control character")
+    if name == "region" and not _REGION.fullmatch(value):
+        raise invalid("entry", "the option 'region' is such as us-east-1")
+    if about.address and value and not _ADDRESS.fullmatch(value):
         raise invalid(
             "entry", f"the option {name!r} is such as https://host:port/path: no name, password or query in it"
         )
-    if not good:
-        raise invalid("entry", f"the option {name!r} is a {about.kind.__name__}; this value can't be used")
 
 
 def _is_fit(value: Any) -> bool:
