@@ -7,6 +7,8 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -18,7 +20,9 @@ from undercroft.families.sync.names import OWN_FOLDER
 from undercroft.families.sync.reconcile import Delete, Move
 from undercroft.families.sync.storages import Storage, asking
 from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, SourceLost, Vanished
+from undercroft.families.sync.storages.remote import RemoteStorage
 from undercroft.families.sync.storages.sources import is_still
+from undercroft.families.sync.storages.storage import Replaced
 
 REMOTE = ("sftp", "webdav", "amazon_s3", "dropbox")
 KINDS = ("local_storage", *REMOTE)
@@ -308,6 +312,33 @@ def test_a_cut_line_is_an_error_that_heals(remote: Kind, monkeypatch: pytest.Mon
         assert set(contents(storage)) == {"before"}
         write(storage, "cut", content)
         assert contents(storage) == {"before": content, "cut": content}
+
+
+@pytest.mark.parametrize("lost", ["the answer", "the answer, while it changes", "the request"])
+def test_an_answer_that_is_lost_costs_no_kept_content(remote: Kind, monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
+    """New content may have its name before the answer is lost: the copy of the old one is then the only one."""
+    storage = remote.open()
+    assert isinstance(storage, RemoteStorage)
+    storage.check(0)
+    first = write(storage, "f", b"one").revision
+    drive = storage._drive
+    really = drive.put
+
+    def put(*arguments: Any) -> None:
+        if lost != "the request":
+            really(*arguments)
+        if lost == "the answer, while it changes":
+            monkeypatch.setattr(storage, "read", lambda _: None)
+        raise ConnectionResetError("the line was cut")
+
+    monkeypatch.setattr(drive, "put", put)
+    if lost == "the answer":
+        assert write(storage, "f", b"two", first, "beside").replaced == Replaced("", "beside", 3, ANY)
+    else:
+        with pytest.raises(ConnectionResetError):
+            write(storage, "f", b"two", first, "beside")
+    monkeypatch.undo()
+    assert contents(storage) == ({"f": b"one"} if lost == "the request" else {"f": b"two", "beside": b"one"})
 
 
 def test_what_comes_is_gone_on_with(remote: Kind, tmp_path: Path) -> None:

@@ -136,14 +136,16 @@ class RemoteStorage:
             with _in_the_way(), spooled.open("rb") as file:
                 source = cast(BinaryIO, Paced(file, pace))
                 about = self._drive.put(_text(put.path), source, put.content.size, put.content.mtime, put.base)
+                revision = about.revision
         except BaseException as error:
-            if replaced is not None:
-                self._unkeep(replaced)
-            if isinstance(error, Changed):
-                spooled.unlink()
-            raise
+            arrived = replaced and self._arrived_after_all(put, replaced)
+            if not arrived:
+                if isinstance(error, Changed):
+                    spooled.unlink()
+                raise
+            revision = arrived
         spooled.unlink()
-        return Placed(about.revision, replaced)
+        return Placed(revision, replaced)
 
     def delete(self, delete: Delete) -> Replaced:
         if delete.keep_as:
@@ -206,13 +208,27 @@ class RemoteStorage:
                 return name
         raise Changed("too many conflicts under one name")
 
+    def _arrived_after_all(self, put: Put, replaced: Replaced) -> str:
+        """An answer that is lost may come after the new content has the name: its revision then, else "".
+
+        The copy that was kept goes only where what it was made of is certainly still there.
+        """
+        with contextlib.suppress(OSError, Changed, Vanished):
+            about = self._drive.stat(_text(put.path))
+            if about is not None and about.revision == put.base:
+                self._unkeep(replaced)
+            elif about is not None and about.size == put.content.size:
+                seen = self.read(put.path)
+                if seen is not None and seen.content is not None and seen.content.hash == put.content.hash:
+                    return seen.revision
+        return ""
+
     def _unkeep(self, replaced: Replaced) -> None:
         """It was not replaced after all."""
         name = _place(replaced.place) if replaced.place else _text(replaced.kept_as)
-        with contextlib.suppress(OSError, Changed, Vanished):
-            about: Stat | None = self._drive.stat(name)
-            if about is not None:
-                self._drive.delete(name, about.revision)
+        about: Stat | None = self._drive.stat(name)
+        if about is not None:
+            self._drive.delete(name, about.revision)
 
     def _spooled(self, token: bytes, *, make: bool = False) -> Path:
         assert self._spool is not None, "this storage was opened to be read"
