@@ -13,8 +13,9 @@ import pytest
 from blake3 import blake3
 
 from undercroft.families.sync import wire
-from undercroft.families.sync.reconcile import Content, Delete, Move, Put
+from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
 from undercroft.families.sync.worker.__main__ import Worker
+from undercroft.families.sync.worker.index import Index
 
 Story = Callable[["Talk"], Awaitable[None]]
 
@@ -168,6 +169,26 @@ def test_who_is_in_the_way_is_named(tell: Callable[[Story], None]) -> None:
         }
 
     tell(story)
+
+
+def test_the_index_is_looked_through_while_it_changes() -> None:
+    """One thread looks through it while others note what they have carried out."""
+    index = Index()
+    index.take([(f"folder/{number}", "1", "", 1) for number in range(3)])
+
+    class Busy(set[str]):
+        def __contains__(self, path: object) -> bool:
+            index.note(Seen(f"new {path}", Content("", 1, 1, 0o644), "1"))
+            return False
+
+    class Hasty(str):
+        def startswith(self, *prefix: Any) -> bool:
+            index.note(Seen(f"newer {self}", Content("", 1, 1, 0o644), "1"))
+            return super().startswith(*prefix)
+
+    assert len(index.missing(Busy())) == 3
+    index.take([(Hasty("folder/hasty"), "1", "", 1)])
+    assert len(index.below("folder")) == 4
 
 
 def _is_report(message: Any, name: str) -> bool:

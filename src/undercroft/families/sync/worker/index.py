@@ -57,7 +57,11 @@ class Index:
     def below(self, folder: str) -> list[str]:
         """The files in a folder, at any depth."""
         prefix = folder + "/"
-        return [path for path in self._files if path.startswith(prefix)]
+        return [path for path in self._names() if path.startswith(prefix)]
 
     def missing(self, found: set[str]) -> list[str]:
-        return [path for path in self._files if path not in found]
+        return [path for path in self._names() if path not in found]
+
+    def _names(self) -> list[str]:
+        """In one step: other threads change it while one looks."""
+        return list(self._files)
