@@ -137,7 +137,7 @@ def test_no_more_files_to_open(start_croft: StartCroft, receiver: Receiver) -> N
     """Connections out and in take files. What can't be tried is no attempt, and who can't be let in comes again."""
     croft = start_croft()
     add_route(croft, receiver)
-    create(croft, "due", 300).raise_for_status()
+    create(croft, "due", 1_500).raise_for_status()
     most = resource.prlimit(croft.pid, resource.RLIMIT_NOFILE)
     in_use = len(list(Path(f"/proc/{croft.pid}/fd").iterdir()))
     resource.prlimit(croft.pid, resource.RLIMIT_NOFILE, (in_use, most[1]))
