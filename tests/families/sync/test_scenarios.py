@@ -372,6 +372,33 @@ def test_a_wave_of_deletions_waits(tell: Callable[[Story], None], really: bool) 
     tell(story)
 
 
+@pytest.mark.parametrize("way", ["confirmed", "undone", "back again"])
+def test_a_root_found_empty_waits_however_little_it_held(tell: Callable[[Story], None], way: str) -> None:
+    """It still has what is the server's own, as a mount point on which the entry once ran."""
+
+    async def story(h: House) -> None:
+        tree = {b"one": b"1", b"d/two": b"2"}
+        write(h.folders["A"], tree)
+        await h.holds(tree)
+        await h.engine.end("A")
+        shutil.rmtree(h.folders["A"] / "d")
+        (h.folders["A"] / "one").unlink()
+        await h.engine.begin("A")
+        assert await h.is_held("A")
+        assert h.tree("B") == h.tree("C") == tree
+        await h.engine.restart("A")
+        assert await h.is_held("A")
+        assert h.tree("B") == h.tree("C") == tree
+        if way == "back again":
+            write(h.folders["A"], tree)
+        else:
+            assert await h.engine.confirm("A", way == "confirmed") == 2
+        await h.holds({} if way == "confirmed" else tree)
+        assert not await h.is_held("A")
+
+    tell(story)
+
+
 def test_rules(tell: Callable[[Story], None]) -> None:
     async def story(h: House) -> None:
         await h.share(

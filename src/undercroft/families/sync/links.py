@@ -158,9 +158,10 @@ class Link:
         self._on_noticed(await self._database.write(_note_all, self.name, here, gone, now, hold))
 
     async def _note_scan(self, scanned: wire.Scanned) -> None:
-        """All that is new has been reported before; as many as that may only have been renamed."""
+        """All that is new has been reported before; as many as that may only have been renamed. A root in which nothing
+        is left, however little that was, may be one whose disk is not mounted."""
         self._present = max(self._present, scanned.files)
-        hold = self._is_wave(len(scanned.gone) - self._came)
+        hold = self._is_wave(len(scanned.gone) - self._came) or not scanned.files
         self._came = 0
         now = self._clock()
         for at in range(0, len(scanned.gone), PAGE):
