@@ -17,6 +17,7 @@ from undercroft.families.sync.store_entries import Entry, KeptVersion, Rules
 # Fewer files than these vanish without a question.
 FEW = 10
 PAGE = 1_000
+BEING_REMOVED = "it is being removed; remove it again if that was cut short"
 
 
 class Noticed(NamedTuple):
@@ -145,12 +146,11 @@ def put_rules(tx: Transaction, rules: tuple[Rule, ...]) -> None:
     store_entries.put_rules(tx, Rules(rules, store_entries.rules(tx).applied))
 
 
-def apply_rules(tx: Transaction) -> bool:
-    """From now on what appears is given out by the stored rules; whether they are others than before."""
+def apply_rules(tx: Transaction) -> None:
+    """From now on what appears is given out by the stored rules; what is there is `reassign_page`'s."""
     store_entries.take_turn(tx)
     rules = store_entries.rules(tx)
     store_entries.put_rules(tx, Rules(rules.stored, rules.stored))
-    return rules.stored != rules.applied
 
 
 def reassign_page(tx: Transaction, after: str) -> tuple[Noticed, str | None]:
@@ -199,15 +199,16 @@ def change_entry(tx: Transaction, name: str, options: dict[str, Any]) -> Entry:
     return entry
 
 
-def remove_entry(tx: Transaction, name: str) -> None:
-    """What it holds stays where it is. Its files are the others' from now on."""
+def begin_removal(tx: Transaction, name: str) -> None:
+    """It is to stop. The entry itself goes last, by `remove_entry`: a removal that was cut short is gone on with."""
+    _require_removable(tx, name)
+    store_entries.set_up(tx, name, False, BEING_REMOVED)
+
+
+def forget_copies(tx: Transaction, name: str) -> None:
+    """What a removed entry holds stays where it is, and is known no more."""
     store_entries.take_turn(tx)
-    _require_entry(tx, name)
-    rules = store_entries.rules(tx)
-    if any(name in rule.sync for rule in (*rules.stored, *rules.applied)):
-        raise conflict("in_use", f"entry {name} is named by a rule; take it out and reload the rules first")
     store.forget_entry(tx, name)
-    store_entries.remove_entry(tx, name)
 
 
 def disown_page(tx: Transaction, name: str, after: str) -> str | None:
@@ -229,6 +230,13 @@ def disown_page(tx: Transaction, name: str, after: str) -> str | None:
     return None
 
 
+def remove_entry(tx: Transaction, name: str) -> None:
+    """The last step of a removal: what was known of its files is with the others by now."""
+    _require_removable(tx, name)
+    store.forget_entry(tx, name)
+    store_entries.remove_entry(tx, name)
+
+
 def is_wave(gone: int, present: int, share: float) -> bool:
     """Whether so many vanishing files of so many are too many to believe it."""
     return gone > FEW and gone > share * present
@@ -237,6 +245,14 @@ def is_wave(gone: int, present: int, share: float) -> bool:
 def expired(tx: Transaction, entry: Entry, now: int) -> list[KeptVersion]:
     before = now - int(option(entry.driver, entry.options, "keep_versions") * DAY)
     return store_entries.expired_versions(tx, entry.name, max(0, before), PAGE)
+
+
+def _require_removable(tx: Transaction, name: str) -> None:
+    store_entries.take_turn(tx)
+    _require_entry(tx, name)
+    rules = store_entries.rules(tx)
+    if any(name in rule.sync for rule in (*rules.stored, *rules.applied)):
+        raise conflict("in_use", f"entry {name} is named by a rule; take it out and reload the rules first")
 
 
 def require_entry(tx: Transaction, name: str) -> Entry:

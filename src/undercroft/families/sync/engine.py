@@ -15,7 +15,7 @@ import structlog
 from undercroft.base.clock import MINUTE, SECOND, Clock
 from undercroft.base.refusals import Kind, Refusal, conflict, invalid, unavailable
 from undercroft.database import Database
-from undercroft.families.sync import actions, store, store_entries, tallies, wire
+from undercroft.families.sync import actions, store_entries, tallies, wire
 from undercroft.families.sync.actions import Noticed
 from undercroft.families.sync.drivers import LOCAL, place
 from undercroft.families.sync.links import Link
@@ -155,12 +155,17 @@ class Engine:
         await self._be_here()
         async with self._changing:
             await self._database.read(actions.require_entry, name)
-            await self._database.write(recorded, self._deed(by, "remove entry", name), actions.remove_entry, name)
+            deed = self._deed(by, "remove entry", name)
+            await self._database.write(recorded, deed, actions.begin_removal, name)
             await self._supervisor.forget(_process(name))
-            await self._database.write(store.forget_entry, name)
+            if link := self.link(name):  # what it still says is written down before what is known of it goes
+                link.hang_up()
+                await link.ended()
+            await self._database.write(actions.forget_copies, name)
             after: str | None = ""
             while after is not None:
                 after = await self._database.write(actions.disown_page, name, after)
+            await self._database.write(actions.remove_entry, name)
 
     async def begin(self, name: str, by: str = HOUSE) -> None:
         """Raises Refusal: CONFLICT where it runs, INTERNAL where it can't be started."""
@@ -220,11 +225,10 @@ class Engine:
     # Rules and deletions
 
     async def apply_rules(self, by: str = HOUSE) -> None:
-        """Every known file is given out by the stored rules."""
+        """Every known file is given out by the stored rules: also where they are the same, for an earlier walk may have
+        been cut short. A page writes only what differs."""
         await self._be_here()
-        if not await self._database.write(actions.apply_rules):
-            return
-        await self._database.write(record, self._deed(by, "apply rules", "rules"))
+        await self._database.write(recorded, self._deed(by, "apply rules", "rules"), actions.apply_rules)
         after: str | None = ""
         while after is not None:
             noticed, after = await self._database.write(actions.reassign_page, after)

@@ -84,7 +84,7 @@ def _on_rules(rules: Rules) -> list[Operation]:
     return [
         _operation("GET", "/rules", rules.fetch, "Get the rules", shapes.RulesOut),
         _operation("PUT", "/rules", rules.put, "Update the rules", shapes.Done, takes=shapes.RulesIn),
-        _operation("PUT", "/rules/reload", rules.reload, "Apply the rules, if they changed", shapes.Done),
+        _operation("PUT", "/rules/reload", rules.reload, "Apply the rules to every file", shapes.Done),
         _operation("POST", "/rules/preview", rules.preview, "What such rules would change", shapes.Preview,
                    takes=shapes.RulesIn),
     ]  # fmt: skip
