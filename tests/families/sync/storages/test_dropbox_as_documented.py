@@ -22,7 +22,7 @@ NS = 10**9
 @pytest.fixture
 def server() -> Iterator[DropboxServer]:
     with DropboxServer() as dropbox:
-        dropbox.make_folder("/Work")
+        dropbox.make_folder("/Papers")
         yield dropbox
 
 
@@ -32,7 +32,7 @@ def drive_of(server: DropboxServer) -> Iterator[Callable[..., Dropbox]]:
 
         def drive(pauses: list[float] | None = None, clock: Callable[[], float] = lambda: 0, **options: Any) -> Dropbox:
             pause = pauses.append if pauses is not None else lambda _: None
-            made = Dropbox({**server.options, "root": "/Work", **options}, pause=pause, clock=clock)
+            made = Dropbox({**server.options, "root": "/Papers", **options}, pause=pause, clock=clock)
             open_drives.callback(made.close)
             return made
 
@@ -68,7 +68,7 @@ def test_what_is_put_is_there_with_its_time_in_seconds(server: DropboxServer, dr
     assert read(drive, made.name) == b"0123456789"
     assert read(drive, made.name, 7) == b"789"
     assert read(drive, made.name, 10) == b""
-    assert server.nodes["/work/a folder/ü€ 𝄞.txt"].content == b"0123456789"
+    assert server.nodes["/papers/a folder/ü€ 𝄞.txt"].content == b"0123456789"
 
 
 def test_a_walk_asks_for_what_has_changed_only(server: DropboxServer, drive: Dropbox) -> None:
@@ -78,9 +78,9 @@ def test_a_walk_asks_for_what_has_changed_only(server: DropboxServer, drive: Dro
     assert names(drive) == ["Below/Deep/d", "Below/b", "Below/c", "a"]
     listed = server.asked["files/list_folder"]
 
-    server.remove("/Work/Below/c")
-    server.put("/Work/Below/c/now a folder's", b"x")
-    server.put("/Work/a", b"changed")
+    server.remove("/Papers/Below/c")
+    server.put("/Papers/Below/c/now a folder's", b"x")
+    server.put("/Papers/a", b"changed")
     drive.delete("Below/b", stat.revision if (stat := drive.stat("Below/b")) else "")
     assert server.asked["files/list_folder"] == listed
     drive_a = {stat.name: stat for stat in drive.walk()}
@@ -95,7 +95,7 @@ def test_a_folder_that_is_deleted_takes_what_is_below_it(server: DropboxServer, 
         put(drive, name)
     assert len(names(drive)) == 3
 
-    server.remove("/Work/gone")
+    server.remove("/Papers/gone")
 
     assert names(drive) == ["gone too"]
 
@@ -185,7 +185,7 @@ def test_a_write_whose_answer_is_lost_is_known_as_ours(
     made = put(drive, "a", bytes(size))
 
     assert made == drive.stat("a")
-    assert server.nodes["/work/a"].content == bytes(size)
+    assert server.nodes["/papers/a"].content == bytes(size)
 
 
 def test_a_move_a_copy_and_a_deletion_whose_answers_are_lost_are_done(server: DropboxServer, drive: Dropbox) -> None:
@@ -208,13 +208,13 @@ def test_what_changes_while_it_is_moved_is_put_back(
 
     def slow(name: str) -> None:
         make_way(name)
-        server.put("/Work/a", b"meanwhile " + made.revision.encode())
+        server.put("/Papers/a", b"meanwhile " + made.revision.encode())
 
     monkeypatch.setattr(drive, "_make_way", slow)
     for verb in (drive.copy, drive.move):
         with pytest.raises(Changed):
             verb("a", made.revision, "b")
-        made = made._replace(revision=server.nodes["/work/a"].rev)
+        made = made._replace(revision=server.nodes["/papers/a"].rev)
 
     assert names(drive) == ["a"]
 
@@ -273,7 +273,7 @@ def test_names_that_dropbox_does_not_take_are_refused(server: DropboxServer, dri
 
 
 def test_an_empty_folder_makes_way_and_one_with_a_file_does_not(server: DropboxServer, drive: Dropbox) -> None:
-    server.make_folder("/Work/a/empty")
+    server.make_folder("/Papers/a/empty")
     put(drive, "a")
     put(drive, "b/inside")
 
@@ -285,8 +285,8 @@ def test_an_empty_folder_makes_way_and_one_with_a_file_does_not(server: DropboxS
 
 
 def test_what_is_no_file_is_not_listed(server: DropboxServer, drive: Dropbox) -> None:
-    server.put("/Work/paper", b"x", is_downloadable=False)
-    server.put("/Work/link", b"x", symlink_info={"target": "/etc/passwd"})
+    server.put("/Papers/paper", b"x", is_downloadable=False)
+    server.put("/Papers/link", b"x", symlink_info={"target": "/etc/passwd"})
     server.put("/Elsewhere", b"x")
     put(drive, ".undercroft/versions/1")
     put(drive, "a")
@@ -386,7 +386,7 @@ def test_a_token_that_may_not_write_is_told_of_its_scope(server: DropboxServer, 
 
 @pytest.mark.parametrize(
     "body",
-    [b"welcome", b"{}", b"[]", b'{"entries": [{"path_lower": "/work/a"}], "cursor": "c", "has_more": false}'],
+    [b"welcome", b"{}", b"[]", b'{"entries": [{"path_lower": "/papers/a"}], "cursor": "c", "has_more": false}'],
 )
 def test_what_is_no_dropbox_is_told(server: DropboxServer, drive: Dropbox, body: bytes) -> None:
     server.answers["files/list_folder"].append((200, {}, body))
