@@ -101,3 +101,18 @@ def test_a_retry_that_becomes_due_while_the_database_is_read_is_not_slept_over(
         assert (await worker.told(wire.Do)).puts == [put]
 
     tell(story)
+
+
+def test_others_try_again_when_an_entry_has_been_looked_at_for_the_first_time(
+    tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they could not get from it may be there now."""
+
+    async def story(database: Database, worker: Worker) -> None:
+        backs: list[int] = []
+        monkeypatch.setattr(worker.link, "_on_back", lambda: backs.append(1))
+        for _ in range(2):
+            await worker.link._note_scan(wire.Scanned(0, 0.0, [], []))
+        assert backs == [1]
+
+    tell(story)

@@ -43,7 +43,7 @@ class Link:
         on_noticed: OnNoticed,
         on_back: Callable[[], None],
     ) -> None:
-        """`on_back`: the storage can be reached, or can be again."""
+        """`on_back`: the storage can be reached, or can be again; it has been looked at for the first time."""
         self.entry = entry
         self.name = entry.name
         self.transfers: dict[str, tuple[int, int]] = {}
@@ -169,6 +169,8 @@ class Link:
             self._on_noticed(await self._database.write(actions.note_seen, self.name, gone, now, hold=hold))
         await self._database.write(store_entries.replace_skipped, self.name, scanned.skipped, True)
         self._present = await self._database.read(store.count_present, self.name)
+        if self.scanned is None:
+            self._on_back()
         self.scanned, self.scanned_at = scanned, self._clock()
         self.busy.set()
 

@@ -1,16 +1,16 @@
 """Looking at a folder of this machine: what is there, since when, and what it holds."""
 
 import errno
-import io
 import os
 import stat
 from collections.abc import Iterator
 
 from undercroft.families.sync.names import OWN_FOLDER, is_ignored, raw, shown
 from undercroft.families.sync.reconcile import Content, Seen
-from undercroft.families.sync.storages.errors import SourceChanged, Vanished
+from undercroft.families.sync.storages.errors import Vanished
 from undercroft.families.sync.storages.local_content import BLOCK, aged, hash_of, revision_of, unfit
 from undercroft.families.sync.storages.local_folders import Folders, joined
+from undercroft.families.sync.storages.local_source import lost, opened
 from undercroft.families.sync.storages.storage import Found, OnFolder, Source
 
 OWN = OWN_FOLDER.encode()
@@ -127,8 +127,8 @@ class LocalLooking:
         return Seen(path, content, revision_of(after))
 
     def open_source(self, path: str) -> Source:
-        """Raises SourceChanged where there is no file."""
+        """Raises SourceChanged where there is no file, SourceLost where it can't be read at this moment."""
         try:
-            return io.FileIO(self._folders.open(path))
+            return opened(self._folders.open(path))
         except OSError as error:
-            raise SourceChanged(f"{path} can't be read: {error.strerror}") from None
+            raise lost(error) from None

@@ -77,7 +77,10 @@ class Storage(Protocol):
         """Hash it. None where it changes meanwhile. Raises OSError where it can't be read."""
 
     def open_source(self, path: str) -> Source:
-        """To read it, for any entry. Raises SourceChanged where there is no file, OSError, Vanished."""
+        """To read it, for any entry; reading raises SourceChanged, SourceLost as well.
+
+        Raises SourceChanged where there is no file, SourceLost where it can't be read at this moment, Vanished.
+        """
 
     # Changing
 

@@ -72,10 +72,6 @@ class Carrier:
         self._own = opened(entry)
         self._sources: dict[str, Storage] = {}
 
-    @property
-    def together(self) -> int:
-        return self._own.together
-
     def carry_out(self, operations: list[Operation]) -> Done:
         """In this order: what goes, what moves, what comes."""
         done = Done([], [], [])
@@ -154,13 +150,24 @@ class Carrier:
         lost: SourceLost | None = None
         for entry, path in put.sources:
             try:
-                with self._source(entry).open_source(path) as source:
-                    return self._own.receive(put, source, self._pace.of(put.path, put.content.size))
+                return self._receive_from(entry, path, put, again=lost is not None)
             except SourceLost as error:
                 lost = error
             except (SourceChanged, Vanished):
-                continue
+                pass
+            self._doubt_source(entry)
         raise lost or SourceChanged("the source has changed meanwhile")
+
+    def _receive_from(self, entry: str, path: str, put: Put, *, again: bool) -> bytes:
+        """`again`: what another source gave before it was lost is gone on with. It may not have been what it should:
+        then it is gone now, and all is read from this one."""
+        try:
+            with self._source(entry).open_source(path) as source:
+                return self._own.receive(put, source, self._pace.of(put.path, put.content.size))
+        except SourceChanged as error:
+            if not again or isinstance(error, SourceLost):
+                raise
+        return self._receive_from(entry, path, put, again=False)
 
     def _place(self, one: Ready, done: Done) -> None:
         put = one.put
@@ -197,6 +204,14 @@ class Carrier:
         if entry not in self._sources:
             self._sources[entry] = self._opened(entry)
         return self._sources[entry]
+
+    def _doubt_source(self, entry: str) -> None:
+        """A folder of this machine that was opened while its disk was not mounted is not the one that has the name now.
+        Drives make their connections anew by themselves."""
+        storage = self._sources.get(entry)
+        if storage is not None and storage.polled is None and not storage.is_there():
+            storage.close()
+            del self._sources[entry]
 
     def close(self) -> None:
         for storage in (self._own, *self._sources.values()):

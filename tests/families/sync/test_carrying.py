@@ -1,0 +1,137 @@
+"""What carries out operations, over real folders: which source is asked, and what is not trusted for ever."""
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from blake3 import blake3
+
+from undercroft.families.sync.reconcile import Content, Put
+from undercroft.families.sync.storages import Storage, open_storage
+from undercroft.families.sync.storages.errors import SourceChanged, SourceLost
+from undercroft.families.sync.storages.local_source import LocalSource
+from undercroft.families.sync.storages.local_storage import LocalStorage
+from undercroft.families.sync.wire import Done
+from undercroft.families.sync.worker.carrying import Carrier, Pace
+from undercroft.families.sync.worker.index import Index
+
+LARGE = os.urandom(9 * 2**20)
+
+
+class Three:
+    """Entries A, B and C of this machine; the carrier is C's."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in "ABC":
+            (folder / name / ".undercroft").mkdir(parents=True)
+        self.opened: list[str] = []
+        pace = Pace(0, lambda *_: None)
+        self.carrier = Carrier("C", self.open, Index(), pace)
+
+    def open(self, name: str) -> Storage:
+        self.opened.append(name)
+        return open_storage(("local_storage", {"root": str(self.folder / name)}))
+
+    def get(self, content: bytes) -> Done:
+        about = Content(blake3(content).hexdigest(), len(content), 5, 0o644)
+        return self.carrier.carry_out([Put("f", 1, about, "", "", (("A", "f"), ("B", "f")))])
+
+    def read(self) -> bytes:
+        return (self.folder / "C" / "f").read_bytes()
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Iterator[Three]:
+    made = Three(tmp_path)
+    yield made
+    made.carrier.close()
+
+
+@pytest.fixture
+def broken(three: Three, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
+    """A's disk gives so much of a file, and then an error of the kernel's own."""
+
+    def broken(first: bytes) -> None:
+        class Failing(LocalSource):
+            left = first
+
+            def read(self, size: int | None = -1) -> bytes:
+                block, self.left = self.left[:size], self.left[size:]
+                return block or super().read(size)
+
+        really = LocalStorage.open_source
+
+        def open_source(storage: LocalStorage, path: str) -> io.RawIOBase:
+            if storage.root.endswith("A"):
+                return Failing(os.open("/proc/self/mem", os.O_RDONLY))  # nothing is at its beginning: EIO
+            return really(storage, path)
+
+        monkeypatch.setattr(LocalStorage, "open_source", open_source)
+
+    return broken
+
+
+@pytest.mark.parametrize(
+    ("content", "first"),
+    [(b"small", b""), (b"small", b"sm"), (LARGE, LARGE[: 2**23 + 5]), (LARGE, b"other" * 2**21)],
+    ids=["at once", "on the way", "gone on with", "another content"],
+)
+def test_what_one_source_cant_give_comes_from_another(
+    three: Three, broken: Callable[[bytes], None], content: bytes, first: bytes
+) -> None:
+    broken(first[: len(content) - 1])
+    (three.folder / "B" / "f").write_bytes(content)
+    done = three.get(content)
+    assert done.failed == []
+    assert three.read() == content
+
+
+def test_a_source_that_cant_be_read_is_told_where_there_is_no_other(
+    three: Three, broken: Callable[[bytes], None]
+) -> None:
+    broken(b"")
+    [failed] = three.get(b"small").failed
+    assert failed.reason == "the source can't be read at this moment: Input/output error"
+    assert not failed.expected
+
+
+def test_a_folder_that_was_opened_before_its_disk_was_mounted_is_opened_again(three: Three) -> None:
+    """The disk is another folder that takes the name."""
+    [failed] = three.get(b"content").failed
+    assert failed.expected
+    bare, mounted = three.folder / "A", three.folder / "mounted"
+    bare.rename(three.folder / "bare")
+    mounted.mkdir()
+    (mounted / ".undercroft").mkdir()
+    (mounted / "f").write_bytes(b"content")
+    mounted.rename(bare)
+    three.get(b"content")
+    assert three.get(b"content").failed == []
+    assert three.read() == b"content"
+
+
+def test_a_source_that_is_there_stays_open(three: Three) -> None:
+    for _ in range(3):
+        assert three.get(b"content").failed
+    assert three.opened == ["C", "A", "B"]
+
+
+def test_what_is_no_file_is_no_source_and_leaves_nothing_open(three: Three) -> None:
+    root = three.folder / "A"
+    (root / "folder").mkdir()
+    (root / "link").symlink_to("file")
+    storage = three.open("A")
+    before = _open_files()
+    for name in ("folder", "link", "nothing", "link/below"):
+        with pytest.raises(SourceChanged) as told:
+            storage.open_source(name)
+        assert not isinstance(told.value, SourceLost)
+    assert _open_files() == before
+    storage.close()
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
