@@ -23,7 +23,7 @@ from undercroft.app.settings import Settings
 from undercroft.base.clock import SECOND
 from undercroft.database.postgres import PATIENCE
 from undercroft.machinery.deliveries.lanes import LONGEST_LANE
-from undercroft.machinery.deliveries.settling import MOST_UNSETTLED
+from undercroft.machinery.deliveries.settling import MOST_UNSETTLED, MOST_UNSETTLED_OF_LANE
 from undercroft.machinery.deliveries.upkeep import NODE_GONE
 from undercroft.machinery.identity.gate import REMEMBERED
 
@@ -141,7 +141,7 @@ def test_the_events_are_those_of_the_code() -> None:
         f"may work on another for {REMEMBERED // SECOND} more seconds",
         f"opens up to `database_pool` ({Settings().database_pool}) connections",
         f"each write is tried for {PATIENCE:g} s",
-        f"wait in memory, up to {MOST_UNSETTLED:,}",
+        f"wait in memory, up to {MOST_UNSETTLED:,}, and up to {MOST_UNSETTLED_OF_LANE} of one route",
         f"{LONGEST_LANE:,} of its due jobs wait in memory",
         f"A request's head may have {LONGEST_HEAD // 1_024} KiB",
         f"an idle connection is closed after {KEEP_ALIVE:g} s",

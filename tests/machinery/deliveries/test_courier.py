@@ -309,6 +309,37 @@ async def test_outcomes_wait_for_a_database_that_is_away_and_claims_with_them(
     assert len(rig.transport.sent) == 5
 
 
+async def test_a_lane_rests_while_much_of_it_is_not_written_down(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is killed now repeats what is not written down: no more of a lane than this, and its calls under way."""
+    monkeypatch.setattr(settling, "MOST_UNSETTLED_OF_LANE", 5)
+    monkeypatch.setattr(settling, "PAUSE", 0.001)
+    really_write = rig.database.write
+    away = True
+
+    async def write(action: Any, *args: Any, **kwargs: Any) -> Any:
+        if action.__name__ == "settle_tried" and away:
+            raise unavailable("away")
+        return await really_write(action, *args, **kwargs)
+
+    monkeypatch.setattr(rig.database, "write", write)
+    await rig.make(40, concurrency=3)
+    await rig.make(2, target="another", prefix="other")
+    await rig.upkeep.look_ahead(rig.clock())
+    for _ in range(30):  # as often as all of them would need
+        await rig.courier.fire_due()
+        await asyncio.sleep(0.001)
+
+    assert 5 <= len([job for job in rig.transport.jobs if job.startswith("job")]) < 5 + 3
+    assert {"other0", "other1"} <= set(rig.transport.jobs), "another lane goes on"
+
+    away = False
+    await rig.let_go_on()
+    await rig.fire()
+    assert await rig.states() == {State.DELIVERED: 42}
+    assert len(rig.transport.sent) == 42
+    assert not rig.courier.settling._of_lanes
+
+
 async def test_a_claim_that_fails_is_made_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     await rig.make(4)
     really_write = rig.database.write

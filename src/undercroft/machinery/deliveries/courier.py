@@ -257,6 +257,7 @@ class Courier:
             return
         metrics.note_sent(queue.family, outcome, started_at - parcel.hint[0])
         self.settling.add(parcel, outcome)
+        await self.settling.rest(parcel)
 
     def webhook_id(self, delivery: Delivery) -> str:
         """Stable over retries and replays, another after each change of content: what receivers dedupe by."""
