@@ -34,6 +34,10 @@ def find_sshd() -> str | None:
     return shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
 
 
+# In a view of the file system of its own: who is known there is known nowhere else on the machine.
+AMONG_OTHERS = 'mount --bind "$0/passwd" /etc/passwd && mount --bind "$0/shadow" /etc/shadow && umask 0 && exec "$@"'
+
+
 class Sshd:
     """`start` and `stop` keep its port and keys; `remove` ends it for good.
 
@@ -46,7 +50,7 @@ class Sshd:
         self.user = getpass.getuser()
         self.key = self.folder / "key"
         self.log = self.folder / "log"
-        self._program = program
+        self._command = [program]
         self._process: subprocess.Popen[bytes] | None = None
         for name in ("host_key", "key"):
             make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(self.folder / name)]
@@ -60,7 +64,7 @@ class Sshd:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # it insists on this empty folder
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._program, "-D", "-e", "-f", str(self.folder / "config")],
+                [*self._command, "-D", "-e", "-f", str(self.folder / "config")],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -101,3 +105,32 @@ class Sshd:
                 return probe.recv(4) == b"SSH-"
         except OSError:
             return False
+
+
+def can_know_others() -> bool:
+    """Whether `SshdWithGuest` can be had: it needs root, and a kernel that gives it a view of its own."""
+    ways = [shutil.which("unshare"), shutil.which("openssl")]
+    return os.geteuid() == 0 and all(ways) and subprocess.run(["unshare", "-m", "true"], check=False).returncode == 0
+
+
+class SshdWithGuest(Sshd):
+    """It lets in a guest with `password` as well, who may read and write what a user of no rights may.
+
+    Nobody of that name is on the machine: the server alone sees lists of users with him.
+    """
+
+    user = "undercroft-guest"
+    password = "a secret: ü%"
+    number = 54_321
+
+    def __init__(self, program: str) -> None:
+        super().__init__(program)
+        self.user = type(self).user
+        made = subprocess.run(["openssl", "passwd", "-6", "-stdin"], input=self.password.encode(), capture_output=True,
+                              check=True).stdout.decode().strip()  # fmt: skip
+        he_is = f"{self.user}:x:{self.number}:{self.number}::/:/bin/sh\n"
+        lists = {"passwd": he_is, "shadow": f"{self.user}:{made}:1::::::\n"}
+        for name, line in lists.items():
+            (self.folder / name).write_text(Path("/etc", name).read_text() + line)
+        self.folder.chmod(0o755)
+        self._command = ["unshare", "-m", "sh", "-c", AMONG_OTHERS, str(self.folder), program]

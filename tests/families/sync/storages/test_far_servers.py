@@ -3,7 +3,9 @@
 import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ import pytest
 from tests.families.sync.storages import kinds
 from tests.families.sync.storages.kinds import Kind, contents, write
 from tests.services.apache import Apache
-from tests.services.sshd import Sshd
+from tests.services.asyncsshd import AsyncSshd
+from tests.services.sshd import Sshd, SshdWithGuest, can_know_others, find_sshd
 from undercroft.base.refusals import Refusal
 from undercroft.families.sync.drivers import with_defaults
 from undercroft.families.sync.model import HIDDEN, visible, with_secrets
@@ -27,6 +30,71 @@ def far(sshd: Sshd, tmp_path: Path) -> Iterator[Kind]:
     kind = kinds.sftp(sshd, tmp_path)
     yield kind
     kind.close()
+
+
+@pytest.fixture(params=("OpenSSH", "asyncssh") if can_know_others() and find_sshd() else ("asyncssh",))
+def guest(request: pytest.FixtureRequest) -> Iterator[tuple[Kind, Path]]:
+    """A storage over SFTP with a password, and its folder, in which `private` can't be read.
+
+    OpenSSH's server where this machine lets it have a user of ours, asyncssh's everywhere.
+    """
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="undercroft-guest-")))
+        folder.chmod(0o755)
+        root = folder / "root"
+        (root / "private" / "below").mkdir(parents=True)
+        server: SshdWithGuest | AsyncSshd
+        if request.param == "OpenSSH":
+            server = SshdWithGuest(find_sshd() or "")
+            stack.callback(server.remove)
+            server.start()
+            os.chown(root, server.number, server.number)
+            (root / "private").chmod(0)
+        else:
+            server = stack.enter_context(AsyncSshd())
+        options = {"hostname": "127.0.0.1", "port": server.port, "username": server.user, "root": str(root),
+                   "password": server.password, "host_key": server.host_key}  # fmt: skip
+        kind = Kind("sftp", options, set, lambda: None, {**options, "password": "hunter2"})
+        stack.callback(kind.close)
+        yield kind, root
+
+
+def test_a_password_lets_in_and_a_wrong_one_is_told_without_it(guest: tuple[Kind, Path]) -> None:
+    kind, root = guest
+    storage = kind.open()
+    storage.check(0)
+    write(storage, "folder/f", b"content")
+    assert (root / "folder" / "f").read_bytes() == b"content"
+    for wrong in ("hunter2", ""):
+        with pytest.raises(Vanished, match="check username, password or private key") as told:
+            kind.open(password=wrong).check(0)
+        assert "hunter2" not in str(told.value)
+
+
+def test_a_folder_that_cant_be_read_is_skipped_for_itself(guest: tuple[Kind, Path]) -> None:
+    kind, _ = guest
+    storage = kind.open()
+    storage.check(0)
+    write(storage, "f", b"content")
+    assert contents(storage) == {"f": b"content"}
+    assert list(storage.skipped) == ["private"]
+    assert storage.skipped["private"].startswith("this folder can't be read: ")
+
+
+def test_a_folder_that_webdav_refuses_is_skipped_for_itself(apache: Apache) -> None:
+    kind = kinds.webdav(apache)
+    root = apache.files / kind.options["root"]
+    (root / "private" / "below").mkdir(parents=True)
+    (root / "private").chmod(0)
+    try:
+        storage = kind.open()
+        storage.check(0)
+        write(storage, "f", b"content")
+        assert contents(storage) == {"f": b"content"}
+        assert list(storage.skipped) == ["private"]
+    finally:
+        (root / "private").chmod(0o755)
+        kind.close()
 
 
 def fingerprint(sshd: Sshd) -> str:

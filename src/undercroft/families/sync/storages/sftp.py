@@ -20,6 +20,7 @@ from undercroft.base.ids import sortable_id
 from undercroft.families.sync.names import OWN_FOLDER
 from undercroft.families.sync.storages.drive import YOUNG, Stat
 from undercroft.families.sync.storages.errors import Changed, Vanished
+from undercroft.families.sync.storages.folders_above import FoldersAbove
 from undercroft.families.sync.storages.sftp_connection import Connection, Refused
 
 BLOCK = 2**20
@@ -33,7 +34,7 @@ class Sftp:
         self._root = options["root"].encode(errors="surrogateescape").rstrip(b"/") or (
             b"/" if options["root"] else b"."
         )
-        self._folders: set[str] = set()
+        self._folders = FoldersAbove(self._is_folder, self._make_folder)
         self._ahead: float | None = None
 
     def check(self) -> None:
@@ -49,7 +50,7 @@ class Sftp:
             raise Vanished(f"the folder {where} may not be written") from None
 
     def walk(self) -> Iterator[Stat]:
-        self._folders.clear()
+        self._folders.forget()
         waiting = [b""]
         while waiting:
             folder = waiting.pop()
@@ -59,13 +60,18 @@ class Sftp:
                 if not folder:
                     raise Vanished(f"the root at {self._connection.where} is not there any more") from None
                 continue
+            except (PermissionError, Refused) as error:
+                if not folder:
+                    raise
+                yield Stat(_text(folder), 0, "", 0, f"this folder can't be read: {error.strerror}")
+                continue
             for entry in entries:
                 name = bytes(entry.filename)
                 path = folder + b"/" + name if folder else name
                 if name in (b".", b"..") or path == OWN:
                     continue
                 mode = entry.attrs.permissions or 0
-                text = path.decode(errors="surrogateescape")
+                text = _text(path)
                 if stat.S_ISDIR(mode):
                     waiting.append(path)
                 elif stat.S_ISREG(mode):
@@ -113,7 +119,7 @@ class Sftp:
 
     def copy(self, source: str, base: str, name: str) -> Stat:
         about = self._expect(source, base)
-        self._make_folders(name)
+        self._folders.make(name)
         try:
             self._run(self._sftp.link(self._at(source), self._at(name)))
         except (Refused, PermissionError, OSError) as error:
@@ -168,7 +174,7 @@ class Sftp:
         return about
 
     def _write(self, name: str, source: Any, mtime: int) -> None:
-        self._make_folders(name)
+        self._folders.make(name)
         flags = asyncssh.FXF_WRITE | asyncssh.FXF_CREAT | asyncssh.FXF_EXCL
         file = self._run(self._sftp.open(self._at(name), flags, encoding=None))
         try:
@@ -186,7 +192,7 @@ class Sftp:
 
     def _onto_nothing(self, source: str, name: str) -> None:
         """A plain rename: OpenSSH's does nothing where there is something."""
-        self._make_folders(name)
+        self._folders.make(name)
         for _ in range(2):
             about = self._lstat(self._at(name))
             if about is None:
@@ -201,34 +207,27 @@ class Sftp:
         try:
             self._run(self._sftp.rename(self._at(source), self._at(name)))
         except FileNotFoundError:  # another lane has just taken the folder away: it was empty
-            self._folders.clear()
-            self._make_folders(name)
+            self._folders.forget()
+            self._folders.make(name)
             self._run(self._sftp.rename(self._at(source), self._at(name)))
         except Refused:
             if self._lstat(self._at(name)) is not None:
                 raise Changed("there is another under this name meanwhile") from None
             raise
 
-    def _make_folders(self, name: str) -> None:
-        """Those above it, each a real one: through a link we would write somewhere else."""
-        folder = ""
-        for part in name.split("/")[:-1]:
-            folder = f"{folder}/{part}" if folder else part
-            if folder in self._folders:
-                continue
-            about = self._lstat(self._at(folder))
-            if about is None:
-                with contextlib.suppress(Refused):  # another lane has just made it
-                    self._run(self._sftp.mkdir(self._at(folder)))
-            elif not stat.S_ISDIR(about.permissions or 0):
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-            self._folders.add(folder)
+    def _is_folder(self, name: str) -> bool | None:
+        about = self._lstat(self._at(name))
+        return None if about is None else stat.S_ISDIR(about.permissions or 0)
+
+    def _make_folder(self, folder: str) -> None:
+        with contextlib.suppress(Refused):  # another lane has just made it
+            self._run(self._sftp.mkdir(self._at(folder)))
 
     def _prune(self, name: str) -> None:
         """Folders that are empty now, upward."""
         folder = posixpath.dirname(name)
         while folder and folder.split("/")[0] != OWN_FOLDER:
-            self._folders.discard(folder)
+            self._folders.forget(folder)
             try:
                 self._run(self._sftp.rmdir(self._at(folder)))
             except OSError:
@@ -237,7 +236,7 @@ class Sftp:
 
     def _remove_empty(self, path: bytes) -> bool:
         """A folder that holds nothing but empty folders."""
-        self._folders.clear()
+        self._folders.forget()
         try:
             for entry in self._run(_listed(self._sftp, path)):
                 inner = bytes(entry.filename)
@@ -285,6 +284,10 @@ class _Joined:
 class _Empty:
     def read(self, _size: int = -1) -> bytes:
         return b""
+
+
+def _text(name: bytes) -> str:
+    return name.decode(errors="surrogateescape")
 
 
 async def _listed(sftp: asyncssh.SFTPClient, path: bytes) -> list[asyncssh.SFTPName]:

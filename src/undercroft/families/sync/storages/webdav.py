@@ -17,6 +17,7 @@ from undercroft.base.ids import sortable_id
 from undercroft.families.sync.names import OWN_FOLDER
 from undercroft.families.sync.storages.drive import Stat
 from undercroft.families.sync.storages.errors import Changed, Vanished
+from undercroft.families.sync.storages.folders_above import FoldersAbove
 from undercroft.families.sync.storages.webdav_client import Download, Resource, WebdavClient, time_of
 
 BLOCK = 2**18
@@ -28,7 +29,7 @@ class Webdav:
     def __init__(self, options: dict[str, Any]) -> None:
         self._options = options
         self._opened: WebdavClient | None = None
-        self._folders: set[str] = set()
+        self._folders = FoldersAbove(self._is_folder, self._make_folder)
         self._knows_conditions = True
 
     def check(self) -> None:
@@ -44,7 +45,7 @@ class Webdav:
 
     def walk(self) -> Iterator[Stat]:
         """Folder by folder: many servers answer no deeper question."""
-        self._folders.clear()
+        self._folders.forget()
         waiting = [""]
         while waiting:
             folder = waiting.pop()
@@ -53,6 +54,11 @@ class Webdav:
             except FileNotFoundError:
                 if not folder:
                     raise Vanished(f"there is no folder at {self._client.url} any more") from None
+                continue
+            except PermissionError as error:
+                if not folder:
+                    raise
+                yield Stat(folder, 0, "", 0, f"this folder can't be read: {error.strerror}")
                 continue
             for one in inner:
                 if one.is_folder and one.name != OWN_FOLDER:
@@ -127,20 +133,20 @@ class Webdav:
             "content-length": str(size),
             "x-oc-mtime": str(mtime // 10**9),  # who knows it keeps the time of the change
         }
-        self._make_folders(name)
+        self._folders.make(name)
         try:
             self._client.do("PUT", name, headers, _blocks(source))
         except FileNotFoundError:  # the folder above has gone meanwhile
-            self._folders.clear()
+            self._folders.forget()
             raise OSError(errno.EAGAIN, "a folder vanished meanwhile; it is tried again") from None
 
     def _onto_nothing(self, method: str, source: str, name: str, before: Resource | None = None) -> None:
         for attempt in range(2):
-            self._make_folders(name)
+            self._folders.make(name)
             try:
                 return self._conditional(method, source, before, name)
             except FileNotFoundError:
-                self._folders.clear()
+                self._folders.forget()
                 if attempt:
                     raise
             except Changed:
@@ -180,18 +186,9 @@ class Webdav:
             raise Changed("it was changed meanwhile")
         return about
 
-    def _make_folders(self, name: str) -> None:
-        folder = ""
-        for part in name.split("/")[:-1]:
-            folder = f"{folder}/{part}" if folder else part
-            if folder in self._folders:
-                continue
-            there = self._client.find(folder)
-            if there is None:
-                self._make_folder(folder)
-            elif not there.is_folder:
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-            self._folders.add(folder)
+    def _is_folder(self, name: str) -> bool | None:
+        there = self._client.find(name)
+        return None if there is None else there.is_folder
 
     def _make_folder(self, folder: str) -> None:
         try:
@@ -208,11 +205,11 @@ class Webdav:
 
     def _remove_empty(self, folder: str) -> bool:
         """Whether it held nothing but empty folders, and is gone."""
-        self._folders.clear()
+        self._folders.forget()
         if not self._is_empty(folder):
             return False
         aside = f"{ASIDE}/{sortable_id()}"
-        self._make_folders(aside)
+        self._folders.make(aside)
         try:
             self._client.do("MOVE", folder + "/", {"destination": self._client.address(aside + "/"), "overwrite": "F"})
         except (OSError, Changed):

@@ -54,7 +54,9 @@ class Observer:
         later: list[str] = []
         self._look_below(b"", there, later)
         before = {path: self._index.revision(path) for path in self._index.missing(there)}
-        gone = {path: revision for path, revision in before.items() if self._look(path) is None}
+        now = {path: self._look(path) for path in before}
+        gone = {path: revision for path, revision in before.items() if now[path] is None}
+        later += [path for path, revision in before.items() if now[path] not in (None, revision)]
         if not self._storage.is_there():
             raise Vanished(GONE)
         with self._index.telling:
@@ -76,8 +78,8 @@ class Observer:
         folders: list[bytes] = []
         for path in paths:
             name = raw(path)
-            if self._storage.is_ignored(name):
-                continue
+            if self._storage.is_ignored(name) and path not in self._index:
+                continue  # one that came from another entry is kept as all others are
             if self._storage.is_folder(path):
                 folders.append(name)
                 vanished = [path] if path in self._index else []

@@ -1,0 +1,64 @@
+"""asyncssh's SSH server on a loopback port, in a thread of its own: for what OpenSSH's can't be made to do everywhere.
+
+It lets in whoever has the password, and shows files of this machine; it refuses to list folders that are named
+`private`, as a server would that runs as somebody else.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Any, Self
+
+import asyncssh
+
+USER, PASSWORD = "guest", "a secret: ü%"
+
+
+class AsyncSshd:
+    """A context manager. `port`, `host_key`: the line of its public one."""
+
+    user, password = USER, PASSWORD
+
+    def __enter__(self) -> Self:
+        key = asyncssh.generate_private_key("ssh-ed25519")
+        self.host_key = key.export_public_key().decode().strip()
+        self._loop = asyncio.SelectorEventLoop()
+        self._listening = self._loop.run_until_complete(
+            asyncssh.listen(
+                "127.0.0.1", 0, server_host_keys=[key], server_factory=_Door, sftp_factory=_Files, allow_scp=False
+            )
+        )
+        self.port = self._listening.get_port()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._listening.close()
+        self._loop.run_until_complete(self._listening.wait_closed())
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.close()
+
+
+class _Door(asyncssh.SSHServer):
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        return (username, password) == (USER, PASSWORD)
+
+
+class _Files(asyncssh.SFTPServer):
+    async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
+        if path.endswith(b"/private"):
+            raise asyncssh.SFTPPermissionDenied("it is private")
+        listed: Any = super().scandir(path)
+        async for entry in listed:
+            yield entry
