@@ -129,8 +129,7 @@ class SshdWithGuest(Sshd):
         made = subprocess.run(["openssl", "passwd", "-6", "-stdin"], input=self.password.encode(), capture_output=True,
                               check=True).stdout.decode().strip()  # fmt: skip
         he_is = f"{self.user}:x:{self.number}:{self.number}::/:/bin/sh\n"
-        lists = {"passwd": he_is, "shadow": f"{self.user}:{made}:1::::::\n"}
-        for name, line in lists.items():
-            (self.folder / name).write_text(Path("/etc", name).read_text() + line)
+        (self.folder / "passwd").write_text(Path("/etc/passwd").read_text() + he_is)
+        (self.folder / "shadow").write_text(f"{self.user}:{made}:1::::::\n")
         self.folder.chmod(0o755)
         self._command = ["unshare", "-m", "sh", "-c", AMONG_OTHERS, str(self.folder), program]
