@@ -21,6 +21,21 @@ def sortable_id() -> str:
     return base32(1 << 129 | (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80))
 
 
+def earliest_id(moment: int) -> str:
+    """The one before all that are made from this moment on (milliseconds since 1970)."""
+    return base32(1 << 129 | max(0, moment) << 80)
+
+
+def moment_of(id: str) -> int | None:
+    """When a `sortable_id` was made, in milliseconds since 1970; None for what is none."""
+    if len(id) != len(earliest_id(0)) or not set(id) <= set(_ALPHABET):
+        return None
+    number = 0
+    for letter in id:
+        number = number * 32 + _ALPHABET.index(letter)
+    return number >> 80 & (1 << 49) - 1 if number >> 129 == 1 else None
+
+
 def new_secret() -> str:
     """160 random bits, safe in URLs and headers."""
     return secrets.token_urlsafe(20)

@@ -10,13 +10,13 @@ import pytest
 from undercroft.base.clock import wall_clock
 from undercroft.base.refusals import Refusal
 from undercroft.database import Database, migrations_in, open_database
-from undercroft.families.sync import actions, listing, store, store_entries
-from undercroft.families.sync.actions import Kept, Settled
+from undercroft.families.sync import actions, listing, store, store_entries, store_versions
+from undercroft.families.sync.actions import Settled
+from undercroft.families.sync.kept import Kept
 from undercroft.families.sync.model import Match, Rule
-from undercroft.families.sync.names import LONGEST_PATH, complaint
+from undercroft.families.sync.names import LONGEST_PATH, complaint, fid_of
 from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
 from undercroft.families.sync.storages.local_content import unfit
-from undercroft.families.sync.store_entries import Entry, KeptVersion
 
 NOW = 1_800_000_000_000
 Story = Callable[[Database], Awaitable[None]]
@@ -63,7 +63,7 @@ def test_a_file_goes_its_way(tell: Callable[[Story], None]) -> None:
         assert {one.file.path: one.uptodate for one in listed} == {"f": ("A", "B"), "ö\n": ("A",)}
         [behind] = await db.read(listing.page, 0, 10, listing.Wanted(behind=True))
         assert behind.file.path == "ö\n"
-        assert [kept.place for kept in await db.read(store_entries.versions_of, "f")] == ["place"]
+        assert [kept.place for kept in await db.read(store_versions.of_file, fid_of("f"))] == ["place"]
         await db.write(actions.note_seen, "A", [Seen("f", None, "")], NOW + 1)
         [delete] = await db.read(actions.to_do, "B", ["f"])
         assert delete == Delete("f", delete.version, "at B")
@@ -199,20 +199,6 @@ def test_a_renamed_folder_is_moved_though_its_names_are_in_different_pages(
         steps = await db.read(actions.to_do, "B", page, {f"{new}/1", f"{old}/2"})
         assert len(steps) == 10
         assert sum(isinstance(step, Move) for step in steps) >= 9, "one of the two may be under way by its other name"
-
-    tell(story)
-
-
-def test_a_time_of_keeping_that_is_beyond_all_numbers_drops_nothing(tell: Callable[[Story], None]) -> None:
-    """It may be stored from before there were bounds."""
-
-    async def story(database: Database) -> None:
-        entry = Entry("A", "local_storage", {"root": "/A", "keep_versions": 2**53 - 1}, True, None)
-        kept = KeptVersion("v", "f", "A", "p", "x", 1, 1, 1)
-        await database.write(store_entries.keep_versions, [kept])
-        assert await database.read(actions.expired, entry, NOW) == []
-        entry.options["keep_versions"] = 1
-        assert await database.read(actions.expired, entry, NOW) == [kept]
 
     tell(story)
 

@@ -34,6 +34,7 @@ class Talk:
         storages = {name: ("local_storage", {"root": str(root)}) for name, root in (("A", self.a), ("B", self.b))}
         self.say(wire.Setup("B", storages, 0))
         self.say(wire.Known([], True))
+        self.say(wire.KnownKept([], True))
         while not isinstance(await self.hear(), wire.Scanned):
             pass
 

@@ -4,15 +4,15 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from undercroft.base.clock import DAY, MINUTE, SECOND
-from undercroft.base.ids import sortable_id
+from undercroft.base.clock import MINUTE, SECOND
 from undercroft.base.refusals import conflict, invalid, not_found
 from undercroft.database import Transaction
-from undercroft.families.sync import reconcile, store, store_entries, tallies
-from undercroft.families.sync.drivers import option, place
+from undercroft.families.sync import kept, reconcile, store, store_entries, store_versions, tallies
+from undercroft.families.sync.drivers import place
+from undercroft.families.sync.kept import Kept
 from undercroft.families.sync.model import Rule, check_entry, check_rules, holders, with_secrets
 from undercroft.families.sync.reconcile import Change, Delete, Operation, Put, Seen
-from undercroft.families.sync.store_entries import Entry, KeptVersion, Rules
+from undercroft.families.sync.store_entries import Entry, Rules
 
 # Fewer files than these vanish without a question.
 FEW = 10
@@ -30,20 +30,10 @@ class Noticed(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """One operation that a worker has carried out. `gone`: for a move, what lies at the source no more."""
+    """One operation that a worker has carried out; a move is two."""
 
     seen: Seen
     version: int
-
-
-class Kept(NamedTuple):
-    """What an operation replaced, and where it lies now."""
-
-    path: str
-    place: str
-    hash: str
-    size: int
-    mtime: int
 
 
 def note_seen(tx: Transaction, entry: str, reports: list[Seen], now: int, *, hold: bool = False) -> Noticed:
@@ -65,7 +55,7 @@ def note_seen(tx: Transaction, entry: str, reports: list[Seen], now: int, *, hol
     return _write(tx, known, changes)
 
 
-def settle(tx: Transaction, entry: str, done: list[Settled], kept: list[Kept], now: int) -> Noticed:
+def settle(tx: Transaction, entry: str, done: list[Settled], replaced: list[Kept], now: int) -> Noticed:
     """A worker has carried these out."""
     store_entries.take_turn(tx)
     latest = {one.seen.path: one for one in done}
@@ -74,8 +64,7 @@ def settle(tx: Transaction, entry: str, done: list[Settled], kept: list[Kept], n
         path: reconcile.settle(known[path].file, known[path].copies, entry, one.seen, one.version)
         for path, one in latest.items()
     }
-    versions = [KeptVersion(sortable_id(), one.path, entry, *one[1:], now) for one in kept]
-    store_entries.keep_versions(tx, versions)
+    kept.note(tx, entry, replaced, now)
     return _write(tx, known, changes)
 
 
@@ -209,6 +198,7 @@ def forget_copies(tx: Transaction, name: str) -> None:
     """What a removed entry holds stays where it is, and is known no more."""
     store_entries.take_turn(tx)
     store.forget_entry(tx, name)
+    store_versions.forget_entry(tx, name)
 
 
 def disown_page(tx: Transaction, name: str, after: str) -> str | None:
@@ -234,17 +224,13 @@ def remove_entry(tx: Transaction, name: str) -> None:
     """The last step of a removal: what was known of its files is with the others by now."""
     _require_removable(tx, name)
     store.forget_entry(tx, name)
+    store_versions.forget_entry(tx, name)
     store_entries.remove_entry(tx, name)
 
 
 def is_wave(gone: int, present: int, share: float) -> bool:
     """Whether so many vanishing files of so many are too many to believe it."""
     return gone > FEW and gone > share * present
-
-
-def expired(tx: Transaction, entry: Entry, now: int) -> list[KeptVersion]:
-    before = now - int(option(entry.driver, entry.options, "keep_versions") * DAY)
-    return store_entries.expired_versions(tx, entry.name, max(0, before), PAGE)
 
 
 def _require_removable(tx: Transaction, name: str) -> None:

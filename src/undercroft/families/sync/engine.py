@@ -15,13 +15,13 @@ import structlog
 from undercroft.base.clock import MINUTE, SECOND, Clock
 from undercroft.base.refusals import Kind, Refusal, conflict, invalid, unavailable
 from undercroft.database import Database
-from undercroft.families.sync import actions, store_entries, tallies, wire
+from undercroft.families.sync import actions, kept, store_entries, tallies, wire
 from undercroft.families.sync.actions import Noticed
 from undercroft.families.sync.drivers import LOCAL, place
 from undercroft.families.sync.links import Link
 from undercroft.families.sync.model import FAMILY, Rule, check_entry
 from undercroft.families.sync.recording import HOUSE, Deed, record, recorded
-from undercroft.families.sync.store_entries import KeptVersion
+from undercroft.families.sync.store_versions import KeptVersion
 from undercroft.machinery.processes import store as processes
 from undercroft.machinery.processes.plan import Spec
 from undercroft.machinery.processes.supervisor import Supervisor
@@ -64,6 +64,8 @@ class Engine:
         if self._server is not None:
             return False
         await self._database.write(tallies.count_first)
+        while await self._database.write(kept.name_files):
+            pass
         try:
             await self._listen()
             for entry in await self._database.read(store_entries.entries):
@@ -117,10 +119,12 @@ class Engine:
         return False
 
     async def _drop_old(self, link: Link, now: int) -> None:
-        old = await self._database.read(actions.expired, link.entry, now)
+        """A page; their rows go when the worker says that they are gone. One that can't be dropped holds up no other:
+        it is asked for again when all have been."""
+        old = await self._database.read(kept.expired, link.entry, now, link.dropped_to)
+        link.dropped_to = (old[-1].replaced_at, old[-1].id) if len(old) == kept.PAGE else kept.START
         if old:
             link.drop([version.place for version in old])
-            await self._database.write(store_entries.drop_versions, [version.id for version in old])
 
     async def _be_here(self) -> None:
         """Raises Refusal(UNAVAILABLE) where another node runs the entries."""

@@ -11,7 +11,7 @@ import structlog
 
 from undercroft.base.clock import Clock
 from undercroft.database import Database, Transaction
-from undercroft.families.sync import actions, store, store_entries, wire
+from undercroft.families.sync import actions, kept, store, store_entries, wire
 from undercroft.families.sync.actions import Noticed
 from undercroft.families.sync.drivers import option
 from undercroft.families.sync.reconcile import Delete, Move, Operation, Put, Seen
@@ -53,6 +53,8 @@ class Link:
         self.failed: dict[str, str] = {}
         self.away = ""
         """Why its storage can't be reached at this moment."""
+        self.dropped_to = kept.START
+        """Past this one kept versions are dropped next."""
         self.busy = asyncio.Event()
         self._reader = reader
         self._writer = writer
@@ -83,7 +85,10 @@ class Link:
         await self._ended.wait()
 
     async def _serve(self, entries: list[Entry]) -> str | None:
-        await self._set_up(entries)
+        try:
+            await self._set_up(entries)
+        except ConnectionError:  # it has ended meanwhile
+            return None
         giving = asyncio.create_task(self._give_all())
         decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(wire.ToServer)
         try:
@@ -118,7 +123,8 @@ class Link:
     async def _set_up(self, entries: list[Entry]) -> None:
         self._present = await self._database.read(store.count_present, self.name)
         storages = {entry.name: (entry.driver, entry.options) for entry in entries}
-        self._writer.write(wire.packed(wire.Setup(self.name, storages, self._present)))
+        kept_after = await self._database.read(kept.told_after, self.name)
+        self._writer.write(wire.packed(wire.Setup(self.name, storages, self._present, kept_after)))
         after, last = "", False
         while not last:
             rows = await self._database.read(store.present_at, self.name, after, _KNOWN_PAGE)
@@ -126,9 +132,23 @@ class Link:
             after = rows[-1][0] if rows else ""
             self._writer.write(wire.packed(wire.Known(rows, last)))
             await self._writer.drain()
+        await self._tell_kept(kept_after)
+
+    async def _tell_kept(self, after: str) -> None:
+        last = False
+        while not last:
+            places = await self._database.read(kept.known_places, self.name, after)
+            last = len(places) < kept.PAGE
+            after = places[-1] if places else after
+            self._writer.write(wire.packed(wire.KnownKept(places, last)))
+            await self._writer.drain()
 
     async def _take(self, message: Any) -> None:
         match message:
+            case wire.Left(kept=left):
+                await self._note_left(left)
+            case wire.Dropped(places=places):
+                await self._database.write(kept.forget, self.name, places)
             case wire.Report(seen=seen):
                 await self._note(seen)
             case wire.Scanned():
@@ -139,6 +159,10 @@ class Link:
                 self._note_away(reason)
             case wire.Moving():
                 self.transfers[message.path] = (message.done, message.size)
+
+    async def _note_left(self, left: list[kept.LeftKept]) -> None:
+        for version in await self._database.write(kept.note_left, self.name, left):
+            log.warning("kept_without_name", entry=self.name, fid=version.fid, restored_as=version.path)
 
     def _note_away(self, reason: str) -> None:
         if reason:

@@ -178,17 +178,9 @@ def paths_after(tx: Transaction, after: str, limit: int) -> list[str]:
     return [path for (path,) in tx.all(sql, after=after, most=limit)]
 
 
-def path_of(tx: Transaction, fid: str) -> str | None:
-    """Of a file that is there, or that was deleted and of which something is kept."""
-    here = "SELECT path FROM sync_files WHERE fid = :fid AND hash IS NOT NULL"
-    row = tx.one(f"{here} UNION ALL SELECT path FROM sync_files WHERE fid = :fid AND hash IS NULL", fid=fid)
-    return None if row is None else row[0]
-
-
 def forget_entry(tx: Transaction, entry: str) -> None:
     tx.run("DELETE FROM sync_copies WHERE entry = :entry", entry=entry)
     tx.run("DELETE FROM sync_skipped WHERE entry = :entry", entry=entry)
-    tx.run("DELETE FROM sync_versions WHERE entry = :entry", entry=entry)
 
 
 def _content(hash: str | None, size: int, mtime: int, mode: int) -> Content | None:

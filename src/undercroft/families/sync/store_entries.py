@@ -1,4 +1,4 @@
-"""The tables of entries, rules, kept versions, conflicts and what was skipped."""
+"""The tables of entries, rules, conflicts and what was skipped."""
 
 from typing import Any, NamedTuple
 
@@ -23,18 +23,6 @@ class Entry(NamedTuple):
     @property
     def place(self) -> tuple[str, dict[str, Any]]:
         return self.driver, self.options
-
-
-class KeptVersion(NamedTuple):
-    id: str
-    path: str
-    entry: str
-    place: str
-    """Where the entry keeps it."""
-    hash: str
-    size: int
-    mtime: int
-    replaced_at: int
 
 
 class Rules(NamedTuple):
@@ -98,46 +86,6 @@ def put_rules(tx: Transaction, changed: Rules) -> None:
         stored=msgspec.json.encode(changed.stored).decode(),
         applied=msgspec.json.encode(changed.applied).decode(),
     )
-
-
-def keep_versions(tx: Transaction, versions: list[KeptVersion]) -> None:
-    tx.each(
-        "INSERT INTO sync_versions (id, path, entry, place, hash, size, mtime, replaced_at)"
-        " SELECT r.id, r.path, r.entry, r.place, r.hash, r.size, r.mtime, r.replaced_at FROM {rows} WHERE true"
-        " ON CONFLICT DO NOTHING",
-        "id TEXT, path TEXT, entry TEXT, place TEXT, hash TEXT, size BIGINT, mtime BIGINT, replaced_at BIGINT",
-        versions,
-    )
-
-
-def versions_of(tx: Transaction, path: str) -> list[KeptVersion]:
-    """The last ones first."""
-    rows = tx.all(
-        "SELECT id, path, entry, place, hash, size, mtime, replaced_at FROM sync_versions WHERE path = :path"
-        " ORDER BY replaced_at DESC, id LIMIT 1000",
-        path=path,
-    )
-    return [KeptVersion._make(row) for row in rows]
-
-
-def version_paths(tx: Transaction, after: str, limit: int) -> list[str]:
-    sql = "SELECT DISTINCT path FROM sync_versions WHERE path > :after ORDER BY path LIMIT :most"
-    return [path for (path,) in tx.all(sql, after=after, most=limit)]
-
-
-def expired_versions(tx: Transaction, entry: str, before: int, limit: int) -> list[KeptVersion]:
-    rows = tx.all(
-        "SELECT id, path, entry, place, hash, size, mtime, replaced_at FROM sync_versions"
-        " WHERE entry = :entry AND replaced_at < :before ORDER BY replaced_at LIMIT :most",
-        entry=entry,
-        before=before,
-        most=limit,
-    )
-    return [KeptVersion._make(row) for row in rows]
-
-
-def drop_versions(tx: Transaction, ids: list[str]) -> None:
-    tx.each("DELETE FROM sync_versions WHERE id IN (SELECT id FROM {rows})", "id TEXT", [(id,) for id in ids])
 
 
 def note_conflict(tx: Transaction, now: int, path: str, kept_as: str, entry: str) -> None:

@@ -4,8 +4,8 @@ They talk over a Unix socket in the data folder, to which a worker connects and,
 again. The server owns the index and decides; a worker scans and watches one storage and carries out operations. Content
 never passes through the server: a worker that needs some opens the source's storage itself.
 
-    worker → server   Hello · Report · Scanned · Done · Moving · Trouble · Away
-    server → worker   Setup · Known · Do · Rescan · Drop
+    worker → server   Hello · Left · Report · Scanned · Done · Moving · Dropped · Trouble · Away
+    server → worker   Setup · Known · KnownKept · Do · Rescan · Restore · Drop
 """
 
 import asyncio
@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from undercroft.families.sync.actions import Kept, Settled
+from undercroft.families.sync.actions import Settled
+from undercroft.families.sync.kept import Kept, LeftKept
 from undercroft.families.sync.reconcile import Delete, Move, Put, Seen
 
 LONGEST = 64 * 2**20
@@ -28,6 +29,13 @@ class Message(msgspec.Struct, array_like=True, tag=True):
 class Hello(Message):
     entry: str
     pid: int
+
+
+class Left(Message):
+    """Kept versions that the server does not know, before anything else is told: a worker that was killed has kept
+    them and said nothing."""
+
+    kept: list[LeftKept]
 
 
 class Report(Message):
@@ -69,6 +77,12 @@ class Moving(Message):
     size: int
 
 
+class Dropped(Message):
+    """These kept versions are gone. What can't be dropped now is not named; it is asked for again."""
+
+    places: list[str]
+
+
 class Trouble(Message):
     """The storage can't be used; the worker ends."""
 
@@ -88,12 +102,21 @@ class Setup(Message):
     storages: dict[str, tuple[str, dict[str, Any]]]
     expected: int
     """How many files it should find."""
+    kept_after: str = ""
+    """Of kept versions whose places sort after this the server may not know all."""
 
 
 class Known(Message):
     """What the entry held when it was last asked: (path, revision, hash, size)."""
 
     rows: list[tuple[str, str, str, int]]
+    last: bool
+
+
+class KnownKept(Message):
+    """The places after `kept_after` that the server knows."""
+
+    places: list[str]
     last: bool
 
 
@@ -120,8 +143,8 @@ class Drop(Message):
     places: list[str]
 
 
-ToServer = Hello | Report | Scanned | Done | Moving | Trouble | Away
-ToWorker = Setup | Known | Do | Rescan | Restore | Drop
+ToServer = Hello | Left | Report | Scanned | Done | Moving | Dropped | Trouble | Away
+ToWorker = Setup | Known | KnownKept | Do | Rescan | Restore | Drop
 
 _encoder = msgspec.msgpack.Encoder()
 

@@ -16,7 +16,8 @@ from tests.families.sync.storages import kinds
 from tests.families.sync.storages.kinds import NOON, Bytes, Kind, contents, read, revision, wanted, write
 from tests.services.dropboxserver import DropboxServer
 from tests.services.proxy import Proxy
-from undercroft.families.sync.names import OWN_FOLDER
+from undercroft.families.sync.names import OWN_FOLDER, fid_of
+from undercroft.families.sync.places import fid_at
 from undercroft.families.sync.reconcile import Delete, Move
 from undercroft.families.sync.storages import Storage, asking
 from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, SourceLost, Vanished
@@ -143,6 +144,10 @@ def test_what_is_replaced_is_what_was_expected_and_kept(storage: Storage) -> Non
     placed = write(storage, "folder/f", b"two", first)
     assert placed.replaced is not None
     assert placed.replaced.size == 3
+    assert fid_at(placed.replaced.place) == fid_of("folder/f")
+    [kept] = storage.versions()
+    assert (kept.place, kept.size) == (placed.replaced.place, 3)
+    assert storage.hash_of_version(kept.place) == wanted("", b"one").content.hash
     with pytest.raises(Changed):
         write(storage, "folder/f", b"three", first)
     with pytest.raises(Changed):
@@ -162,6 +167,9 @@ def test_what_is_replaced_is_what_was_expected_and_kept(storage: Storage) -> Non
 
     storage.drop(placed.replaced.place)
     storage.drop(placed.replaced.place)
+    with pytest.raises(FileNotFoundError):
+        storage.hash_of_version(placed.replaced.place)
+    assert placed.replaced.place not in {one.place for one in storage.versions()}
     with pytest.raises(OSError):
         storage.restore("dropped", placed.replaced.place, lambda _: None)
 

@@ -10,7 +10,7 @@ import msgspec
 from undercroft.base.clock import SECOND
 from undercroft.base.refusals import Refusal, conflict, invalid, not_found
 from undercroft.database import Database
-from undercroft.families.sync import listing, names, store, store_entries
+from undercroft.families.sync import listing, names, store, store_entries, store_versions
 from undercroft.families.sync.drivers import LOCAL
 from undercroft.families.sync.engine import Engine
 from undercroft.families.sync.http import shapes
@@ -72,8 +72,8 @@ class Files:
         return Reply(status, b"", kind, tuple(headers), _blocks(opened, start, end), length=end - start)
 
     async def versions(self, request: Request) -> Reply:
-        path = await self._path(request)
-        kept = await self._database.read(store_entries.versions_of, path)
+        await self._path(request)
+        kept = await self._database.read(store_versions.of_file, request.path["fid"])
         return reply(shapes.VersionList([
             shapes.VersionOut(one.id, one.entry, one.size, one.hash, one.mtime / 1e9, one.replaced_at / SECOND)
             for one in kept
@@ -82,7 +82,7 @@ class Files:
     async def restore(self, request: Request) -> Reply:
         path = await self._path(request)
         wanted = decode(_restore, request.body).version
-        kept = await self._database.read(store_entries.versions_of, path)
+        kept = await self._database.read(store_versions.of_file, request.path["fid"])
         version = next((one for one in kept if one.id == wanted), None)
         if version is None:
             raise not_found("version", f"version {wanted[:100]} not found")
@@ -101,12 +101,7 @@ class Files:
         """Of a file that is there, or of which only versions are left."""
         await self._door.admit(request)
         fid = request.path["fid"]
-        path = await self._database.read(store.path_of, fid)
-        after: str | None = ""
-        while path is None and after is not None:
-            page = await self._database.read(store_entries.version_paths, after, 1_000)
-            path = next((one for one in page if names.fid_of(one) == fid), None)
-            after = page[-1] if page else None
+        path = (await self._database.read(store_versions.paths_of, [fid])).get(fid)
         if path is None:
             raise not_found("unknown_file", f"file {fid} not found")
         return path

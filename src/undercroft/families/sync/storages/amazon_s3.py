@@ -81,6 +81,13 @@ class AmazonS3:
                 empty[found.name] = found
         yield from empty.values()
 
+    def files_in(self, folder: str) -> Iterator[Stat]:
+        for page in self._bucket.pages(f"{self._key(folder)}/"):
+            for one in page:
+                name = one.key[len(self._root) :]
+                if "/" not in name[len(folder) + 1 :] and not name.endswith("/"):
+                    yield Stat(name, one.size, one.etag, one.mtime)
+
     def stat(self, name: str) -> Stat | None:
         key = self._key(name)
         there = self._bucket.head(key)

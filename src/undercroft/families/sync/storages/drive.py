@@ -54,6 +54,9 @@ class Drive(Protocol):
     def walk(self) -> Iterator[Stat]:
         """Every file below the root, in any order, without `.undercroft/`. Raises OSError: then nothing is known."""
 
+    def files_in(self, folder: str) -> Iterator[Stat]:
+        """Files directly in this folder, such as `.undercroft/versions`; none where there is no such folder."""
+
     def stat(self, name: str) -> Stat | None:
         """None where there is no file."""
 

@@ -75,6 +75,19 @@ class Dropbox:
             raise Vanished(f"there is no folder {self._root or '/'} in Dropbox any more ({refused})") from None
         return self._tree.stats()
 
+    def files_in(self, folder: str) -> Iterator[Stat]:
+        try:
+            page = self._api.call("files/list_folder", {"path": self._path(folder), "limit": _PAGE})
+        except Refused as refused:
+            if "not_found" in refused.tags:
+                return
+            raise as_error(refused, folder) from None
+        while True:
+            yield from (stat_of(f"{folder}/{one['name']}", one) for one in page["entries"] if one[".tag"] == "file")
+            if not page["has_more"]:
+                return
+            page = self._api.call("files/list_folder/continue", {"cursor": page["cursor"]})
+
     def stat(self, name: str) -> Stat | None:
         there = self._file(name)
         return None if there is None or self._bent(name) else stat_of(name, there)

@@ -12,18 +12,20 @@ import io
 import os
 import stat
 import time
+from collections.abc import Iterator
 
 from blake3 import blake3
 
 from undercroft.base.ids import sortable_id
 from undercroft.families.sync.names import OWN_FOLDER, conflict_name, raw, shown
+from undercroft.families.sync.places import new_place
 from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
 from undercroft.families.sync.storages import kernel
 from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, SourceLost, Vanished
 from undercroft.families.sync.storages.local_content import are_equal, copy, hash_of, revision_of, same
 from undercroft.families.sync.storages.local_folders import FOLDER, READ, joined, mode_of, remove_empty
 from undercroft.families.sync.storages.local_looking import LocalLooking
-from undercroft.families.sync.storages.storage import Pace, Placed, Replaced, Restored, Source
+from undercroft.families.sync.storages.storage import InVersions, Pace, Placed, Replaced, Restored, Source
 
 
 class LocalStorage(LocalLooking):
@@ -120,7 +122,7 @@ class LocalStorage(LocalLooking):
     def _replace(self, put: Put, token: bytes, mine: os.stat_result, folder: int, name: bytes) -> Replaced:
         """What was there is in the versions in the very step in which it loses its name: a kill leaves it kept."""
         self._expect(folder, name, put.base)
-        place = sortable_id().encode()
+        place = new_place(put.path).encode()
         kernel.rename(self._incoming, token, self._versions, place, kernel.NOREPLACE)
         try:
             kernel.rename(self._versions, place, folder, name, kernel.EXCHANGE)
@@ -147,7 +149,7 @@ class LocalStorage(LocalLooking):
         """To the versions, or beside under another name. Raises Changed, or OSError."""
         folder, name = self._folders.parent(delete.path)
         self._expect(folder, name, delete.base)
-        place = sortable_id().encode()
+        place = new_place(delete.path).encode()
         kernel.rename(folder, name, self._versions, place, kernel.NOREPLACE)
         old = os.stat(place, dir_fd=self._versions, follow_symlinks=False)
         if not same(delete.base, old):
@@ -203,6 +205,18 @@ class LocalStorage(LocalLooking):
         placed = self.put_in_place(put, token)
         self.make_names_durable([path])
         return Restored(Seen(path, content, placed.revision), placed.replaced)
+
+    def versions(self) -> Iterator[InVersions]:
+        with os.scandir(self._versions) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    about = entry.stat(follow_symlinks=False)
+                    if stat.S_ISREG(about.st_mode):
+                        yield InVersions(shown(os.fsencode(entry.name)), about.st_size, about.st_mtime_ns)
+
+    def hash_of_version(self, place: str) -> str:
+        with io.FileIO(os.open(place.encode(), READ, dir_fd=self._versions)) as kept:
+            return hash_of(kept.fileno(), os.fstat(kept.fileno()).st_size)
 
     def drop(self, place: str) -> None:
         """A kept version whose time is over."""

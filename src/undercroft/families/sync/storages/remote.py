@@ -17,12 +17,22 @@ from blake3 import blake3
 
 from undercroft.base.ids import sortable_id
 from undercroft.families.sync.names import OWN_FOLDER, complaint, is_ignored, raw, shown
+from undercroft.families.sync.places import new_place
 from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
 from undercroft.families.sync.storages.drive import Drive, Stat
 from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, SourceLost, Vanished
 from undercroft.families.sync.storages.local_content import copy
 from undercroft.families.sync.storages.remote_source import Paced, RemoteSource
-from undercroft.families.sync.storages.storage import Found, OnFolder, Pace, Placed, Replaced, Restored, Source
+from undercroft.families.sync.storages.storage import (
+    Found,
+    InVersions,
+    OnFolder,
+    Pace,
+    Placed,
+    Replaced,
+    Restored,
+    Source,
+)
 
 MARK = f"{OWN_FOLDER}/root"
 VERSIONS = f"{OWN_FOLDER}/versions/"
@@ -152,7 +162,7 @@ class RemoteStorage:
             beside = self._free(delete.keep_as)
             about = self._drive.move(_text(delete.path), delete.base, beside)
             return Replaced("", _path(beside), about.size, about.mtime)
-        place = sortable_id()
+        place = new_place(delete.path)
         about = self._drive.move(_text(delete.path), delete.base, VERSIONS + place)
         return Replaced(place, "", about.size, about.mtime)
 
@@ -177,6 +187,17 @@ class RemoteStorage:
             spooled.unlink(missing_ok=True)
         return Restored(Seen(path, content, placed.revision), placed.replaced)
 
+    def versions(self) -> Iterator[InVersions]:
+        for about in self._drive.files_in(VERSIONS.rstrip("/")):
+            yield InVersions(about.name.removeprefix(VERSIONS), about.size, about.mtime)
+
+    def hash_of_version(self, place: str) -> str:
+        digest = blake3()
+        with self._drive.open(_place(place)) as reading:
+            for block in reading.blocks():
+                digest.update(block)
+        return digest.hexdigest()
+
     def drop(self, place: str) -> None:
         about = self._drive.stat(_place(place))
         if about is not None:
@@ -196,7 +217,7 @@ class RemoteStorage:
 
     def _keep(self, put: Put) -> Replaced:
         """A copy of what is about to be replaced, to the versions, or beside where it has lost a conflict."""
-        place = "" if put.keep_as else sortable_id()
+        place = "" if put.keep_as else new_place(put.path)
         name = VERSIONS + place if place else self._free(put.keep_as)
         about = self._drive.copy(_text(put.path), put.base, name)
         return Replaced(place, "" if place else _path(name), about.size, about.mtime)

@@ -79,6 +79,16 @@ class Sftp:
                 else:
                     yield Stat(text, 0, "", 0, "a link or special file is not synchronised")
 
+    def files_in(self, folder: str) -> Iterator[Stat]:
+        try:
+            entries = self._run(_listed(self._sftp, self._at(folder)))
+        except FileNotFoundError:
+            return
+        for entry in entries:
+            if stat.S_ISREG(entry.attrs.permissions or 0):
+                name = bytes(entry.filename).decode(errors="surrogateescape")
+                yield self._stat(f"{folder}/{name}", entry.attrs)
+
     def stat(self, name: str) -> Stat | None:
         about = self._lstat(self._at(name))
         return None if about is None or not stat.S_ISREG(about.permissions or 0) else self._stat(name, about)

@@ -31,6 +31,14 @@ class Replaced(NamedTuple):
     mtime: int
 
 
+class InVersions(NamedTuple):
+    """A file in the versions area; `place` may be a name that is none of ours."""
+
+    place: str
+    size: int
+    mtime: int
+
+
 class Placed(NamedTuple):
     """`revision`: of what was put there, though somebody else may have changed it since."""
 
@@ -107,8 +115,14 @@ class Storage(Protocol):
 
     def make_names_durable(self, paths: list[str]) -> None: ...
 
+    def versions(self) -> Iterator[InVersions]:
+        """All that lies in the versions area, in any order. Raises OSError."""
+
+    def hash_of_version(self, place: str) -> str:
+        """Raises FileNotFoundError, OSError."""
+
     def drop(self, place: str) -> None:
-        """A kept version whose time is over."""
+        """A kept version whose time is over; that it is gone already is no fault. Raises Changed, OSError, Vanished."""
 
     def forget_old_arrivals(self, older_than: float = 86_400) -> None:
         """What began to arrive and was never finished, in seconds."""

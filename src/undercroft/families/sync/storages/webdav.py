@@ -66,6 +66,13 @@ class Webdav:
                 elif not one.is_folder:
                     yield _stat(one)
 
+    def files_in(self, folder: str) -> Iterator[Stat]:
+        try:
+            _, *inner = self._client.list_folder(folder)
+        except FileNotFoundError:
+            return
+        yield from (_stat(one) for one in inner if not one.is_folder)
+
     def stat(self, name: str) -> Stat | None:
         found = self._client.find(name)
         return None if found is None or found.is_folder else _stat(found)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from undercroft.families.sync.drivers import option
 from undercroft.families.sync.reconcile import Operation
 from undercroft.families.sync.storages import Storage, open_storage
 from undercroft.families.sync.storages.errors import SourceChanged, Vanished
+from undercroft.families.sync.worker import keeping
 from undercroft.families.sync.worker.carrying import SMALL, Carrier, Pace, paths_of, unsure_of
 from undercroft.families.sync.worker.index import Index
 from undercroft.families.sync.worker.noticing import Noticing, until_one_ends
@@ -52,6 +54,7 @@ class Worker:
         if not isinstance(setup, wire.Setup):
             return
         await self._take_known()
+        kept = keeping.Known(setup.kept_after, await self._take_kept())
 
         def opened(entry: str) -> Storage:
             if entry not in setup.storages:
@@ -67,7 +70,9 @@ class Worker:
             ]
             for lane in (self._large, *self._lanes):
                 stack.push_async_callback(asyncio.to_thread, lane.carrier.close)
-            self._noticing = Noticing(self._storage, self._index, self._look, self._send_all, self._tell)
+            days = option(*setup.storages[self._entry], "keep_versions")
+            tell_kept = functools.partial(keeping.tell_kept, self._storage, kept, days, self._tell)
+            self._noticing = Noticing(self._storage, self._index, self._look, self._send_all, self._tell, tell_kept)
             try:
                 await until_one_ends(self._noticing.run(setup.expected), self._obey(), self._fail())
             finally:
@@ -87,6 +92,14 @@ class Worker:
             self._index.take(known.rows)
             if known.last:
                 return
+        raise ConnectionError
+
+    async def _take_kept(self) -> set[str]:
+        places: set[str] = set()
+        while isinstance(known := await wire.receive(self._reader, self._decoder), wire.KnownKept):
+            places.update(known.places)
+            if known.last:
+                return places
         raise ConnectionError
 
     # Noticing
@@ -111,7 +124,7 @@ class Worker:
                 self._noticing.rescan()
             elif isinstance(message, wire.Drop):
                 lane = self._lanes[0]
-                await self._in(lane.thread, lane.carrier.drop, message.places)
+                self._send(wire.Dropped(await self._in(lane.thread, lane.carrier.drop, message.places)))
             elif isinstance(message, wire.Restore):
                 lane = self._lanes[0]
                 done, seen = await self._in(lane.thread, lane.carrier.restore, message.path, message.place)

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from undercroft.families.sync.actions import Kept, Settled
+from undercroft.families.sync.actions import Settled
+from undercroft.families.sync.kept import Kept
 from undercroft.families.sync.reconcile import Content, Delete, Move, Operation, Put, Seen
 from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, SourceLost, Vanished
 from undercroft.families.sync.storages.storage import Replaced, Storage
@@ -103,10 +104,14 @@ class Carrier:
             failed.expected = False
         return done, seen
 
-    def drop(self, places: list[str]) -> None:
+    def drop(self, places: list[str]) -> list[str]:
+        """Those that are gone then."""
+        gone = []
         for place in places:
             with contextlib.suppress(Changed, OSError, Vanished):
                 self._own.drop(place)
+                gone.append(place)
+        return gone
 
     def _put_all(self, puts: list[Put], done: Done) -> None:
         ready: list[Ready] = []

@@ -36,13 +36,17 @@ class Unreachable(Exception):
 
 
 class Noticing:
-    def __init__(self, storage: Storage, index: Index, ask: Ask, send: Send, tell: Tell) -> None:
-        """`tell` is called in the thread that looks."""
+    def __init__(
+        self, storage: Storage, index: Index, ask: Ask, send: Send, tell: Tell, begin: Callable[[], None]
+    ) -> None:
+        """`tell` is called in the thread that looks; so is `begin`, once, when the root has been found to be the right
+        one and before anything in it is told of or changed."""
         self._storage = storage
         self._index = index
         self._ask_thread = ask
         self._send = send
         self._tell = tell
+        self._begin: Callable[[], None] | None = begin
         self._observer: Observer
         self._due: dict[str, tuple[float, float]] = {}
         self._woken = asyncio.Event()
@@ -94,6 +98,9 @@ class Noticing:
                 pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _keep_looking(self) -> None:
+        if self._begin is not None:
+            await self._ask(self._begin)
+            self._begin = None
         self.usable.set()
         await self._scan()
         scanned = time.monotonic()

@@ -1,0 +1,112 @@
+"""Kept versions: what was replaced or deleted lies in its entry's versions area until its time is over.
+
+What a worker has kept in the moment in which it was killed is found again: at the next connection it tells of all
+places that the server does not know, and a place says whose it is.
+"""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from blake3 import blake3
+
+from undercroft.base.clock import DAY, HOUR
+from undercroft.database import Transaction
+from undercroft.families.sync import store, store_versions
+from undercroft.families.sync.drivers import option
+from undercroft.families.sync.names import fid_of
+from undercroft.families.sync.places import fid_at, first_place, id_at, moment_at
+from undercroft.families.sync.store_entries import Entry
+from undercroft.families.sync.store_versions import KeptVersion
+
+PAGE = 1_000
+# What was made earlier than the newest that was told may be told later: a large file is long on its way.
+STRAGGLING = HOUR
+RECOVERED = "recovered-"
+START = (0, "")
+
+
+class Kept(NamedTuple):
+    """What an operation replaced, and where it lies now."""
+
+    path: str
+    place: str
+    hash: str
+    size: int
+    mtime: int
+
+
+class LeftKept(NamedTuple):
+    """What lies in the versions area and was never told of."""
+
+    place: str
+    hash: str
+    size: int
+    mtime: int
+
+
+def note(tx: Transaction, entry: str, kept: list[Kept], now: int) -> None:
+    store_versions.add(tx, [_version(entry, one, now, fid_of(one.path)) for one in kept])
+
+
+def note_left(tx: Transaction, entry: str, left: list[LeftKept]) -> list[KeptVersion]:
+    """Write down what a worker kept and had no time to tell; those of it whose names nobody knows any more.
+
+    Before anything else of that connection is: what was replaced is still known under its name then. What equals the
+    file as it should be was on its way to its name, and is no older version.
+    """
+    fids = {one.place: fid_at(one.place) for one in left}
+    paths = store_versions.paths_of(tx, set(fids.values()) - {""})
+    known = store.load(tx, list(paths.values()))
+    versions = []
+    for one in left:
+        fid, moment = fids[one.place], moment_at(one.place)
+        path = paths.get(fid) or RECOVERED + id_at(one.place)
+        if moment is not None and not (path in known and _was_arriving(known[path], entry, one.hash)):
+            versions.append(_version(entry, Kept(path, *one), moment, fid or fid_of(path)))
+    store_versions.add(tx, versions)
+    return [version for version in versions if version.fid not in paths]
+
+
+def known_places(tx: Transaction, entry: str, after: str) -> list[str]:
+    """A page of those past this one."""
+    return store_versions.places_after(tx, entry, after, PAGE)
+
+
+def told_after(tx: Transaction, entry: str) -> str:
+    """The place after which a worker may have kept more than it has told."""
+    moment = moment_at(store_versions.newest_place(tx, entry))
+    return "" if moment is None else first_place(moment - STRAGGLING)
+
+
+def expired(tx: Transaction, entry: Entry, now: int, after: tuple[int, str]) -> list[KeptVersion]:
+    """A page of those whose time is over, past one (`replaced_at`, `id`)."""
+    return store_versions.replaced_before(tx, entry.name, max(0, now - keeping_of(entry)), after, PAGE)
+
+
+def keeping_of(entry: Entry) -> int:
+    """How long it keeps what was replaced (ms)."""
+    return int(option(entry.driver, entry.options, "keep_versions") * DAY)
+
+
+def forget(tx: Transaction, entry: str, places: Collection[str]) -> None:
+    """They are gone."""
+    store_versions.forget(tx, entry, places)
+
+
+def name_files(tx: Transaction) -> bool:
+    """Give a page of rows from before they had one their file's id; whether there may be more."""
+    rows = store_versions.without_file(tx, PAGE)
+    store_versions.put_files(tx, [(id, fid_of(path)) for id, path in rows])
+    return len(rows) == PAGE
+
+
+def _version(entry: str, kept: Kept, replaced_at: int, fid: str) -> KeptVersion:
+    """Its id is made of its place: whoever writes it down again writes the same."""
+    id = id_at(kept.place) + blake3(entry.encode()).hexdigest(4)
+    return KeptVersion(id, kept.path, entry, *kept[1:], replaced_at, fid)
+
+
+def _was_arriving(known: store.Known, entry: str, hash: str) -> bool:
+    copy = known.copies.get(entry)
+    is_new = known.file is not None and known.file.content is not None and known.file.content.hash == hash
+    return is_new and (copy is None or copy.content is None or copy.content.hash != hash)
