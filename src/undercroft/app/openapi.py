@@ -136,8 +136,9 @@ def _without_null(field: dict[str, Any]) -> dict[str, Any]:
 
 
 def _response(status: int, kind: Any, schemas: dict[Any, Any]) -> dict[str, Any]:
-    words = {200: "Done", 400: "Refused: the request is wrong", 401: "Refused: no valid token",
-             403: "Refused: the token is not for this", 404: "Not found", 413: "Refused: too large",
+    words = {200: "Done", 206: "A part of it", 302: "It is elsewhere", 400: "Refused: the request is wrong",
+             401: "Refused: no valid token", 403: "Refused: the token is not for this", 404: "Not found",
+             409: "Refused: it is not as it has to be", 413: "Refused: too large", 416: "There is no such part",
              429: "Refused: slow down", 503: "Refused: not at this moment"}  # fmt: skip
     described: dict[str, Any] = {"description": words.get(status, "")}
     if kind is not None:

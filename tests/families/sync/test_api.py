@@ -1,85 +1,16 @@
 """The API of the document, over HTTP, with entries that are real processes."""
 
-import json
 import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
-import pytest
 
+from tests.families.sync.example import API, Example, refused
 from tests.services.croft import Croft
 from tests.services.waiting import wait_until
 from undercroft.families.sync.names import fid_of
-
-API = "/api/v1.0"
-RULES = {
-    "rules": [
-        {"match": {"path": "/"}, "sync": ["A"]},
-        {"match": {"path": "/backedup/", "mime": ["application/pdf"]}, "sync": ["B"]},
-    ]
-}
-
-
-class Example:
-    """The document's example: entries A and B in `example/A` and `example/B`."""
-
-    def __init__(self, croft: Croft, folder: Path) -> None:
-        self.croft = croft
-        self.folder = folder
-        for name in ("A", "B"):
-            (folder / name).mkdir(parents=True)
-            options = {"root": str(folder / name)}
-            added = self.call("POST", "/entries", json={"name": name, "driver": "local_storage", "options": options})
-            assert added.status_code == 201, added.text
-            wait_until(lambda name=name: self.get(f"/entries/{name}/status")["status"] == "active", f"{name} to run")
-
-    def call(self, method: str, path: str, **more: Any) -> httpx.Response:
-        return self.croft.http.request(method, API + path, **more)
-
-    def get(self, path: str) -> Any:
-        answer = self.call("GET", path)
-        assert answer.status_code == 200, answer.text
-        assert answer.headers["content-type"] == "application/json"
-        assert answer.headers["vary"] == "Accept"
-        return answer.json()
-
-    def share(self, rules: Any = None) -> None:
-        both = {"rules": [{"match": {"path": "/"}, "sync": ["A", "B"]}]}
-        assert self.call("PUT", "/rules", json=rules or both).json() == {"status": "ok"}
-        assert self.call("PUT", "/rules/reload").json() == {"status": "ok"}
-
-    def write(self, entry: str, name: str, content: bytes) -> None:
-        path = self.folder / entry / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-
-    def file(self, name: str) -> Any:
-        return self.call("GET", f"/files/{fid_of(name)}/metadata").json()
-
-    def wait_for(self, name: str, uptodate: list[str], size: int) -> None:
-        wait_until(
-            lambda: (f := self.file(name)).get("uptodate") == uptodate and f["size"] == size, f"{name} at {uptodate}"
-        )
-
-
-@pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    folder = tmp_path_factory.mktemp("sync")
-    croft = Croft(folder / "croft")
-    croft.start()
-    try:
-        yield Example(croft, folder / "example")
-    finally:
-        croft.stop()
-        croft.close()
-
-
-def refused(answer: httpx.Response, status: int, reason: str) -> None:
-    assert answer.status_code == status, answer.text
-    assert answer.json() == {"status": "error", "reason": reason}
 
 
 def test_entries_are_those_of_the_document(example: Example) -> None:
@@ -129,48 +60,6 @@ def test_files_and_their_metadata(example: Example) -> None:
     assert (nothing.status_code, nothing.content) == (200, b"")
 
 
-def test_content_is_what_was_listed_or_none(example: Example) -> None:
-    example.share()
-    example.write("A", "report", b"1" * 1_000)
-    example.wait_for("report", ["A", "B"], 1_000)
-    for name in ("A", "B"):
-        assert example.call("PUT", f"/entries/{name}/stop").status_code == 200
-    path = f"/files/{fid_of('report')}/content"
-    example.write("A", "report", b"2" * 5)
-    whole = example.call("GET", path)
-    assert (whole.content, whole.headers["content-length"]) == (b"1" * 1_000, "1000"), "B has it still"
-    part = example.call("GET", path, headers={"Range": "bytes=990-"})
-    assert (part.content, part.headers["content-length"]) == (b"1" * 10, "10")
-    example.write("B", "report", b"3" * 1_000)
-    refused(example.call("GET", path), 409, "no entry has this file up to date at this moment")
-    for name in ("A", "B"):
-        assert example.call("PUT", f"/entries/{name}/start").status_code == 200
-
-
-def test_content_that_comes_up_short_or_changes_on_its_way_is_broken_off(example: Example) -> None:
-    example.share()
-    size = 30_000_000
-    example.write("A", "long", b"1" * size)
-    example.wait_for("long", ["A", "B"], size)
-    for name in ("A", "B"):
-        assert example.call("PUT", f"/entries/{name}/stop").status_code == 200
-    for entry, change in (("A", lambda path: os.truncate(path, 100)), ("B", os.utime)):
-        with example.croft.http.stream("GET", f"{API}/files/{fid_of('long')}/content") as answer:
-            assert (answer.status_code, answer.headers["content-length"]) == (200, str(size))
-            change(example.folder / entry / "long")
-            with pytest.raises(httpx.RemoteProtocolError):
-                answer.read()
-    for name in ("A", "B"):
-        assert example.call("PUT", f"/entries/{name}/start").status_code == 200
-
-
-def test_ids_are_computed(example: Example) -> None:
-    assert example.get("/files/id/toto") == {"toto": "91473751-8e49-5240-b03c-96547fcd86dc"}
-    odd = "ü n,i*c?o!d%41é"
-    answer = example.call("GET", "/files/id/" + "".join(f"%{byte:02x}" for byte in odd.encode()))
-    assert answer.json() == {odd: fid_of(odd)}
-
-
 def test_start_stop_and_restart_are_of_real_processes(example: Example) -> None:
     refused(example.call("PUT", "/entries/A/start"), 409, "entry A is already running")
     stopped = example.call("PUT", "/entries/A/stop").json()
@@ -189,79 +78,6 @@ def test_start_stop_and_restart_are_of_real_processes(example: Example) -> None:
         refused(example.call("PUT", f"/entries/C/{verb}"), 404, "entry C not found")
     refused(example.call("GET", "/entries/C/stats"), 404, "entry C not found")
     refused(example.call("GET", "/entries/C/status"), 404, "entry C not found")
-
-
-def test_rules_are_stored_and_applied_by_reload(example: Example) -> None:
-    example.share()
-    example.write("A", "backedup/x.pdf", b"pdf")
-    example.wait_for("backedup/x.pdf", ["A", "B"], 3)
-    assert example.call("PUT", "/rules", json=RULES).json() == {"status": "ok"}
-    assert example.get("/rules") == RULES
-    example.write("A", "still-both", b"1")
-    example.wait_for("still-both", ["A", "B"], 1)
-    preview = example.call("POST", "/rules/preview", json=RULES).json()
-    assert {"filename": "still-both", "gains": [], "loses": ["B"]} in preview["files"]
-    assert example.call("PUT", "/rules/reload").json() == {"status": "ok"}
-    assert example.file("still-both")["owners"] == ["A"]
-    assert example.file("backedup/x.pdf")["owners"] == ["A", "B"]
-    assert (example.folder / "B/still-both").read_bytes() == b"1", "no rule deletes anything"
-    example.share()
-    assert example.file("still-both")["uptodate"] == ["A", "B"]
-
-
-@pytest.mark.parametrize(
-    "body",
-    [b"", b"[]", b"{}", b'{"rules": 1}', b'{"rules": [{"match": {}, "sync": ["C"]}]}',
-     b'{"rules": [{"match": {"path": 1}, "sync": []}]}', b'{"rules": [{"match": {"path": "x"}, "sync": []}]}',
-     b'{"rules": [{"match": {"mime": ["pdf"]}, "sync": []}]}', b'{"rules": [{"sync": []}]}',
-     b'{"rules": [{"match": {"path": "/\\u0000"}, "sync": []}]}', b"[" * 50_000],
-)  # fmt: skip
-def test_wrong_rules_change_nothing(example: Example, body: bytes) -> None:
-    before = example.get("/rules")
-    answer = example.call("PUT", "/rules", content=body)
-    assert answer.status_code == 400
-    assert set(answer.json()) == {"status", "reason"}
-    assert example.get("/rules") == before
-
-
-@pytest.mark.parametrize("root", ["/", "example", "example/A", "example/A/inner", "croft/data"])
-def test_roots_stand_apart(example: Example, root: str) -> None:
-    entry = {"name": "x", "driver": "local_storage", "options": {"root": str(example.folder.parent / root)}}
-    answer = example.call("POST", "/entries", json=entry)
-    assert answer.status_code == 400
-    assert "a folder apart" in answer.json()["reason"]
-
-
-@pytest.mark.parametrize("root", ["/proc", "/proc/self", "/sys/kernel", "/dev", "/etc", "/etc/../etc/", "link"])
-def test_the_systems_own_folders_are_no_roots(example: Example, tmp_path: Path, root: str) -> None:
-    (tmp_path / "link").symlink_to("/dev")
-    entry = {"name": "x", "driver": "local_storage", "options": {"root": str(tmp_path / root)}}
-    answer = example.call("POST", "/entries", json=entry)
-    assert answer.status_code == 400
-    assert "the system's own" in answer.json()["reason"]
-    assert len(example.get("/entries")["entries"]) == 2
-
-
-@pytest.mark.parametrize(
-    "body",
-    [{"name": "A", "driver": "local_storage", "options": {"root": "/tmp"}}, {"name": "", "driver": "local_storage"},
-     {"name": "a:b", "driver": "local_storage", "options": {"root": "/tmp"}}, {"name": "x", "driver": "floppy"},
-     {"name": "x", "driver": "local_storage"}, {"name": "x", "driver": "local_storage", "options": {"root": 1}},
-     {"name": "x", "driver": "local_storage", "options": {"root": "/tmp", "more": 1}},
-     {"name": "x" * 10_000, "driver": "local_storage", "options": {"root": "/tmp"}},
-     {"name": "x", "driver": "local_storage", "options": {"root": "/a\x00b"}}],
-)  # fmt: skip
-def test_wrong_entries_are_refused(example: Example, body: Any) -> None:
-    answer = example.call("POST", "/entries", content=json.dumps(body))
-    assert answer.status_code in (400, 409)
-    assert answer.json()["status"] == "error"
-    assert len(example.get("/entries")["entries"]) == 2
-
-
-def test_unknown_paths_and_methods(example: Example) -> None:
-    assert example.call("GET", "/nothing").status_code == 404
-    assert set(example.call("GET", "/nothing").json()) == {"status", "reason"}
-    assert example.call("DELETE", "/files").status_code == 405
 
 
 def test_a_killed_entry_is_back_and_its_files_are_whole(example: Example) -> None:
@@ -296,35 +112,6 @@ def test_what_is_deleted_can_be_restored(example: Example) -> None:
     assert (example.folder / "A/precious").read_bytes() == b"gold"
     [event] = example.croft.http.get("/undercroft/events?family=sync&limit=1").json()["events"]
     assert (event["action"], event["subject"]) == ("restore file", "precious")
-
-
-def test_the_roots_lead_to_the_docs(example: Example) -> None:
-    for path in ("/api", "/api/", API, API + "/"):
-        answer = httpx.get(example.croft.url + path, trust_env=False)
-        assert (answer.status_code, answer.headers["location"]) == (302, "/docs")
-    assert example.croft.http.get("/docs").status_code == 200
-
-
-def test_pages_of_other_sites_are_let_in_where_settings_name_them(
-    example: Example, start_croft: Callable[..., Croft]
-) -> None:
-    mine, other = {"Origin": "https://files.example.com"}, {"Origin": "https://evil.example.com"}
-    closed = example.call("GET", "/files", headers=mine)
-    assert not [name for name in closed.headers if name.startswith("access-control")]
-    assert example.call("OPTIONS", "/files", headers=mine).status_code == 405
-    opened = start_croft(environment={"UNDERCROFT_SYNC_ORIGINS": "https://files.example.com,https://two.example.com"})
-    for method, status in (("OPTIONS", 204), ("GET", 401)):
-        answer = httpx.request(method, opened.url + API + "/files", headers=mine, trust_env=False)
-        assert answer.status_code == status
-        assert answer.headers["access-control-allow-origin"] == mine["Origin"]
-        assert answer.headers["access-control-allow-methods"] == "PUT, GET, POST, DELETE, OPTIONS"
-        assert "Authorization" in answer.headers["access-control-allow-headers"]
-        assert "Origin" in answer.headers["vary"]
-    assert opened.http.get(API + "/files", headers=mine).json() == {"files": []}
-    strange = opened.http.get(API + "/files", headers=other)
-    assert "access-control-allow-origin" not in strange.headers
-    elsewhere = httpx.options(opened.url + "/job/a/b", headers=mine, trust_env=False)
-    assert "access-control-allow-origin" not in elsewhere.headers
 
 
 def test_who_did_what_is_written_down(example: Example) -> None:

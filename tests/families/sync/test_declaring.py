@@ -43,12 +43,33 @@ def test_what_is_declared_stands_until_the_api_says_otherwise_until_it_is_declar
 
 @pytest.mark.parametrize(
     "value",
-    ["{", "[]", {"a": 1}, {"a": {"driver": "floppy"}}, {"a:b": {"driver": "local_storage", "options": {"root": "/"}}},
-     {"a": {"driver": "local_storage", "options": {"rot": "/"}}}, {"a": {"driver": "local_storage", "more": 1}}],
-)  # fmt: skip
+    ["{", "[]", {"a": 1}, {"a": {}}, {"a": {"driver": 1}}, {"a": {"driver": "local_storage", "more": 1}}, "[" * 50_000],
+)
 def test_entries_that_cannot_be(value: object) -> None:
     with pytest.raises(ValueError, match=r"."):
         read_entries(value)
+
+
+def test_an_entry_that_is_wrong_is_logged_and_keeps_nothing_else_from_running(
+    start_croft: Callable[..., Croft], tmp_path: Path
+) -> None:
+    """By its driver, its options, its name; or because its folder is not there."""
+    root = str(tmp_path / "good")
+    (tmp_path / "good").mkdir()
+    wrong: dict[str, Any] = {
+        "driver": {"driver": "floppy"}, "unknown": {"driver": "local_storage", "options": {"root": root, "rot": 1}},
+        "missing": {"driver": "local_storage"}, "kind": {"driver": "local_storage", "options": {"root": 1}},
+        "a:b": {"driver": "local_storage", "options": {"root": root}},
+    }  # fmt: skip
+    gone = {"driver": "local_storage", "options": {"root": str(tmp_path / "nowhere")}}
+    good = {"driver": "local_storage", "options": {"root": root}}
+    croft = start_croft(environment=_declaring({**wrong, "gone": gone, "good": good}, []))
+    wait_until(lambda: _status(croft, "good") == "active", "the one that can be")
+    wait_until(lambda: _status(croft, "gone") == "stopped", "the one whose folder is not there")
+    assert _names(croft) == ["gone", "good"]
+    for name in wrong:
+        assert f'"entry": "{name}"' in croft.log.read_text()
+    assert croft.log.read_text().count("entry_not_declared") == len(wrong)
 
 
 @pytest.mark.parametrize("value", ["{", {}, [{"sync": []}], [{"match": {"path": "x"}, "sync": []}], "[" * 50_000])

@@ -248,6 +248,10 @@ def test_ids_are_those_of_the_document() -> None:
     [
         (Match(), "a", True), (Match("/"), "a/b", True), (Match("/foo"), "foo/bar", True),
         (Match("/foo"), "foo", True), (Match("/foo"), "foobar", False), (Match("/foo/"), "foo/bar", True),
+        (Match("/foo/"), "foo", False), (Match("/foo/"), "foobar/x", False), (Match("/"), "foo", True),
+        (Match("/foo/b"), "foo/bar", False), (Match("/f.o"), "foo", False), (Match("/foo"), "x/foo", False),
+        (Match(None, ("text/*",)), "a.TXT", True), (Match(None, ("application/gzip", "gzip")), "a.tar.gz", False),
+        (Match(None, ("application/*",)), "unknown", False), (Match(None, ("image/*",)), "images/a.txt", False),
         (Match(None, ("image/*",)), "a.png", True), (Match(None, ("image/png",)), "a.jpg", False),
         (Match(None, ()), "a", True), (Match(None, ("application/octet-stream",)), "unknown", False),
         (Match("/x", ("text/plain",)), "x/a.txt", True), (Match("/x", ("text/plain",)), "y/a.txt", False),

@@ -13,7 +13,7 @@ from undercroft.base.refusals import Refusal, conflict
 from undercroft.database import Database, Transaction
 from undercroft.families.sync import store_entries
 from undercroft.families.sync.engine import Engine
-from undercroft.families.sync.model import Rule, check_entry, check_rules
+from undercroft.families.sync.model import Rule, check_rules
 
 log = structlog.get_logger()
 
@@ -40,13 +40,11 @@ class _Before(NamedTuple):
 
 
 def read_entries(value: object) -> str:
-    """`{"NAME": {"driver": …, "options": {…}}}`, as a table or a text, checked. Raises ValueError."""
+    """`{"NAME": {"driver": …, "options": {…}}}`, as a table or a text. Raises ValueError for what is no such table.
+
+    What can't be of an entry is said when the entry is made: one that is wrong keeps nothing else from running.
+    """
     table = _converted(value, dict[str, EntryText])
-    for name, entry in table.items():
-        try:
-            check_entry(name, entry.driver, entry.options)
-        except Refusal as refusal:
-            raise ValueError(f"entry {name[:50]!r}: {refusal.message}") from None
     return msgspec.json.encode(table, order="sorted").decode()
 
 

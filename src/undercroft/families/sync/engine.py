@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from undercroft.base.clock import MINUTE, SECOND, Clock
-from undercroft.base.refusals import Kind, Refusal, conflict, invalid, unavailable
+from undercroft.base.refusals import conflict, invalid, unavailable
 from undercroft.database import Database
 from undercroft.families.sync import actions, kept, store_entries, tallies, wire
 from undercroft.families.sync.actions import Noticed
@@ -23,6 +23,7 @@ from undercroft.families.sync.model import FAMILY, Rule, check_entry
 from undercroft.families.sync.recording import HOUSE, Deed, record, recorded
 from undercroft.families.sync.store_versions import KeptVersion
 from undercroft.machinery.processes import store as processes
+from undercroft.machinery.processes.children import Figures
 from undercroft.machinery.processes.plan import Spec
 from undercroft.machinery.processes.supervisor import Supervisor
 
@@ -172,7 +173,7 @@ class Engine:
             await self._database.write(actions.remove_entry, name)
 
     async def begin(self, name: str, by: str = HOUSE) -> None:
-        """Raises Refusal: CONFLICT where it runs, INTERNAL where it can't be started."""
+        """Raises Refusal: CONFLICT where it runs, UNAVAILABLE where it is not started in time."""
         entry = await self._database.read(actions.require_entry, name)
         if entry.up:
             raise conflict("running", f"entry {name} is already running")
@@ -185,13 +186,14 @@ class Engine:
         await self._turn(name, False, by)
 
     async def restart(self, name: str, by: str = HOUSE) -> None:
-        await self._be_here()
         entry = await self._database.read(actions.require_entry, name)
         if not entry.up:
             raise conflict("not_running", f"entry {name} is not running")
+        await self._be_here()
         await self._database.write(record, self._deed(by, "restart entry", name))
         await self._supervisor.restart(_process(name))
-        await self._supervisor.settled(_process(name))
+        await self._until_settled(name, "restart")
+        self._tell("entries", {"name": name, "status": "active"})
 
     async def status(self, name: str) -> str:
         """`active`, `stopped`, `starting` or `stopping`."""
@@ -200,7 +202,7 @@ class Engine:
         runs = process is not None and process.child is not None
         return ("active" if runs else "starting") if entry.up else ("stopping" if runs else "stopped")
 
-    async def figures(self, name: str) -> tuple[tuple[float, float, float, int, int, float], int]:
+    async def figures(self, name: str) -> tuple[Figures, int]:
         """Of its process, and when that was started (ms). Raises Refusal(CONFLICT) where there is none."""
         await self._database.read(actions.require_entry, name)
         await self._be_here()
@@ -348,10 +350,12 @@ class Engine:
         deed = self._deed(by, "start entry" if up else "stop entry", name)
         await self._database.write(recorded, deed, store_entries.set_up, name, up, None)
         await self._supervisor.want(_process(name), self._spec(name), up=up)
-        if not await self._supervisor.settled(_process(name)):
-            state = "start" if up else "stop"
-            raise Refusal(Kind.UNAVAILABLE, "unavailable", f"entry {name} did not {state} in time; try again")
+        await self._until_settled(name, "start" if up else "stop")
         self._tell("entries", {"name": name, "status": "active" if up else "stopped"})
+
+    async def _until_settled(self, name: str, verb: str) -> None:
+        if not await self._supervisor.settled(_process(name)):
+            raise unavailable(f"entry {name} did not {verb} in time; try again")
 
     async def _all_anew(self, but: str) -> None:
         """Workers read each other's storages: those who connected before a change learn of it by connecting anew."""

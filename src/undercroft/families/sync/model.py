@@ -29,6 +29,9 @@ _BOUNDS: dict[str, tuple[float, float]] = {
 _ADDRESS = re.compile(r"(https?://)?[^/?#@\\\s]*[^/?#@\\\s:](/[^?#\\]*)?", re.IGNORECASE)
 _REGION = re.compile(r"[A-Za-z0-9._-]*")  # it becomes a part of a host's name
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_KINDS: dict[type, str] = {
+    str: "a text", int: "a whole number", float: "a number", bool: "true or false", list: "a list of texts",
+}  # fmt: skip
 MOST_PATTERNS = 1_000
 LONGEST_TEXT = 4_096
 _MIME = re.compile(r"[\w.+-]+/([\w.+-]+|\*)")
@@ -36,7 +39,8 @@ _MIME = re.compile(r"[\w.+-]+/([\w.+-]+|\*)")
 
 class Match(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     path: str | None = None
-    """A beginning of paths, on the border of a folder; with a slash in front. Absent: everything."""
+    """A beginning of paths, on the border of a folder; with a slash in front. `/a` is the file too, `/a/` only what is
+    below. Absent: everything."""
     mime: tuple[str, ...] | None = None
     """`application/pdf` or `image/*`, guessed by the name. Absent or empty: any."""
 
@@ -54,7 +58,7 @@ def mimetype(filename: str) -> str | None:
 def matches(match: Match, filename: str) -> bool:
     if match.path is not None:
         prefix = match.path.rstrip("/")
-        if prefix and not (f"/{filename}" == prefix or f"/{filename}".startswith(prefix + "/")):
+        if prefix and not (f"/{filename}" == match.path or f"/{filename}".startswith(prefix + "/")):
             return False
     if match.mime:
         kind = mimetype(filename)
@@ -145,7 +149,7 @@ def _check_option(name: str, about: Option, value: Any) -> None:
         if not least <= value <= most:
             raise invalid("entry", f"the option {name!r} is {least} to {most}")
     if not good:
-        raise invalid("entry", f"the option {name!r} is a {about.kind.__name__}; this value can't be used")
+        raise invalid("entry", f"the option {name!r} is {_KINDS[about.kind]}; this value can't be used")
 
 
 def _check_text(name: str, about: Option, value: str) -> None:

@@ -157,6 +157,11 @@ def held_of(tx: Transaction, entry: str, limit: int) -> list[str]:
     return [path for (path,) in tx.all(sql, entry=entry, most=limit)]
 
 
+def count_held(tx: Transaction, entry: str) -> int:
+    row = tx.one("SELECT count(*) FROM sync_copies WHERE entry = :entry AND held = 1", entry=entry)
+    return int(row[0]) if row else 0
+
+
 def present_at(tx: Transaction, entry: str, after: str, limit: int) -> list[tuple[str, str, str, int]]:
     """(path, revision, hash, size) of what lies at an entry as far as is known, past this path."""
     return tx.all(

@@ -127,5 +127,10 @@ def skipped(tx: Transaction, entry: str, limit: int) -> list[tuple[str, str]]:
     return tx.all(sql, entry=entry, most=limit)
 
 
+def count_skipped(tx: Transaction, entry: str) -> int:
+    row = tx.one("SELECT count(*) FROM sync_skipped WHERE entry = :entry", entry=entry)
+    return int(row[0]) if row else 0
+
+
 def _entry(name: str, driver: str, options: str, up: int, reason: str | None) -> Entry:
     return Entry(name, driver, msgspec.json.decode(options), bool(up), reason)

@@ -9,11 +9,14 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 from urllib.parse import quote
 
 import psutil
 
 from undercroft.machinery.processes.plan import Spec
+
+T = TypeVar("T")
 
 LARGEST_LOG = 10 * 2**20
 LOGS_KEPT = 3
@@ -116,18 +119,43 @@ def rotate(log: Path) -> None:
     os.truncate(log, 0)
 
 
-def figures(pid: int, measured: "dict[int, psutil.Process]") -> tuple[float, float, float, int, int, float]:
-    """CPU per cent of one core since the last call, CPU seconds, memory per cent, RSS and VMS in bytes, create time.
+class Figures(NamedTuple):
+    """Of one process. None: this machine does not let us see it."""
 
-    `measured` keeps what the next call compares with. Raises LookupError where the process is gone.
-    """
+    percent: float | None
+    """CPU, of one core, since the last look."""
+    spent: float | None
+    """CPU seconds."""
+    memory: float | None
+    """Per cent."""
+    rss: int | None
+    """Bytes, as `vms`."""
+    vms: int | None
+    created: float | None
+    """Seconds since 1970."""
+
+
+def figures(pid: int, measured: "dict[int, psutil.Process]") -> Figures:
+    """`measured` keeps what the next call compares with. Raises LookupError where the process is gone."""
     try:
         process = measured.setdefault(pid, psutil.Process(pid))
         with process.oneshot():
-            times, memory = process.cpu_times(), process.memory_info()
-            spent = times.user + times.system
-            percent = process.cpu_percent(interval=None)
-            return percent, spent, process.memory_percent(), memory.rss, memory.vms, process.create_time()
+            memory = _seen(process.memory_info)
+            return Figures(
+                _seen(process.cpu_percent),
+                _seen(lambda: sum(process.cpu_times()[:2])),
+                _seen(process.memory_percent),
+                memory and memory.rss,
+                memory and memory.vms,
+                _seen(process.create_time),
+            )
     except psutil.Error as error:
         measured.pop(pid, None)
         raise LookupError(str(error)) from None
+
+
+def _seen(look: Callable[[], T]) -> T | None:
+    try:
+        return look()
+    except psutil.AccessDenied:
+        return None

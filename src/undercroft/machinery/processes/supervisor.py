@@ -76,7 +76,7 @@ class Supervisor:
     def known(self, name: str) -> Process | None:
         return self._known.get(name)
 
-    def figures(self, name: str) -> tuple[float, float, float, int, int, float]:
+    def figures(self, name: str) -> children.Figures:
         """As `children.figures`. Raises LookupError where it does not run."""
         child = self.running(name)
         if child is None:

@@ -52,7 +52,7 @@ def list_entries(context: typer.Context, json: Json = False) -> None:
             print_json(reply)
             return
         with as_ours(server):
-            rows = [(e["name"], e["driver"], one_line(notation.dumps(e["options"]))) for e in reply["entries"]]
+            rows = [(e["name"], e["driver"], one_line(e["options"])) for e in reply["entries"]]
     print_table(("ENTRY", "DRIVER", "OPTIONS"), rows)
 
 
@@ -166,10 +166,10 @@ def _state_of(server: Server, name: str) -> dict[str, Any]:
 
 
 def _row(state: dict[str, Any]) -> tuple[str, ...]:
-    numbers = (str(state["files"]), str(state["behind"]), str(state["held"]), str(len(state["skipped"])))
+    numbers = (str(state["files"]), str(state["behind"]), str(state["held"]), str(state["skipped_count"]))
     failed = next(iter(state["failed"].items()), None)
     why = state.get("reason") or (f"{failed[0]}: {failed[1]}" if failed else "")
-    return (state["name"], state["status"], *numbers, one_line(why))
+    return (state["name"], state["status"], *numbers, why)
 
 
 def _options(driver: str, given: list[str]) -> dict[str, Any]:

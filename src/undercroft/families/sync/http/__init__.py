@@ -1,5 +1,6 @@
 """The wire format of sync: parse, one action, render."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from undercroft.database import Database
@@ -45,7 +46,7 @@ def _on_files(files: Files) -> list[Operation]:
         _operation("GET", "/files", files.list_page, "List files", shapes.FileList, query=shapes.FilesQuery),
         _operation("GET", "/files/id/{name}", files.id_of, "The id that a file of this name has", dict[str, str]),
         _operation("GET", one + "/metadata", files.metadata, "What is known of a file", shapes.FileOut),
-        _operation("GET", one + "/content", files.content, "A file's content", None),
+        _operation("GET", one + "/content", files.content, "A file's content", None, also={206: None, 416: None}),
         _operation("GET", one + "/versions", files.versions, "What was replaced or deleted", shapes.VersionList),
         _operation("POST", one + "/restore", files.restore, "Put a kept version back", shapes.Done,
                    takes=shapes.RestoreIn),
@@ -91,9 +92,17 @@ def _on_rules(rules: Rules) -> list[Operation]:
 
 
 def _operation(
-    method: str, path: str, run: Run, summary: str, gives: Any, verb: str = "", status: int = 200, **more: Any
+    method: str,
+    path: str,
+    run: Run,
+    summary: str,
+    gives: Any,
+    verb: str = "",
+    status: int = 200,
+    *,
+    also: Mapping[int, Any] | None = None,
+    **more: Any,
 ) -> Operation:
     verb = verb or ("read" if method == "GET" else "write")
-    return Operation(
-        method, BASE + path, run, summary, verb, gives={status: gives, **_ERRORS}, also_anonymous=FAMILY, **more
-    )
+    answers = {status: gives, **(also or {}), **_ERRORS}
+    return Operation(method, BASE + path, run, summary, verb, gives=answers, also_anonymous=FAMILY, **more)

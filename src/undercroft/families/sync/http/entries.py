@@ -7,12 +7,15 @@ from undercroft.database import Database
 from undercroft.families.sync import actions, store, store_entries
 from undercroft.families.sync.engine import Engine
 from undercroft.families.sync.http import shapes
-from undercroft.families.sync.http.reading import Door, decode, reply
+from undercroft.families.sync.http.reading import Door, check_limit, decode, reply
 from undercroft.families.sync.model import visible
 from undercroft.families.sync.store_entries import Entry
 from undercroft.machinery.operations import Reply, Request
+from undercroft.machinery.processes.children import Figures
 
 MOST_SHOWN = 100
+MOST_CONFLICTS = 1_000
+NOT_SEEN = "N/A"
 _entry = msgspec.json.Decoder(shapes.EntryIn)
 _options = msgspec.json.Decoder(shapes.OptionsIn)
 _confirm = msgspec.json.Decoder(shapes.ConfirmIn)
@@ -51,18 +54,8 @@ class Entries:
     async def stats(self, request: Request) -> Reply:
         await self._door.admit(request)
         name = request.path["name"]
-        (percent, spent, memory, rss, vms, created), started = await self._engine.figures(name)
-        info: dict[str, float | str] = {
-            "age": (request.now - started) / SECOND,
-            "cpu": percent,
-            "create_time": created,
-            "ctime": f"{int(spent) // 60}:{spent % 60:05.2f}",
-            "mem": round(memory, 1),
-            "mem_info1": human_size(rss),
-            "mem_info2": human_size(vms),
-            "started": started / SECOND,
-        }
-        return reply(shapes.EntryStats(info, name, "ok", request.now / SECOND))
+        seen, started = await self._engine.figures(name)
+        return reply(shapes.EntryStats(info_of(seen, started, request.now), name, "ok", request.now / SECOND))
 
     async def status(self, request: Request) -> Reply:
         entry = await self._find(request)
@@ -96,11 +89,12 @@ class Entries:
         link = self._engine.link(entry.name)
         behind = await self._database.read(store.count_behind, entry.name)
         files = await self._database.read(store.count_present, entry.name)
-        held = await self._database.read(store.held_of, entry.name, actions.PAGE)
+        held = await self._database.read(store.count_held, entry.name)
         skipped = await self._database.read(store_entries.skipped, entry.name, MOST_SHOWN)
+        count = await self._database.read(store_entries.count_skipped, entry.name)
         failed = dict(list(link.failed.items())[:MOST_SHOWN]) if link else {}
         scanned = link.scanned_at / SECOND if link and link.scanned_at else None
-        return reply(shapes.Progress(entry.name, files, behind, len(held), skipped, failed, scanned))
+        return reply(shapes.Progress(entry.name, files, behind, held, count, skipped, failed, scanned))
 
     async def confirm(self, request: Request) -> Reply:
         entry = await self._find(request)
@@ -118,7 +112,8 @@ class Entries:
 
     async def conflicts(self, request: Request) -> Reply:
         await self._door.admit(request)
-        limit = max(1, min(request.query(shapes.LimitQuery).limit, 1_000))
+        limit = request.query(shapes.LimitQuery).limit
+        check_limit(limit, MOST_CONFLICTS)
         found = await self._database.read(store_entries.conflicts, limit)
         return reply(shapes.ConflictList([shapes.ConflictOut(at / SECOND, *rest) for at, *rest in found]))
 
@@ -129,6 +124,26 @@ class Entries:
     async def _find(self, request: Request) -> Entry:
         await self._door.admit(request)
         return await self._database.read(actions.require_entry, request.path["name"])
+
+
+def info_of(seen: Figures, started: int, now: int) -> shapes.StatsInfo:
+    """`started` and `now` in milliseconds. What can't be seen is `N/A`. (contract §4)"""
+    return shapes.StatsInfo(
+        age=max(0, now - started) / SECOND,
+        cpu=NOT_SEEN if seen.percent is None else seen.percent,
+        create_time=NOT_SEEN if seen.created is None else seen.created,
+        ctime=NOT_SEEN if seen.spent is None else spent_text(seen.spent),
+        mem=NOT_SEEN if seen.memory is None else round(seen.memory, 1),
+        mem_info1=NOT_SEEN if seen.rss is None else human_size(seen.rss),
+        mem_info2=NOT_SEEN if seen.vms is None else human_size(seen.vms),
+        started=started / SECOND,
+    )
+
+
+def spent_text(seconds: float) -> str:
+    """`0:00.19`: minutes, seconds, hundredths. An hour is sixty minutes more."""
+    minutes, hundredths = divmod(round(seconds * 100), 6_000)
+    return f"{minutes}:{hundredths // 100:02}.{hundredths % 100:02}"
 
 
 def human_size(size: int) -> str:

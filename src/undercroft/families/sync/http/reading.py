@@ -41,8 +41,12 @@ def decode(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
 def check_page(offset: int, limit: int) -> None:
     if not 0 <= offset < FARTHEST:
         raise invalid("query", "offset is a whole number from 0")
-    if not 0 <= limit <= MOST_PER_PAGE:
-        raise invalid("query", f"limit is 0 to {MOST_PER_PAGE}")
+    check_limit(limit, MOST_PER_PAGE)
+
+
+def check_limit(limit: int, most: int) -> None:
+    if not 0 <= limit <= most:
+        raise invalid("query", f"limit is 0 to {most}")
 
 
 def reply(value: Any, status: int = 200) -> Reply:

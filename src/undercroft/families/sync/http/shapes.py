@@ -81,8 +81,29 @@ class EntryState(msgspec.Struct, omit_defaults=True):
     reason: str | None = None
 
 
+class StatsInfo(msgspec.Struct):
+    """Of an entry's process. A figure that this machine does not let us see is `N/A`."""
+
+    age: float
+    """Seconds since it was started."""
+    cpu: float | str
+    """Per cent of one core since the last question, 0.0 at the first."""
+    create_time: float | str
+    """Seconds since 1970, as the system has it."""
+    ctime: str
+    """CPU time, `0:00.19`."""
+    mem: float | str
+    """Per cent of the machine's memory."""
+    mem_info1: str
+    """Memory it holds, `18M`."""
+    mem_info2: str
+    """Memory it has asked for."""
+    started: float
+    """Seconds since 1970, when it was started."""
+
+
 class EntryStats(msgspec.Struct):
-    info: dict[str, float | str]
+    info: StatsInfo
     name: str
     status: str
     time: float
@@ -93,7 +114,9 @@ class Progress(msgspec.Struct):
     files: int
     behind: int
     held: int
+    skipped_count: int
     skipped: list[tuple[str, str]]
+    """(path, reason): the first hundred, as of `failed`."""
     failed: dict[str, str]
     scanned_at: float | None
     """When its process last had looked at everything, in seconds since 1970; null before the first time."""
