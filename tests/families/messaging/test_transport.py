@@ -69,6 +69,23 @@ async def test_paths_may_end_in_json(house: House) -> None:
     assert (made.status, made.json["minute"]) == (201, "5")
 
 
+async def test_ids_and_names_that_end_in_json_are_others_than_those_without(house: House) -> None:
+    await house.made("identities/", id="ann", addresses=["+27820001001"])
+    assert (await house.call("GET", "identities/ann.json")).status == 404
+    assert (await house.call("PUT", "identities/ann.json/", {"addresses": ["+27820001002"]})).status == 200
+    await house.made("identities/", id=".json", addresses=["+27820001003"])
+    found = {id: await house.get(f"identities/{id}/") for id in ("ann", "ann.json", ".json")}
+    assert {id: one["id"] for id, one in found.items()} == {id: id for id in found}
+    [reached] = (await house.get("identities/ann.json/addresses/msisdn"))["results"]
+    assert reached == {"address": "+27820001002"}
+    assert (await house.call("DELETE", "identities/ann.json/")).status == 204
+    assert [one["id"] for one in (await house.get("identities.json"))["results"]] == ["ann", ".json"]
+
+    await house.made("routes/", name="hook.json", url="http://127.0.0.1:9/other")
+    assert (await house.get("routes/hook.json"))["url"] == "http://127.0.0.1:9/other"
+    assert (await house.get("routes/hook"))["url"] == "http://127.0.0.1:9/"
+
+
 async def test_an_answer_is_json_or_a_page_or_406(house: House) -> None:
     browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
     await house.call("PATCH", "messageset/1/", {"label": "<script>"})

@@ -119,8 +119,18 @@ def _check(tx: Transaction, namespace: str, given: Given, before: MessageSet | N
         holder = SETS.find(tx, namespace, name, by="short_name")
         if holder is not None and (before is None or holder.id != before.id):
             errors["short_name"] = [NAME_TAKEN]
-    quiet = {name: given.values.get(name, getattr(before, name, None)) for name in ("quiet_from", "quiet_until")}
-    if (quiet["quiet_from"] is None) != (quiet["quiet_until"] is None) and not errors.keys() & quiet.keys():
-        lacking = next(name for name, value in quiet.items() if value is None)
-        errors[lacking] = ["Quiet hours have a beginning and an end, such as 21:00 and 08:00."]
-    check(tx, namespace, Given(given.values, errors))
+    check(tx, namespace, Given(given.values, _wrong_hours(given, before) | errors))
+
+
+def _wrong_hours(given: Given, before: MessageSet | None) -> dict[str, list[str]]:
+    """What is wrong with quiet hours that are both readable, and of which one is given."""
+    names = {"quiet_from", "quiet_until"}
+    if names & given.errors.keys() or not names & given.values.keys():
+        return {}
+    begin, end = (given.values.get(name, getattr(before, name, None)) for name in ("quiet_from", "quiet_until"))
+    if (begin is None) != (end is None):
+        lacking = "quiet_from" if begin is None else "quiet_until"
+        return {lacking: ["Quiet hours have a beginning and an end, such as 21:00 and 08:00."]}
+    if begin is not None and begin == end:
+        return {"quiet_until": ["Quiet hours that end when they begin are none. Give another time, or null for both."]}
+    return {}

@@ -170,7 +170,7 @@ def _leaves_at(why: Occasion, where: Whereto, quiet: hours.Quiet | None, zone: s
     if where.timezone is None and quiet is None:
         return moment
     if why.moment is not None and why.schedule is not None and why.schedule.has_one_time_of_day:
-        moment = max(moment, hours.in_own_zone(why.moment, why.schedule.timezone, zone))
+        moment = max(moment, hours.in_own_zone(why.moment, why.schedule.minute, why.schedule.hour, zone))
     return moment if quiet is None else hours.after_quiet(moment, quiet)
 
 

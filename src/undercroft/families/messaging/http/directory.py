@@ -10,7 +10,7 @@ from undercroft.families.messaging.http import fields, rendering
 from undercroft.families.messaging.http.entering import Doorway
 from undercroft.families.messaging.http.fields import Bad, Field, read_fields
 from undercroft.families.messaging.http.paging import envelope, shown, window
-from undercroft.families.messaging.http.parsing import id_in_path, read_body
+from undercroft.families.messaging.http.parsing import read_body
 from undercroft.families.messaging.model import Address, Person, kind_of_address
 from undercroft.families.messaging.routes import Route
 from undercroft.families.messaging.store import PERSONS
@@ -99,6 +99,8 @@ _ROUTE = (
 
 
 class Directory:
+    """Ids and names are anybody's words, and so exact: one that ends in `.json` is another than the one without."""
+
     def __init__(self, database: Database, doorway: Doorway) -> None:
         self._database = database
         self._doorway = doorway
@@ -114,7 +116,7 @@ class Directory:
     async def put_identity(self, request: Request) -> Reply:
         """POST names it in the body, PUT in the path; either makes it or changes what is named."""
         place, _ = await self._doorway.into(request)
-        in_path = id_in_path(request) if "id" in request.path else None
+        in_path = request.path.get("id")
         rules = _WITH_ID if in_path is None else _IDENTITY
         values = _checked(read_fields(rules, read_body(request).object, partial=False))
         id = _id(in_path) if in_path is not None else values.pop("id")
@@ -125,19 +127,19 @@ class Directory:
 
     async def identity(self, request: Request) -> Reply:
         place, _ = await self._doorway.into(request)
-        row, theirs = await self._database.read(_person, place, id_in_path(request))
+        row, theirs = await self._database.read(_person, place, request.path["id"])
         return json_reply(rendering.person(row, theirs))
 
     async def addresses(self, request: Request) -> Reply:
         """As an identity service answers: what another messaging service asks for before it sends. (contract §7.3)"""
         place, _ = await self._doorway.into(request)
-        _, theirs = await self._database.read(_person, place, id_in_path(request))
+        _, theirs = await self._database.read(_person, place, request.path["id"])
         found = [{"address": one.address} for one in theirs if one.kind == request.path["kind"]]
         return json_reply({"next": None, "previous": None, "results": found})
 
     async def remove_identity(self, request: Request) -> Reply:
         place, _ = await self._doorway.into(request)
-        await self._database.write_once(directory.remove, place, id_in_path(request))
+        await self._database.write_once(directory.remove, place, request.path["id"])
         return Reply(204, b"")
 
     async def list_routes(self, request: Request) -> Reply:
