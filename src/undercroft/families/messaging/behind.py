@@ -8,7 +8,7 @@ from undercroft.database import Database, Transaction
 from undercroft.families.messaging import subscriptions
 from undercroft.families.messaging.arithmetic import MINUTE, Place, Series, Standing, standing
 from undercroft.families.messaging.ids import new_uuid
-from undercroft.families.messaging.model import COMPLETED, MessageSet, Run, Schedule, Subscription
+from undercroft.families.messaging.model import COMPLETED, FIND, MessageSet, Run, Schedule, Subscription
 from undercroft.families.messaging.rules import events
 from undercroft.families.messaging.rules.firing import happened
 from undercroft.families.messaging.rules.matching import Event
@@ -17,7 +17,6 @@ from undercroft.families.messaging.store import RUNS, SCHEDULES, SETS, SUBSCRIPT
 from undercroft.families.messaging.under_way import recall
 from undercroft.machinery.recurrence import next_occurrence
 
-FIND = 1
 PER_STEP = 1_000
 
 

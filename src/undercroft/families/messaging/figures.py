@@ -6,9 +6,8 @@ from typing import Any
 from prometheus_client import REGISTRY, Counter, Gauge
 
 from undercroft.database import Database, Transaction
+from undercroft.families.messaging.model import SEND
 
-# Of a run that sends, as `runs.SEND`, which itself tells of what it queues.
-_SEND = 0
 TOPIC = "messaging figures"
 _MESSAGES = Counter(
     "undercroft_messaging_messages_total",
@@ -55,6 +54,6 @@ def _how_far(tx: Transaction) -> tuple[int, int]:
     row = tx.one(
         "SELECT COUNT(*), COALESCE(SUM(queued - left_house), 0) FROM messaging_runs"
         " WHERE finished_at IS NULL AND purpose = :send",
-        send=_SEND,
+        send=SEND,
     )
     return (int(row[0]), int(row[1])) if row else (0, 0)

@@ -9,8 +9,7 @@ from undercroft.families.messaging import failed
 from undercroft.families.messaging.channels import Ways
 from undercroft.families.messaging.channels.targets import FAMILY, QUEUE
 from undercroft.families.messaging.failed import subscription_of
-from undercroft.families.messaging.model import Run
-from undercroft.families.messaging.runs import SEND
+from undercroft.families.messaging.model import SEND, Run
 from undercroft.families.messaging.store import RUNS, SCHEDULES
 from undercroft.families.messaging.tables import Window
 from undercroft.machinery.deliveries.model import Delivery, State

@@ -45,16 +45,15 @@ class Lookup:
         try:
             address = await self._ask(str(body["to_identity"]), kind)
         except (PyreqwestError, OSError):  # whose words name the service, which is the operator's affair
-            reason = "the address was not found: the identity service can't be reached"
-            return Outcome(asked_at, self._clock() - asked_at, Result.AGAIN, error=reason)
+            result, why = Result.AGAIN, "the address was not found: the identity service can't be reached"
         except ValueError as failure:
-            return Outcome(
-                asked_at, self._clock() - asked_at, Result.AGAIN, error=f"the address was not found: {failure}"
-            )
-        if not address:
-            return Outcome(asked_at, self._clock() - asked_at, Result.HOPELESS, error=NO_ADDRESS)
-        body["to_addr"] = address
-        return delivery._replace(body=msgspec.json.encode(body).decode())
+            result, why = Result.AGAIN, f"the address was not found: {failure}"
+        else:
+            if address:
+                body["to_addr"] = address
+                return delivery._replace(body=msgspec.json.encode(body).decode())
+            result, why = Result.HOPELESS, NO_ADDRESS
+        return Outcome(asked_at, self._clock() - asked_at, result, error=why)
 
     async def _ask(self, identity: str, kind: str) -> str | None:
         """Raises ValueError for an answer that is none."""

@@ -111,8 +111,12 @@ class Subscription(NamedTuple):
         return self.process_status == READY and bool(self.active) and not self.completed
 
 
+# What a run is for: one firing of a schedule, or one search for who is behind.
+SEND, FIND = 0, 1
+
+
 class Run(NamedTuple):
-    """One firing of a schedule, or one search for who is behind; `left_house`: first attempts that have had an end."""
+    """`left_house`: first attempts that have had an end."""
 
     id: int
     namespace: str

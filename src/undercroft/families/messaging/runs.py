@@ -13,7 +13,7 @@ from undercroft.base.refusals import Refusal
 from undercroft.database import Database, Transaction
 from undercroft.families.messaging.channels import Ways
 from undercroft.families.messaging.channels.targets import FAMILY
-from undercroft.families.messaging.model import Run, Schedule, Subscription
+from undercroft.families.messaging.model import SEND, Run, Schedule, Subscription
 from undercroft.families.messaging.sending import Occasion, queue_messages
 from undercroft.families.messaging.store import RUNS, SCHEDULES, SUBSCRIPTIONS, locked_subscriptions
 from undercroft.machinery.deliveries import claims, store, targets
@@ -22,7 +22,6 @@ from undercroft.machinery.recurrence import next_occurrence
 
 log = structlog.get_logger()
 
-SEND = 0
 TICKS = "schedules"
 PER_STEP = 250
 MOST_AHEAD = 2_000

@@ -225,8 +225,8 @@ def forget(tx: Transaction, after: str, before: str, limit: int) -> tuple[int, s
 def forget_contents(tx: Transaction, namespace: str, after: str, before: str, limit: int) -> int:
     """Of this namespace's mails past `after`: what is in those that had their end, or whose ids are below `before`.
 
-    Captured ones have nowhere else to be read, and wait for the latter.
-    Of how many that was, `limit` at the most; the mails themselves are kept.
+    Captured ones have nowhere else to be read, and wait for the latter. How many were emptied, `limit` at the most; the
+    mails themselves are kept.
     """
     # One ordered walk for each state: the index begins with these two.
     walks = " UNION ALL ".join(

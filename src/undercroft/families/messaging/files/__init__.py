@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Protocol
 
+from undercroft.families.messaging.files.bucket import Bucket, BucketFiles
 from undercroft.families.messaging.files.folder import FolderFiles
-from undercroft.families.messaging.files.store import Bucket, StoreFiles
 
 
 class Files(Protocol):
@@ -21,7 +21,7 @@ class Files(Protocol):
 
 
 def files_in(folder: Path, bucket: Bucket | None) -> Files:
-    return FolderFiles(folder) if bucket is None else StoreFiles(bucket)
+    return FolderFiles(folder) if bucket is None else BucketFiles(bucket)
 
 
 __all__ = ["Bucket", "Files", "files_in"]

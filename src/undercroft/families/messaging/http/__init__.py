@@ -7,13 +7,13 @@ from undercroft.families.messaging import messages, messagesets, schedules, setf
 from undercroft.families.messaging.channels import Ways
 from undercroft.families.messaging.files import Files
 from undercroft.families.messaging.http import fields, filters, rendering, rules, shapes
+from undercroft.families.messaging.http.about import About
 from undercroft.families.messaging.http.beyond import Beyond
 from undercroft.families.messaging.http.binaries import Binaries
 from undercroft.families.messaging.http.describing import Written, browsable, with_options
 from undercroft.families.messaging.http.directory import Directory
 from undercroft.families.messaging.http.entering import Doorway
 from undercroft.families.messaging.http.fields import Field
-from undercroft.families.messaging.http.helpers import Helpers
 from undercroft.families.messaging.http.rendering import ROOT
 from undercroft.families.messaging.http.resource import Noun, Resource
 from undercroft.families.messaging.http.rules import Rules
@@ -50,7 +50,7 @@ def operations(database: Database, enter: Enter, ways: Ways, files: Files) -> li
         *_on_rules(Resource(database, door, rules.NOUN), Rules(database, door)),
         *_on_work(Work(database, door, ways)),
         *_on_directory(Directory(database, door)),
-        *_on_helpers(Helpers(database, door)),
+        *_on_itself(About(database, door)),
     ]  # fmt: skip
     return with_options(made, door, _WRITTEN)
 
@@ -175,14 +175,14 @@ def _on_directory(directory: Directory) -> list[Operation]:
     ]  # fmt: skip
 
 
-def _on_helpers(helpers: Helpers) -> list[Operation]:
+def _on_itself(about: About) -> list[Operation]:
     return [
-        _operation("GET", "/api/metrics", helpers.metrics, "Names of metrics", dict[str, list[str]]),
-        _operation("POST", "/api/metrics", helpers.fire_metrics, "Estimate the week anew", dict[str, bool], status=201),
-        _operation("GET", "/api/health", helpers.health, "Whether the database answers", dict[str, Any]),
-        _operation("POST", f"{ROOT}/sync_audio_files", helpers.sync_audio, "Kept for callers: nothing is to be synced",
+        _operation("GET", "/api/metrics", about.metrics, "Names of metrics", dict[str, list[str]]),
+        _operation("POST", "/api/metrics", about.fire_metrics, "Estimate the week anew", dict[str, bool], status=201),
+        _operation("GET", "/api/health", about.health, "Whether the database answers", dict[str, Any]),
+        _operation("POST", f"{ROOT}/sync_audio_files", about.sync_audio, "Kept for callers: nothing is to be synced",
                    dict[str, Any], status=202),
-        _operation("GET", ROOT, helpers.root, "Where everything is", dict[str, str]),
+        _operation("GET", ROOT, about.root, "Where everything is", dict[str, str]),
     ]  # fmt: skip
 
 

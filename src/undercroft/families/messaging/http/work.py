@@ -10,8 +10,7 @@ from undercroft.families.messaging.http import rendering
 from undercroft.families.messaging.http.entering import Doorway
 from undercroft.families.messaging.http.paging import base_url, envelope, shown, window
 from undercroft.families.messaging.http.parsing import number_in_path
-from undercroft.families.messaging.model import Behind
-from undercroft.families.messaging.runs import SEND
+from undercroft.families.messaging.model import SEND, Behind
 from undercroft.families.messaging.store import BEHIND, RUNS, SETS
 from undercroft.families.messaging.tables import Window
 from undercroft.machinery.operations import Reply, Request, json_reply

@@ -6,7 +6,7 @@ from typing import Any
 from undercroft.database import Transaction
 from undercroft.families.messaging.errors import Wrong, missing
 from undercroft.families.messaging.given import Given, check
-from undercroft.families.messaging.rules.matching import FIELD, OF_SUBSCRIPTIONS, REACHED, Rule, leads_back
+from undercroft.families.messaging.rules.matching import FIELD, OF_SUBSCRIPTIONS, REACHED, SUBSCRIBE, Rule, leads_back
 from undercroft.families.messaging.store import RULES
 
 MOST_RULES = 1_000
@@ -63,14 +63,15 @@ def is_in_circle(tx: Transaction, rule: Rule) -> bool:
     """Whether whom it subscribes comes back to where it began, by rules and by sets that follow each other."""
     rows = tx.all(
         "SELECT messageset, target FROM messaging_rules WHERE namespace = :place AND active = 1"
-        " AND action = 'subscribe' AND messageset IS NOT NULL"
+        " AND action = :subscribe AND messageset IS NOT NULL"
         " UNION SELECT id, next_set FROM messaging_sets WHERE namespace = :place AND next_set IS NOT NULL",
         place=rule.namespace,
+        subscribe=SUBSCRIBE,
     )
     onward: dict[int, set[int]] = {}
     for here, there in rows:
         onward.setdefault(here, set()).add(there)
-    return rule.action == "subscribe" and leads_back(rule.target, rule.messageset, onward)
+    return rule.action == SUBSCRIBE and leads_back(rule.target, rule.messageset, onward)
 
 
 def _check(tx: Transaction, namespace: str, given: Given, whole: Mapping[str, Any]) -> None:

@@ -61,6 +61,4 @@ def changes(person: Person, before: Mapping[str, str], kinds_before: set[str], k
 
 
 def _of(one: Subscription, event: str, cause: str) -> Event:
-    return Event(
-        event, cause, one.namespace, one.identity, one.messageset, lang=one.lang, depth=one.rule_depth
-    )  # fmt: skip
+    return Event(event, cause, one.namespace, one.identity, one.messageset, lang=one.lang, depth=one.rule_depth)

@@ -1,4 +1,4 @@
-"""Metrics, health, and the roots of the API. (contract §5 helpers)"""
+"""What the API tells of itself: the names of metrics, health, where everything is. (contract §5 helpers)"""
 
 import platform
 import re
@@ -21,7 +21,7 @@ _METRICS = (
 )  # fmt: skip
 
 
-class Helpers:
+class About:
     def __init__(self, database: Database, doorway: Doorway) -> None:
         self._database = database
         self._doorway = doorway

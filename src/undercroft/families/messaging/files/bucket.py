@@ -20,7 +20,7 @@ class Bucket(NamedTuple):
     secret: str
 
 
-class StoreFiles:
+class BucketFiles:
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
         self._opened: Any = None
