@@ -1,6 +1,7 @@
 """What every test may ask for: a database of either engine, real servers, a receiver, a browser."""
 
 import os
+import shutil
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -49,24 +50,52 @@ def postgres(postgres_cluster: Postgres) -> Iterator[Postgres]:
     postgres_cluster.start()
 
 
+@pytest.fixture(scope="session")
+def furnished_postgres(postgres_cluster: Postgres) -> str:
+    """A PostgreSQL database with the house's tables, to be copied: that is quicker than making them each time."""
+    from tests.database.engines import furnished  # takes half a second, which tests without a database need not
+
+    postgres_cluster.start()
+    return furnished(postgres_cluster.create_database())
+
+
+@pytest.fixture(scope="session")
+def furnished_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same in a file."""
+    from tests.database.engines import furnished
+
+    path = tmp_path_factory.mktemp("furnished") / "undercroft.db"
+    furnished(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture
-def postgres_url(postgres: Postgres) -> Iterator[str]:
-    """A new, empty PostgreSQL database."""
-    url = postgres.create_database()
+def is_furnished() -> bool:
+    """Whether a test's new database has the house's tables, and nothing in them; else it is empty."""
+    return True
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres, is_furnished: bool, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A new PostgreSQL database."""
+    url = postgres.create_database(request.getfixturevalue("furnished_postgres") if is_furnished else None)
     yield url
     postgres.start()
     postgres.drop_database(url)
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    """A database file that does not exist yet."""
-    return f"sqlite:///{tmp_path}/undercroft.db"
+def sqlite_url(tmp_path: Path, is_furnished: bool, request: pytest.FixtureRequest) -> str:
+    """A new database file; where it is empty, one that does not exist yet."""
+    path = tmp_path / "undercroft.db"
+    if is_furnished:
+        shutil.copyfile(request.getfixturevalue("furnished_sqlite"), path)
+    return f"sqlite:///{path}"
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """A new, empty database; the test runs once on each engine."""
+    """A new database; the test runs once on each engine."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
 

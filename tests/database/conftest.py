@@ -15,6 +15,11 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
+def is_furnished() -> bool:
+    return False
+
+
+@pytest.fixture
 async def open_again(database_url: str) -> AsyncIterator[Open]:
     """Opens the test's database, once more each time; with a table `things` unless other migrations are given."""
     opened: list[Database] = []

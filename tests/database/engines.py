@@ -9,7 +9,7 @@ import apsw
 import psycopg
 
 from undercroft.app.assembly import all_migrations
-from undercroft.database.migrate import migrate
+from undercroft.database.migrate import migrate, migrations_in
 from undercroft.database.postgres import PostgresTransaction
 from undercroft.database.sqlite import SqliteTransaction
 from undercroft.database.sqlite.connection import connect
@@ -37,8 +37,9 @@ class Engine:
         self.connection.execute("COMMIT")
 
     def migrate(self) -> None:
+        own = [] if self.is_sqlite else migrations_in("undercroft.database.postgres")
         with self.transaction() as tx:
-            migrate(tx, all_migrations(), 0)
+            migrate(tx, [*own, *all_migrations()], 0)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         found: list[tuple[Any, ...]] = self.connection.execute(sql).fetchall()
@@ -55,3 +56,11 @@ class Engine:
 
     def _begun(self) -> Any:
         return SqliteTransaction(self.connection) if self.is_sqlite else PostgresTransaction(self.connection)
+
+
+def furnished(url: str) -> str:
+    """Gives this empty database the house's tables."""
+    engine = Engine(url)
+    engine.migrate()
+    engine.close()
+    return url

@@ -83,10 +83,10 @@ class Postgres:
         self.stop()
         self.start()
 
-    def create_database(self) -> str:
-        """The URL of a new, empty database."""
+    def create_database(self, like: str | None = None) -> str:
+        """The URL of a new database: empty, or a copy of the one at this URL, which nobody is connected to."""
         name = next(self._names)
-        self._run_sql(f'CREATE DATABASE "{name}"')
+        self._run_sql(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{like.rpartition("/")[2]}"' if like else ""))
         return self.url(name)
 
     def drop_database(self, url: str) -> None:
