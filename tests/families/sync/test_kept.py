@@ -197,6 +197,7 @@ def test_a_time_of_keeping_that_is_beyond_all_numbers_drops_nothing(tell: Callab
     tell(story)
 
 
+@pytest.mark.parametrize("is_furnished", [False])
 def test_rows_of_earlier_days_get_their_files_id(database_url: str) -> None:
     """From SQL where a file is known; those that were forgotten when the entries start."""
     migrations = migrations_in("undercroft.families.sync")
