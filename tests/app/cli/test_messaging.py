@@ -10,6 +10,7 @@ from tests.app.cli.conftest import Run
 from tests.services.croft import Croft
 from tests.services.receiver import Answer, Receiver
 from tests.services.waiting import wait_until
+from undercroft.app.cli.client import NotReachable, Server
 
 
 @pytest.fixture
@@ -58,8 +59,37 @@ def test_many_subscribers(series: Run, home: Path) -> None:
     assert (ended.code, ended.out) == (1, "Subscribed 45, refused 5.\n")
     assert "line 2: lang: Ensure this field has no more than 6 characters." in ended.err
     assert len(series("subscriptions", "--all", "--json").json) == 45
+    again = series("import", "members.csv", "--set", 1, "--json").json
+    assert (again["subscribed"], again["passed_by"], len(again["failed"])) == (0, 45, 5)
     (home / "wrong.csv").write_text("name\nx\n")
     assert series("import", "wrong.csv", "--set", 1).code == 2
+
+
+def test_an_import_that_was_cut_off_is_taken_up(series: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server goes away in the middle: who was told is subscribed, and the same command does the rest."""
+    monkeypatch.setattr("undercroft.app.cli.messaging.subscribers.MOST_ROWS", 10)
+    rows = [f'+2782000{n:04d},"{{""city"": ""Lagos"", ""n"": {n}}}"' for n in range(35)]
+    (home / "members.csv").write_text("\n".join(["identity,metadata", *rows, "ann,{city", ""]))
+    with monkeypatch.context() as cut:
+        really_post, pages = Server.post, iter(range(2))
+
+        def post(*arguments: object) -> object:
+            if next(pages, None) is None:
+                raise NotReachable("the line broke")
+            return really_post(*arguments)  # type: ignore[arg-type]
+
+        cut.setattr(Server, "post", post)
+        ended = series("import", "members.csv", "--set", 1)
+    assert ended.code == 3
+    assert "the line broke; 20 before line 22 were subscribed" in ended.err and "run it again" in ended.err
+
+    ended = series("import", "members.csv", "--set", 1)
+
+    assert ended.out == "Subscribed 15, passed by 20 who were there, refused 1.\n"
+    assert 'line 37: metadata: it is no JSON such as {"city": "Lagos"}' in ended.err
+    everybody = series("subscriptions", "--all", "--json").json
+    assert len({one["identity"] for one in everybody}) == len(everybody) == 35
+    assert all(one["metadata"]["city"] == "Lagos" for one in everybody)
 
 
 def test_sets_as_files(series: Run, home: Path) -> None:

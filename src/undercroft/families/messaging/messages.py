@@ -68,9 +68,16 @@ def _check_unique(tx: Transaction, values: dict[str, Any], own: int | None) -> N
 
 
 def _check_content(tx: Transaction, namespace: str, values: dict[str, Any]) -> None:
-    text = values["text_content"]
-    if not text and values["binary_content"] is None:
-        raise Wrong([NOTHING_TO_SAY])
     channel = require_set(tx, namespace, values["messageset"]).channel
+    wrong = wrong_content(values["text_content"], has_file=values["binary_content"] is not None, channel=channel)
+    if wrong is not None:
+        raise Wrong([wrong])
+
+
+def wrong_content(text: str | None, *, has_file: bool, channel: str | None) -> str | None:
+    """What is wrong with what a message says, by the channel of its set; None for nothing."""
+    if not text and not has_file:
+        return NOTHING_TO_SAY
     if text and channel and "whatsapp" in channel.lower() and breaks_whatsapp(text):
-        raise Wrong([NOT_FOR_WHATSAPP])
+        return NOT_FOR_WHATSAPP
+    return None

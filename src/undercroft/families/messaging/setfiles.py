@@ -1,5 +1,5 @@
 """Message sets as files, for writers and for moving house: CSV for spreadsheets, YAML for version control. Pure, but
-for two functions at the end."""
+for the function at the end."""
 
 import csv
 import io
@@ -10,9 +10,8 @@ from typing import Any
 import msgspec
 
 from undercroft.database import Transaction
-from undercroft.families.messaging import messages, messagesets
+from undercroft.families.messaging import messagesets
 from undercroft.families.messaging.errors import Wrong
-from undercroft.families.messaging.given import Given
 from undercroft.families.messaging.model import Binary, Message, MessageSet
 
 MOST_MESSAGES = 10_000
@@ -118,20 +117,3 @@ def _check_yaml(text: str) -> None:
 
 def whole_set(tx: Transaction, namespace: str, id: int) -> tuple[MessageSet, Whole]:
     return messagesets.require(tx, namespace, id), messagesets.messages_of(tx, id)
-
-
-def put_messages(tx: Transaction, namespace: str, id: int, rows: list[dict[str, Any]], now: int) -> tuple[int, int]:
-    """Each is made, or changed where the set has its number in its language; how many of each."""
-    messagesets.require(tx, namespace, id)
-    known = {(one.sequence_number, one.lang): one for one, _ in messagesets.messages_of(tx, id)}
-    created = changed = 0
-    for row in rows:
-        before = known.get((row["sequence_number"], row["lang"]))
-        if before is None:
-            made = messages.create(tx, namespace, Given({**row, "messageset": id}, {}), now)
-            known[made.sequence_number, made.lang] = made
-            created += 1
-        elif (before.text_content, before.metadata) != (row["text_content"], row["metadata"]):
-            messages.change(tx, namespace, before.id, Given(row, {}), now)
-            changed += 1
-    return created, changed

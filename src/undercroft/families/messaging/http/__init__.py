@@ -93,6 +93,8 @@ def _on_sets(sets: MessageSets, work: Work, binaries: Binaries) -> list[Operatio
         _operation("POST", one + "/import", sets.import_set, "Put a file's messages into a set", shapes.Imported,
                    query=shapes.FileQuery, content_types=("application/yaml", "text/csv"), takes=str,
                    most_body=setfiles.LONGEST_FILE),
+        _operation("POST", one + "/subscribers", sets.subscribe, "Subscribe many people, each once",
+                   shapes.Subscribed, takes=shapes.Subscribers),
         _operation("GET", f"{ROOT}/message/{{id}}/content", sets.content, "A message as it is sent", shapes.Content),
         _operation("POST", f"{ROOT}/schedule/{{id}}/send", work.fire, "Send everybody the next message now",
                    dict[str, Any], status=202),

@@ -3,8 +3,9 @@
 import asyncio
 
 from undercroft.database import Database
-from undercroft.families.messaging import messages, messagesets, setfiles
+from undercroft.families.messaging import importing, messages, messagesets, setfiles
 from undercroft.families.messaging.errors import Wrong
+from undercroft.families.messaging.given import Given
 from undercroft.families.messaging.http import fields, rendering
 from undercroft.families.messaging.http.entering import Doorway
 from undercroft.families.messaging.http.fields import Bad, Field, read_fields
@@ -13,6 +14,12 @@ from undercroft.families.messaging.http.parsing import number_in_path, read_body
 from undercroft.machinery.operations import Reply, Request, json_reply
 
 _NAME = (Field("short_name", fields.text(100), required=True),)
+# Onto which set stands in the path; by which schedule need not be said.
+_PERSON = tuple(
+    one._replace(required=False) if one.name == "schedule" else one
+    for one in fields.SUBSCRIPTION
+    if one.name != "messageset"
+)
 _TYPES = {"yaml": b"application/yaml", "csv": b"text/csv; charset=utf-8"}
 
 
@@ -59,8 +66,23 @@ class MessageSets:
         place, given = await self._doorway.into(request)
         id, kind = number_in_path(request), _kind(given.get("to", "yaml"))
         rows = await asyncio.to_thread(self._messages_in, request.body, kind)
-        created, changed = await self._database.write_once(setfiles.put_messages, place, id, rows, request.now)
+        await self._database.read(importing.check_messages, place, id, rows)
+        created = changed = 0
+        for one in importing.pages(rows):
+            done = await self._database.write_once(importing.put_messages, place, id, one, request.now)
+            created, changed = created + done.created, changed + done.changed
         return json_reply({"created": created, "changed": changed})
+
+    async def subscribe(self, request: Request) -> Reply:
+        """A page of people; whoever is on the set already, or was, is passed by."""
+        place, _ = await self._doorway.into(request)
+        id, rows = number_in_path(request), read_body(request).object.get("subscriptions")
+        if not isinstance(rows, list) or len(rows) > importing.MOST_SUBSCRIBERS:
+            raise Wrong({"subscriptions": [f"Expected a list of up to {importing.MOST_SUBSCRIBERS} subscriptions."]})
+        page = [_person(row) for row in rows]
+        done = await self._database.write_once(importing.subscribe_many, place, id, page, request.now)
+        failed = [{"row": row, "error": why.answer} for row, why in done.failed.items()]
+        return json_reply({"subscribed": done.subscribed, "passed_by": done.passed_by, "failed": failed})
 
     def _messages_in(self, content: bytes, kind: str) -> list[dict[str, object]]:
         """In a thread: others have requests, too."""
@@ -71,6 +93,12 @@ class MessageSets:
         if given.errors:
             raise Wrong({f"message {number}": [f"{name}: {words[0]}" for name, words in given.errors.items()]})
         return {"metadata": "{}", "text_content": None, **given.values}
+
+
+def _person(row: object) -> Given:
+    if not isinstance(row, dict):
+        return Given({}, {"non_field_errors": ["Expected an object with identity and lang."]})
+    return read_fields(_PERSON, row, partial=False)
 
 
 def _kind(word: str) -> str:

@@ -72,6 +72,16 @@ class Imported(msgspec.Struct):
     changed: int
 
 
+class Subscribers(msgspec.Struct):
+    subscriptions: list[dict[str, Any]]
+
+
+class Subscribed(msgspec.Struct):
+    subscribed: int
+    passed_by: int
+    failed: list[dict[str, Any]]
+
+
 class Schedule(msgspec.Struct):
     id: int
     minute: str
