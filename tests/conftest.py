@@ -94,7 +94,7 @@ def sqlite_url(tmp_path: Path, is_furnished: bool, request: pytest.FixtureReques
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest) -> str:
+def database_url(request: pytest.FixtureRequest, is_furnished: bool) -> str:  # which tests may give a value
     """A new database; the test runs once on each engine."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
