@@ -162,7 +162,7 @@ def test_rewritten_while_it_is_copied(tell: Callable[[Story], None]) -> None:
     tell(story)
 
 
-def test_many_files_from_three_sides(tell: Callable[[Story], None]) -> None:
+def test_many_files_from_three_sides(tell_on_both: Callable[[Story], None]) -> None:
     async def story(h: House) -> None:
         tree: Tree = {}
         for n in range(60):
@@ -171,11 +171,11 @@ def test_many_files_from_three_sides(tell: Callable[[Story], None]) -> None:
             tree[name] = content
         await h.holds(tree)
 
-    tell(story)
+    tell_on_both(story)
 
 
 @pytest.mark.parametrize("away", ["A", "B"])
-def test_catching_up_after_a_stop(tell: Callable[[Story], None], away: str) -> None:
+def test_catching_up_after_a_stop(tell_on_both: Callable[[Story], None], away: str) -> None:
     """Stopped, changed on both sides, started: A is the one who made the files, B one who got them."""
 
     async def story(h: House) -> None:
@@ -197,10 +197,10 @@ def test_catching_up_after_a_stop(tell: Callable[[Story], None], away: str) -> N
             b"added": b"a",
         })  # fmt: skip
 
-    tell(story)
+    tell_on_both(story)
 
 
-def test_a_conflict_keeps_both(tell: Callable[[Story], None]) -> None:
+def test_a_conflict_keeps_both(tell_on_both: Callable[[Story], None]) -> None:
     async def story(h: House) -> None:
         write(h.folders["A"], {b"doc.txt": b"0"})
         await h.holds({b"doc.txt": b"0"})
@@ -217,10 +217,10 @@ def test_a_conflict_keeps_both(tell: Callable[[Story], None]) -> None:
         [(_, path, kept_as, entry)] = await h.database.read(store_entries.conflicts, 10)
         assert (path, kept_as.encode(), entry) == ("doc.txt", other, "B")
 
-    tell(story)
+    tell_on_both(story)
 
 
-def test_live_edits_at_once(tell: Callable[[Story], None]) -> None:
+def test_live_edits_at_once(tell_on_both: Callable[[Story], None]) -> None:
     async def story(h: House) -> None:
         write(h.folders["A"], {b"f": b"0"})
         await h.holds({b"f": b"0"})
@@ -230,7 +230,7 @@ def test_live_edits_at_once(tell: Callable[[Story], None]) -> None:
                 write(h.folders[name], {b"f": content})
             await h.holds_all(set(contents.values()))
 
-    tell(story)
+    tell_on_both(story)
 
 
 def test_the_same_made_twice_is_no_conflict(tell: Callable[[Story], None]) -> None:
@@ -246,7 +246,7 @@ def test_the_same_made_twice_is_no_conflict(tell: Callable[[Story], None]) -> No
     tell(story)
 
 
-def test_a_change_beats_a_deletion(tell: Callable[[Story], None]) -> None:
+def test_a_change_beats_a_deletion(tell_on_both: Callable[[Story], None]) -> None:
     async def story(h: House) -> None:
         write(h.folders["A"], {b"one": b"1", b"two": b"2"})
         await h.holds({b"one": b"1", b"two": b"2"})
@@ -259,7 +259,7 @@ def test_a_change_beats_a_deletion(tell: Callable[[Story], None]) -> None:
         await h.engine.begin("B")
         await h.holds({b"one": b"1 changed", b"two": b"2 changed"})
 
-    tell(story)
+    tell_on_both(story)
 
 
 def test_a_rename_against_a_change(tell: Callable[[Story], None]) -> None:
@@ -356,7 +356,7 @@ def test_a_vanished_root_stops_the_entry_and_nothing_is_deleted(tell: Callable[[
 
 
 @pytest.mark.parametrize("really", [True, False])
-def test_a_wave_of_deletions_waits(tell: Callable[[Story], None], really: bool) -> None:
+def test_a_wave_of_deletions_waits(tell_on_both: Callable[[Story], None], really: bool) -> None:
     async def story(h: House) -> None:
         tree = {b"d/%d" % n: b"%d" % n for n in range(40)}
         write(h.folders["A"], tree)
@@ -369,7 +369,7 @@ def test_a_wave_of_deletions_waits(tell: Callable[[Story], None], really: bool) 
         assert await h.engine.confirm("A", really) == 40
         await h.holds({} if really else tree)
 
-    tell(story)
+    tell_on_both(story)
 
 
 @pytest.mark.parametrize("way", ["confirmed", "undone", "back again"])
@@ -399,7 +399,7 @@ def test_a_root_found_empty_waits_however_little_it_held(tell: Callable[[Story],
     tell(story)
 
 
-def test_rules(tell: Callable[[Story], None]) -> None:
+def test_rules(tell_on_both: Callable[[Story], None]) -> None:
     async def story(h: House) -> None:
         await h.share(
             Rule(Match("/docs"), ("A", "B")), Rule(Match(None, ("application/pdf", "image/*")), ("C",)),
@@ -415,10 +415,10 @@ def test_rules(tell: Callable[[Story], None]) -> None:
         await h.share()
         await h.holds(h.tree("A"))
 
-    tell(story)
+    tell_on_both(story)
 
 
-def test_killed_in_the_middle_of_it(tell: Callable[[Story], None]) -> None:
+def test_killed_in_the_middle_of_it(tell_on_both: Callable[[Story], None]) -> None:
     """Either entry, then the server; and the source is another before it is back."""
 
     async def story(h: House) -> None:
@@ -439,7 +439,7 @@ def test_killed_in_the_middle_of_it(tell: Callable[[Story], None]) -> None:
         tree = await h.holds_all({third})
         assert tree[b"large"] == third
 
-    tell(story)
+    tell_on_both(story)
 
 
 def test_no_partial_file_is_ever_seen(tell: Callable[[Story], None]) -> None:

@@ -85,6 +85,25 @@ def add(
         say(f"Entry {name} keeps files in {folder or 'the ' + driver}.")
 
 
+@app.command("change")
+def change(context: typer.Context, name: Name, option: Options = None, json: Json = False) -> None:
+    """Change options of an entry; those that are not named stay as they are.
+
+    \b
+    croft sync entries change laptop -o bandwidth=0 -o keep_versions=90
+    """
+    if not option:
+        raise WrongUsage("no option is named", "write -o NAME=VALUE")
+    with connect(context) as server, as_ours(server):
+        before = server.get(api("entries", name))
+        options = {**before["options"], **_options(before["driver"], option)}
+        reply = server.call("PUT", api("entries", name), None, {"options": options})
+        if json:
+            print_json(reply)
+        else:
+            say(f"Entry {name} has the options {notation.dumps(reply['options'], ensure_ascii=False)}.")
+
+
 @app.command("remove")
 def remove(context: typer.Context, name: Name, json: Json = False) -> None:
     """Forget an entry. Its files stay where they are.
@@ -128,6 +147,16 @@ def restart(context: typer.Context, name: Name, json: Json = False) -> None:
     croft sync entries restart laptop
     """
     _turn(context, name, "restart", "runs anew", json)
+
+
+@app.command("rescan")
+def rescan(context: typer.Context, name: Name, json: Json = False) -> None:
+    """Look at all files of an entry now, without waiting for the next look.
+
+    \b
+    croft sync entries rescan cloud
+    """
+    _turn(context, name, "rescan", "is looked through", json)
 
 
 @app.command("confirm")

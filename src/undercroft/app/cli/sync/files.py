@@ -34,6 +34,10 @@ def list_files(
     query = {"q": text or None, "entry": entry or None, "state": "behind" if behind else None}
     with connect(context) as server, as_ours(server):
         files = list(_all(server, query)) if everything else _page(server, query, 0, limit)
+        if json and everything:
+            for file in files:
+                print_json(file)
+            return
         if json:
             print_json({"files": files})
             return
