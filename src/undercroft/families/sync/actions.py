@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from undercroft.base.clock import MINUTE, SECOND
 from undercroft.base.refusals import conflict, invalid, not_found
 from undercroft.database import Transaction
-from undercroft.families.sync import kept, reconcile, store, store_entries, store_versions, tallies
+from undercroft.families.sync import kept, reconcile, steps, store, store_entries, store_versions, tallies
 from undercroft.families.sync.drivers import place
 from undercroft.families.sync.kept import Kept
 from undercroft.families.sync.model import Rule, check_entry, check_rules, holders, with_secrets
@@ -71,30 +71,28 @@ def settle(tx: Transaction, entry: str, done: list[Settled], replaced: list[Kept
 def to_do(tx: Transaction, entry: str, paths: list[str], leave: Collection[str] = ()) -> list[Operation]:
     """What the entry has to do about these; and about the other names of moved files, but for those in `leave`."""
     known = store.load(tx, paths)
-    operations = _operations(known, entry)
-    others = set(_other_names(tx, entry, known, operations)) - known.keys() - set(leave)
+    found = _steps(known, entry)
+    others = set(_other_names(tx, entry, known, found)) - known.keys() - set(leave)
     if others:
         known |= store.load(tx, sorted(others))
-        operations = _operations(known, entry)
+        found = _steps(known, entry)
     contents = {p: k.copies[entry].content for p, k in known.items() if entry in k.copies}
-    return reconcile.with_moves(operations, {p: content for p, content in contents.items() if content is not None})
+    return steps.with_moves(found, {p: content for p, content in contents.items() if content is not None})
 
 
-def _operations(known: Mapping[str, store.Known], entry: str) -> list[Operation]:
-    steps = (reconcile.operation(file, copies, entry) for file, copies in known.values() if file is not None)
-    return [step for step in steps if step is not None]
+def _steps(known: Mapping[str, store.Known], entry: str) -> list[Operation]:
+    found = (steps.operation(file, copies, entry) for file, copies in known.values() if file is not None)
+    return [step for step in found if step is not None]
 
 
-def _other_names(
-    tx: Transaction, entry: str, known: Mapping[str, store.Known], operations: list[Operation]
-) -> list[str]:
+def _other_names(tx: Transaction, entry: str, known: Mapping[str, store.Known], found: list[Operation]) -> list[str]:
     """Where what is to come lies by now, and where what is to go is to come: a large folder that was renamed is not
     in one page with what it was."""
-    comes = {step.content.hash for step in operations if isinstance(step, Put) and not step.base}
-    held = (known[step.path].copies[entry].content for step in operations if isinstance(step, Delete))
+    comes = {step.content.hash for step in found if isinstance(step, Put) and not step.base}
+    held = (known[step.path].copies[entry].content for step in found if isinstance(step, Delete))
     goes = {content.hash for content in held if content is not None}
-    found = store.leaving(tx, entry, comes - goes, PAGE) if comes - goes else []
-    return found + (store.arriving(tx, entry, goes - comes, PAGE) if goes - comes else [])
+    leaving = store.leaving(tx, entry, comes - goes, PAGE) if comes - goes else []
+    return leaving + (store.arriving(tx, entry, goes - comes, PAGE) if goes - comes else [])
 
 
 def make_way(tx: Transaction, path: str, by: str, now: int) -> Noticed:
@@ -152,7 +150,7 @@ def reassign_page(tx: Transaction, after: str) -> tuple[Noticed, str | None]:
     for path, (file, copies) in known.items():
         if file is not None:
             change = reconcile.reassign(file, copies, holders(rules, path))
-            if change.file != file:
+            if change != Change(file, {}):
                 changes[path] = change
     return _write(tx, known, changes), paths[-1] if len(paths) == PAGE else None
 
@@ -208,11 +206,10 @@ def disown_page(tx: Transaction, name: str, after: str) -> str | None:
     known = store.load(tx, paths)
     changes: dict[str, Change] = {}
     for path, (file, copies) in known.items():
-        if file is not None and name in (*file.owners, file.origin):
-            left = tuple(owner for owner in file.owners if owner != name)
-            holding = [copy.entry for copy in copies.values() if copy.content is not None]
-            kept = file._replace(owners=left, origin=left[0] if left else file.origin)
-            changes[path] = Change(kept if left or holding else None, {})
+        if file is not None:
+            change = reconcile.disown(file, copies, name)
+            if change != Change(file, {}):
+                changes[path] = change
     _write(tx, known, changes)
     if len(paths) == PAGE:
         return paths[-1]

@@ -6,16 +6,18 @@ and of which version it is. Three things happen to them:
     seen       an entry's worker saw content appear, change or vanish that nobody had sent there
     settle     an operation of ours was carried out
     reassign   the rules give the file to others
+    disown     an entry is removed, and what it holds with it
 
-and `operation` says what an entry has to do next about a file. Whatever order things come in:
+and `steps.py` says what an entry has to do next about a file. Whatever order things come in:
 
 - content that an entry changed while it was not in step is a conflict: the later change keeps the name, and whoever
   holds the other keeps it beside, under the conflict's name;
 - a change beats a deletion that did not know of it;
-- equal content is no change, wherever it came from.
+- equal content is no change, wherever it came from;
+- a file's content is one that a copy holds. Where the last of them is gone, the newest that is left takes its place.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from undercroft.families.sync.names import conflict_name
@@ -56,7 +58,7 @@ class Copy(NamedTuple):
     keep_as: str = ""
     """It lost a conflict: when it is replaced, it is kept under this name."""
     held: bool = False
-    """It vanished with many others: nothing is done until somebody confirms that."""
+    """It vanished with many others: nothing is done until somebody says what was meant."""
 
 
 class Seen(NamedTuple):
@@ -129,13 +131,13 @@ def seen(
     if file is None:
         return _new(what, entry, owners, now) if what.content is not None else Change(None, {})
     here = Copy(entry, mine.version, what.content, what.revision)
-    if _equal(what.content, file.content):
-        return _forgotten_if_gone(Change(file, {entry: here._replace(version=file.version)}), copies)
+    if equal(what.content, file.content):
+        return _as_held(Change(file, {entry: here._replace(version=file.version)}), copies)
     if what.content is not None:
-        if _equal(what.content, mine.content):
+        if equal(what.content, mine.content):
             return Change(file, {entry: mine._replace(content=what.content, revision=what.revision)})
-        if mine.version != file.version and what.content.hash in file.past:
-            return Change(file, {entry: here._replace(version=0)})
+        if _is_late(file, mine, what.content):
+            return _as_held(Change(file, {entry: here._replace(version=0)}), copies)
         return _changed(file, copies, mine, what, owners, now, stamp)
     return _vanished(file, copies, mine, here, now, hold=hold)
 
@@ -148,34 +150,50 @@ def settle(file: File | None, copies: Mapping[str, Copy], entry: str, what: Seen
             return Change(None, {})
         # It was deleted everywhere else and forgotten while this was on its way.
         file = File(what.path, version + 1, None, (entry,), entry)
-    return _forgotten_if_gone(Change(file, {entry: mine}), copies)
+    return _as_held(Change(file, {entry: mine}), copies)
 
 
 def reassign(file: File, copies: Mapping[str, Copy], owners: tuple[str, ...]) -> Change:
-    """Rules have changed. What an entry holds that is no owner any more stays where it is, and is nobody's business."""
-    if file.content is None:
+    """Rules have changed. What an entry holds that is no owner any more stays where it is, and is nobody's business;
+    also where the others have deleted it since. When it is an owner again, what it holds is there again."""
+    if file.content is not None:
+        return _as_held(Change(file._replace(owners=owners or (file.origin,)), {}), copies)
+    again = {name: copies[name] for name in owners if name not in file.owners and name in copies}
+    holding = {name: copy for name, copy in again.items() if copy.content is not None}
+    if not holding:
         return Change(file, {})
-    return Change(file._replace(owners=owners or (file.origin,)), {})
+    return _as_held(_taken_from(file._replace(owners=owners), holding), copies)
+
+
+def disown(file: File, copies: Mapping[str, Copy], entry: str) -> Change:
+    """The entry is removed: it owns nothing, and nothing is known of what it holds."""
+    left = {copy.entry: copy for copy in copies.values() if copy.entry != entry}
+    owners = tuple(owner for owner in file.owners if owner != entry)
+    holding = [copy.entry for copy in _newest_first(left) if copy.content is not None]
+    if file.content is not None:  # whom the rules give a deleted file to deletes it: nobody is made an owner of that
+        owners = owners or tuple(holding[:1])
+    origin = next(iter([*holding, *owners]), file.origin) if file.origin == entry else file.origin
+    return _as_held(Change(file._replace(owners=owners, origin=origin), {}), left)
 
 
 def confirm(file: File, copies: Mapping[str, Copy], entry: str, now: int) -> Change:
     """The deletion that was held is meant."""
     mine = copies[entry]._replace(held=False)
-    if file.content is None or mine.version != file.version:
-        return _forgotten_if_gone(Change(file, {entry: mine}), copies)
+    if file.content is None or mine.version != file.version or entry not in file.owners:
+        return _as_held(Change(file, {entry: mine._replace(version=0)}), copies)
     return _deleted(file, copies, mine, now)
 
 
 def refuse(file: File, copies: Mapping[str, Copy], entry: str) -> Change:
-    """The deletion that was held is not meant: it gets its file back."""
-    return Change(file, {entry: copies[entry]._replace(held=False, version=0, revision="")})
+    """The deletion that was held is not meant: it gets its file back, from whoever still holds it."""
+    return _as_held(Change(file, {entry: copies[entry]._replace(held=False, version=0, revision="")}), copies)
 
 
 def make_way(file: File, copies: Mapping[str, Copy], now: int, stamp: str) -> Change:
     """A folder has its name, with files in it that others made: whoever holds the file keeps it beside."""
     name = conflict_name(file.path, file.origin, stamp)
     gone = file._replace(version=max(now, file.version + 1), content=None, past=_past(file))
-    kept = {copy.entry: copy._replace(keep_as=name) for copy in copies.values() if _equal(copy.content, file.content)}
+    kept = {copy.entry: copy._replace(keep_as=name) for copy in copies.values() if equal(copy.content, file.content)}
     return Change(gone, kept, Conflict(file.path, name))
 
 
@@ -192,46 +210,6 @@ def behind(file: File, copy: Copy | None, entry: str) -> bool:
     return copy is None or copy.version != file.version
 
 
-def operation(file: File, copies: Mapping[str, Copy], entry: str, own: Iterable[str] = ()) -> Operation | None:
-    """What the entry has to do about the file. `own`: other paths at the entry that hold the same content."""
-    copy = copies.get(entry, Copy(entry))
-    if not behind(file, copies.get(entry), entry):
-        return None
-    if file.content is None:
-        return Delete(file.path, file.version, copy.revision, copy.keep_as)
-    others = [c.entry for c in copies.values() if c.entry != entry and _equal(c.content, file.content)]
-    others.sort(key=lambda name: name != file.origin)
-    sources = (*((entry, path) for path in own), *((name, file.path) for name in others))
-    base = copy.revision if copy.content is not None else ""
-    return Put(file.path, file.version, file.content, base, copy.keep_as, sources)
-
-
-def with_moves(operations: Iterable[Operation], contents: Mapping[str, Content]) -> list[Operation]:
-    """A deletion and an arrival of one content at one entry are a move: nothing is sent. `contents`: what lies where.
-
-    In the order in which they have to begin: what goes makes room for what comes.
-    """
-    deletes = {operation.path: operation for operation in operations if isinstance(operation, Delete)}
-    by_hash: dict[str, list[str]] = {}
-    for path, delete in deletes.items():
-        if path in contents and not delete.keep_as:
-            by_hash.setdefault(contents[path].hash, []).append(path)
-    rest: list[Operation] = []
-    for operation in operations:
-        if isinstance(operation, Put):
-            going = by_hash.get(operation.content.hash)
-            if going and not operation.base:
-                gone = deletes.pop(going.pop())
-                rest.append(
-                    Move(operation.path, operation.version, operation.content, gone.path, gone.version, gone.base)
-                )
-            else:
-                rest.append(operation)
-    moves = [operation for operation in rest if isinstance(operation, Move)]
-    puts = [operation for operation in rest if isinstance(operation, Put)]
-    return [*sorted(deletes.values(), key=lambda gone: -gone.path.count("/")), *moves, *puts]
-
-
 def _new(what: Seen, entry: str, owners: tuple[str, ...], now: int, before: File | None = None) -> Change:
     version = now if before is None else max(now, before.version + 1)
     everyone = tuple(dict.fromkeys((*owners, entry)))
@@ -245,7 +223,7 @@ def _changed(
     change = _new(what, mine.entry, owners, now, file)
     if mine.version == file.version or file.content is None:
         return change
-    losers = [c for c in copies.values() if c.entry != mine.entry and _equal(c.content, file.content)]
+    losers = [c for c in copies.values() if c.entry != mine.entry and equal(c.content, file.content)]
     if not losers:
         return change
     name = conflict_name(file.path, file.origin, stamp)
@@ -253,11 +231,20 @@ def _changed(
     return Change(change.file, {**change.copies, **kept}, Conflict(file.path, name))
 
 
+def _is_late(file: File, mine: Copy, content: Content) -> bool:
+    """It comes with what the file was before, and has changed nothing.
+
+    Who is no owner of a deleted file is not late: to him it was never given, so that it was not deleted there either.
+    """
+    is_behind = mine.version != file.version and content.hash in file.past
+    return is_behind and (file.content is not None or mine.entry in file.owners)
+
+
 def _vanished(file: File, copies: Mapping[str, Copy], mine: Copy, here: Copy, now: int, *, hold: bool) -> Change:
     if mine.content is None:
         return Change(file, {})
     if mine.version != file.version or mine.entry not in file.owners:
-        return Change(file, {mine.entry: here._replace(version=0)})
+        return _as_held(Change(file, {mine.entry: here._replace(version=0)}), copies)
     if hold:
         return Change(file, {mine.entry: here._replace(held=True)})
     return _deleted(file, copies, here, now)
@@ -266,28 +253,52 @@ def _vanished(file: File, copies: Mapping[str, Copy], mine: Copy, here: Copy, no
 def _deleted(file: File, copies: Mapping[str, Copy], mine: Copy, now: int) -> Change:
     version = max(now, file.version + 1)
     gone = File(file.path, version, None, file.owners, mine.entry, _past(file))
-    return _forgotten_if_gone(Change(gone, {mine.entry: mine._replace(version=version)}), copies)
+    return _as_held(Change(gone, {mine.entry: mine._replace(version=version)}), copies)
 
 
 def _past(file: File) -> tuple[str, ...]:
     return file.past if file.content is None else (file.content.hash, *file.past)[:REMEMBERED]
 
 
-def _forgotten_if_gone(change: Change, copies: Mapping[str, Copy]) -> Change:
-    """A deletion that everybody has carried out leaves nothing to remember.
+def _as_held(change: Change, copies: Mapping[str, Copy]) -> Change:
+    """What nobody holds can't be had from anybody: where the file's content is no copy's any more, it is the newest
+    that is left. A deletion that all have carried out, and a file of which nothing is left, leave nothing to remember.
 
-    Where an ex-owner still holds the file it is remembered: found at that entry's next start, it would else be new.
+    Where an ex-owner still holds a deleted file it is remembered: found at that entry's next start, it would else be
+    new. A copy that is held waits for somebody's word, and the file with it.
     """
     file = change.file
-    if file is None or file.content is not None:
+    if file is None:
         return change
     left = {**copies, **change.copies}
-    if any(copy.content is not None for copy in left.values()):
-        return change
-    return Change(None, {})
+    holding = {copy.entry: copy for copy in left.values() if copy.content is not None}
+    if file.content is None:
+        return change if holding else Change(None, {})
+    same = [copy for copy in holding.values() if equal(copy.content, file.content)]
+    if not same and not any(copy.held for copy in left.values()):
+        if not holding:
+            return Change(None, {})
+        change = _taken_from(file, holding, change)
+    elif late := {copy.entry: copy._replace(version=file.version) for copy in same if copy.version != file.version}:
+        change = change._replace(copies={**change.copies, **late})
+    return change
 
 
-def _equal(one: Content | None, other: Content | None) -> bool:
+def _taken_from(file: File, holding: Mapping[str, Copy], change: Change | None = None) -> Change:
+    """Its content is the newest of these."""
+    newest = _newest_first(holding)[0]
+    version = file.version + 1
+    taken = file._replace(version=version, content=newest.content, origin=newest.entry)
+    same = [copy for copy in holding.values() if equal(copy.content, newest.content)]
+    copies = {copy.entry: copy._replace(version=version) for copy in same}
+    return Change(taken, {**(change.copies if change else {}), **copies})
+
+
+def _newest_first(copies: Mapping[str, Copy]) -> list[Copy]:
+    return sorted(copies.values(), key=lambda copy: (-copy.version, copy.entry))
+
+
+def equal(one: Content | None, other: Content | None) -> bool:
     if one is None or other is None:
         return one is other
     return one.hash == other.hash and one.size == other.size
