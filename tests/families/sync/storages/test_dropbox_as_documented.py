@@ -136,7 +136,7 @@ def test_sending_takes_little_memory(server: DropboxServer, drive: Dropbox, monk
 
     # The server is in this process, and shall keep none of it.
     monkeypatch.setattr(server, "_append", lambda argument, body: None)
-    monkeypatch.setattr(server, "_finish", lambda argument, body: {"metadata": "none"})
+    monkeypatch.setattr(server, "_finish", lambda argument, body: {"other": "none"})
     drive.check()
     tracemalloc.start()
     with pytest.raises(OSError, match="tells no name"):

@@ -44,6 +44,8 @@ class Heeds(NamedTuple):
 class AmazonS3:
     """A drive. `pause` and `clock` are time's, unless a test hands in others."""
 
+    names_are_bytes = False
+
     def __init__(
         self,
         options: Mapping[str, Any],

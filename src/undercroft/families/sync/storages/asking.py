@@ -5,7 +5,7 @@ No text here holds an address's query, a header or a body: secrets travel in tho
 
 import errno
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import BinaryIO, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
@@ -24,6 +24,13 @@ BUSY = frozenset({429, 500, 502, 503, 504})
 PAUSES = (0.2, 1.0, 3.0)
 LONGEST_PAUSE = 30.0
 """Who asks us to wait for longer is taken at his word: the request fails, and is made again another time."""
+
+
+LONGEST_ANSWER = 32 * 2**20
+"""Bytes of what is told, files' content aside: a page of a thousand names of a kilobyte has a tenth of that."""
+
+MOST_PAGES = 100_000
+"""Of one list."""
 
 
 class Answer(NamedTuple):
@@ -46,9 +53,8 @@ class Streamed:
         self.headers = {name.lower(): value for name, value in self._response.headers.items()}
 
     def body(self) -> bytes:
-        """All of it: an error's."""
-        with _Worded(self._host):
-            return bytes(self._response.body_reader.bytes())
+        """All of it. Raises OSError where that is more than anybody has to say."""
+        return gathered(self.blocks(), self._host)
 
     def blocks(self) -> Iterator[bytes]:
         """As it comes. Raises OSError where it ends before its length."""
@@ -111,10 +117,11 @@ class Asking:
         request = self._request(method, url, headers)
         if body or method in ("PUT", "POST"):
             request = request.body_bytes(body)
-        with _Worded(_host(url)):
-            response = request.build().send()
-            said = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status, said, bytes(response.bytes()))
+        answer = Streamed(request.build_streamed(), _host(url))
+        try:
+            return Answer(answer.status, answer.headers, answer.body())
+        finally:
+            answer.close()
 
     def _request(self, method: str, url: str, headers: Mapping[str, str]) -> SyncRequestBuilder:
         if self._kept is None:
@@ -147,6 +154,20 @@ class StreamedReading:
     def __exit__(self, *_: object) -> None:
         if self._answer is not None:
             self._answer.close()
+
+
+def gathered(blocks: Iterable[bytes], host: str) -> bytes:
+    """An answer's body. A server that never ends would take all memory: OSError."""
+    body = bytearray()
+    for block in blocks:
+        body += block
+        if len(body) > LONGEST_ANSWER:
+            raise endless(host)
+    return bytes(body)
+
+
+def endless(host: str) -> OSError:
+    return OSError(errno.EPROTO, f"{host} answers without an end: is that address right?")
 
 
 def read_exactly(source: BinaryIO, size: int) -> bytes | bytearray:

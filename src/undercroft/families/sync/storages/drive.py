@@ -48,6 +48,9 @@ class Reading(Protocol):
 class Drive(Protocol):
     """The constructor takes the entry's options and connects to nothing."""
 
+    names_are_bytes: bool
+    """It also knows those that are no UTF-8."""
+
     def check(self) -> None:
         """Raises Vanished where the root is missing, or can't be read and written; the text says what to mend."""
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 from undercroft.families.sync.names import OWN_FOLDER
-from undercroft.families.sync.storages.asking import Asking, StreamedReading
+from undercroft.families.sync.storages.asking import MOST_PAGES, Asking, StreamedReading, endless
 from undercroft.families.sync.storages.drive import Reading, Stat
 from undercroft.families.sync.storages.dropbox_api import DropboxApi, Json, Refused, as_error
 from undercroft.families.sync.storages.dropbox_tree import Tree, stat_of
@@ -33,6 +33,8 @@ _PAGE = 2_000
 
 class Dropbox:
     """A drive. `pause` and `clock` are time's, unless a test hands in others."""
+
+    names_are_bytes = False
 
     def __init__(
         self,
@@ -168,12 +170,14 @@ class Dropbox:
         return self._learn(self._api.call("files/list_folder", asked))
 
     def _learn(self, page: Json) -> None:
-        while True:
+        for _ in range(MOST_PAGES):
             self._tree.learn(page["entries"])
             self._tree.cursor = page["cursor"]
             if not page["has_more"]:
                 return
             page = self._api.call("files/list_folder/continue", {"cursor": self._tree.cursor})
+
+        raise endless("Dropbox")
 
     # Names
 

@@ -9,6 +9,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
+from types import NoneType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,8 +24,26 @@ EARLY = 60
 Json = dict[str, Any]
 
 
+# What is told under these names is of these kinds, wherever it stands.
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys((".tag", "rev", "client_modified", "content_hash", "cursor", "session_id", "email"), str),
+    **dict.fromkeys(("path_lower", "access_token", "error_summary"), (str, NoneType)),
+    "size": int, "expires_in": (int, float), "has_more": bool, "entries": list, "metadata": dict,
+}  # fmt: skip
+
+
 class _Told(Json):
-    """An answer. What is missing of it is told as an error of theirs."""
+    """An answer. What is missing of it, or of another kind than it has to be, is told as an error of theirs."""
+
+    def __init__(self, told: Json) -> None:
+        super().__init__(told)
+        for name, kind in _KINDS.items():
+            if name in told and not isinstance(told[name], kind):
+                self.__missing__(name)
+        if ("rev" in told or "path_lower" in told) and not isinstance(told.get("name"), str):  # a user's is none
+            self.__missing__("name")
+        if not all(isinstance(entry, dict) for entry in told.get("entries", ())):
+            self.__missing__("entries")
 
     def __missing__(self, name: str) -> Any:
         raise OSError(errno.EPROTO, f"the answer is not Dropbox', it tells no {name}: is api_url right?")
@@ -121,7 +140,8 @@ def _failure(answer: Answer) -> Exception:
         return Refused(error if isinstance(error, dict) else {}, tags)
     if answer.status == 401:
         if "missing_scope" in tags:
-            scope = re.sub(r"[^a-z._]", "", str((error or {}).get("required_scope", "")))
+            told = error if isinstance(error, dict) else {}
+            scope = re.sub(r"[^a-z._]", "", str(told.get("required_scope", "")))
             return Vanished(f"the token may not do this: allow {scope or 'files.content.write'} to the app, and anew")
         return Vanished(f"Dropbox refuses the token ({'/'.join(tags) or 401}): set a new one")
     if answer.status == 403:
@@ -148,7 +168,7 @@ def as_error(refused: Refused, name: str) -> OSError:
 
 def _json(body: bytes) -> Json:
     try:
-        said = json.loads(body, object_hook=_Told) or _Told()
+        said = json.loads(body, object_hook=_Told) or _Told({})
     except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict):

@@ -78,6 +78,9 @@ class Tree:
 
 
 def stat_of(name: str, entry: dict[str, Any]) -> Stat:
-    said = entry["client_modified"]
-    moment = datetime.fromisoformat(re.sub("Z$", "+00:00", said)).astimezone(UTC)
-    return Stat(name, int(entry["size"]), entry["rev"], int(moment.timestamp()) * 10**9)
+    try:
+        moment = datetime.fromisoformat(re.sub("Z$", "+00:00", entry["client_modified"]))
+        mtime = int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()) * 10**9
+    except ValueError:
+        mtime = 0
+    return Stat(name, entry["size"], entry["rev"], mtime)

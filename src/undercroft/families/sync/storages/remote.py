@@ -6,6 +6,7 @@ an empty one that has taken its place. Content is known by the drive's revision 
 """
 
 import contextlib
+import errno
 import io
 import os
 import time
@@ -16,11 +17,12 @@ from typing import Any, BinaryIO, cast
 from blake3 import blake3
 
 from undercroft.base.ids import sortable_id
-from undercroft.families.sync.names import OWN_FOLDER, complaint, is_ignored, raw, shown
+from undercroft.families.sync.names import OWN_FOLDER, is_ignored, raw, shown
 from undercroft.families.sync.places import new_place
 from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
-from undercroft.families.sync.storages.drive import Drive, Stat
+from undercroft.families.sync.storages.drive import Drive, Reading, Stat
 from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, SourceLost, Vanished
+from undercroft.families.sync.storages.judging import doubts, fitting, judged
 from undercroft.families.sync.storages.local_content import copy
 from undercroft.families.sync.storages.remote_source import Paced, RemoteSource
 from undercroft.families.sync.storages.storage import (
@@ -38,6 +40,7 @@ MARK = f"{OWN_FOLDER}/root"
 VERSIONS = f"{OWN_FOLDER}/versions/"
 # Of content that is made there: drives know no permission bits.
 MODE = 0o644
+MOST_FILES = 10_000_000
 
 
 class RemoteStorage:
@@ -76,12 +79,12 @@ class RemoteStorage:
 
     def walk(self, below: bytes, on_folder: OnFolder) -> Iterator[Found]:
         """All of it: `below` is the root, and no folder is told of."""
-        for about in self._drive.walk():
-            name = about.name.encode(errors="surrogateescape")
-            if is_ignored(name, self._ignore):
+        for number, about in enumerate(self._drive.walk()):
+            if number >= MOST_FILES:
+                raise OSError(errno.EPROTO, f"{self._label} lists more than {MOST_FILES:,} files: is it the right one?")
+            path, reason = judged(about, self._drive.names_are_bytes)
+            if is_ignored(raw(path), self._ignore):
                 continue
-            path = shown(name)
-            reason = about.unfit or complaint(path)
             if reason:
                 self.skipped[path] = reason
             else:
@@ -95,20 +98,20 @@ class RemoteStorage:
 
     def look(self, path: str) -> str | None:
         """The revision of the file that is there; None where there is no file."""
-        about = self._drive.stat(_text(path))
+        about = self._stat(path)
         return None if about is None else about.revision
 
     def read(self, path: str) -> Seen | None:
         """Hash it. None where it changes meanwhile. Raises OSError where it can't be read."""
         digest, size = blake3(), 0
-        with self._drive.open(_text(path)) as reading:
-            for block in reading.blocks():
+        with _named(), self._drive.open(_text(path)) as reading:
+            for block in _blocks(reading):
                 digest.update(block)
                 size += len(block)
-        about = self._drive.stat(_text(path))
+        about = self._stat(path)
         if about is None or about.revision != reading.stat.revision or about.size != size:
             return None
-        return Seen(path, Content(digest.hexdigest(), size, about.mtime, MODE), about.revision)
+        return Seen(path, Content(digest.hexdigest(), size, fitting(about.mtime), MODE), about.revision)
 
     def open_source(self, path: str) -> Source:
         """What goes wrong is raised by reading from it."""
@@ -161,10 +164,10 @@ class RemoteStorage:
         if delete.keep_as:
             beside = self._free(delete.keep_as)
             about = self._drive.move(_text(delete.path), delete.base, beside)
-            return Replaced("", _path(beside), about.size, about.mtime)
+            return Replaced("", _path(beside), about.size, fitting(about.mtime))
         place = new_place(delete.path)
         about = self._drive.move(_text(delete.path), delete.base, VERSIONS + place)
-        return Replaced(place, "", about.size, about.mtime)
+        return Replaced(place, "", about.size, fitting(about.mtime))
 
     def move(self, move: Move) -> str:
         with _in_the_way():
@@ -176,9 +179,11 @@ class RemoteStorage:
         digest = blake3()
         try:
             with spooled.open("wb") as file, self._drive.open(_place(place)) as reading:
-                for block in reading.blocks():
+                for block in _blocks(reading):
                     digest.update(block)
                     file.write(block)
+            if spooled.stat().st_size != reading.stat.size:
+                raise SourceChanged("the kept version came with another length than it has")
             base = self.look(path) or ""
             content = Content(digest.hexdigest(), spooled.stat().st_size, time.time_ns(), MODE)
             self._paces[token] = pace
@@ -215,12 +220,20 @@ class RemoteStorage:
 
     # Parts
 
+    def _stat(self, path: str) -> Stat | None:
+        """Raises OSError, also for what can't be kept in mind."""
+        with _named():
+            about = self._drive.stat(_text(path))
+        if about is not None and (reason := doubts(about)):
+            raise OSError(errno.EPROTO, reason)
+        return about
+
     def _keep(self, put: Put) -> Replaced:
         """A copy of what is about to be replaced, to the versions, or beside where it has lost a conflict."""
         place = "" if put.keep_as else new_place(put.path)
         name = VERSIONS + place if place else self._free(put.keep_as)
         about = self._drive.copy(_text(put.path), put.base, name)
-        return Replaced(place, "" if place else _path(name), about.size, about.mtime)
+        return Replaced(place, "" if place else _path(name), about.size, fitting(about.mtime))
 
     def _free(self, path: str) -> str:
         """A name beside that nobody has."""
@@ -264,6 +277,24 @@ def _text(path: str) -> str:
 
 def _path(text: str) -> str:
     return shown(text.encode(errors="surrogateescape"))
+
+
+@contextlib.contextmanager
+def _named() -> Iterator[None]:
+    try:
+        yield
+    except UnicodeEncodeError:
+        raise OSError(errno.EILSEQ, "the storage does not take this name") from None
+
+
+def _blocks(reading: Reading) -> Iterator[bytes]:
+    """Up to one that goes beyond the size that was told, as those of a server that never ends."""
+    size = 0
+    for block in reading.blocks():
+        size += len(block)
+        yield block
+        if size > reading.stat.size:
+            return
 
 
 @contextlib.contextmanager

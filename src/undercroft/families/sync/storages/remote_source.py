@@ -41,7 +41,7 @@ class RemoteSource(io.RawIOBase):
                 self._left = bytes(block)
         except FileNotFoundError:
             raise SourceChanged("the source is not there any more") from None
-        except (OSError, Vanished) as error:
+        except (OSError, UnicodeEncodeError, Vanished) as error:
             raise SourceLost(f"the source can't be read at this moment: {error}") from None
         if size < 0 or size >= len(self._left):
             block, self._left = self._left, b""

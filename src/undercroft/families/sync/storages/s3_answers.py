@@ -6,13 +6,13 @@ Of an error only the code is repeated: the rest of it may hold keys and signatur
 import errno
 import re
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 
 from undercroft.families.sync.storages.asking import Answer
 from undercroft.families.sync.storages.errors import Changed, Vanished
+from undercroft.families.sync.storages.judging import size_of
 
 _CREDENTIALS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "InvalidSecurity"}
 _ELSEWHERE = {"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IncorrectEndpoint"}
@@ -63,14 +63,6 @@ def field(answer: Answer, name: str) -> str:
 def etag(said: str) -> str:
     """Without its quotes."""
     return said.strip().removeprefix("W/").strip('"')
-
-
-def moment(said: str) -> int:
-    """Nanoseconds of a Last-Modified header; 0 where there is none to be read."""
-    try:
-        return int(parsedate_to_datetime(said).timestamp()) * 10**9
-    except ValueError:
-        return 0
 
 
 def code(answer: Answer) -> str:
@@ -134,7 +126,7 @@ def _listed(element: ElementTree.Element, encoded: bool) -> Listed:
     changed = datetime.fromisoformat(_text(element, "LastModified"))
     return Listed(
         unquote_plus(key, errors="surrogateescape") if encoded else key,
-        int(_text(element, "Size")),
+        size_of(_text(element, "Size")),
         etag(_text(element, "ETag")),
         int(changed.replace(tzinfo=changed.tzinfo or UTC).timestamp()) * 10**9,
     )

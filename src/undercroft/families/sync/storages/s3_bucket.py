@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
 from undercroft.families.sync.storages import s3_answers
-from undercroft.families.sync.storages.asking import Answer, Asking, Streamed
+from undercroft.families.sync.storages.asking import MOST_PAGES, Answer, Asking, Streamed, endless
 from undercroft.families.sync.storages.errors import Vanished
-from undercroft.families.sync.storages.s3_answers import Listed, Place, etag, moment
+from undercroft.families.sync.storages.judging import size_of, time_of
+from undercroft.families.sync.storages.s3_answers import Listed, Place, etag
 from undercroft.families.sync.storages.s3_signing import NOTHING, Keys, query_of, quoted, signed
 
 META = "x-amz-meta-"
@@ -50,7 +51,7 @@ class Bucket:
     def pages(self, prefix: str, after: str = "") -> Iterator[list[Listed]]:
         """Page by page, in the order of their bytes. `after`: only keys beyond this one."""
         token = ""
-        while True:
+        for _ in range(MOST_PAGES):
             asked = {"list-type": "2", "prefix": prefix, "encoding-type": "url", "max-keys": str(PAGE)}
             asked |= {"continuation-token": token} if token else {"start-after": after} if after else {}
             answer = s3_answers.page(self._ask("GET", "", query=asked))
@@ -58,6 +59,7 @@ class Bucket:
             if not answer.token or answer.token == token:
                 return
             token = answer.token
+        raise endless(self.place.host)
 
     def has(self, prefix: str) -> bool:
         """Whether a key begins like this."""
@@ -162,6 +164,6 @@ class Bucket:
 def held(headers: Headers) -> Held:
     """What an answer's headers say of the object; the size is the whole one's, also where a part of it comes."""
     whole = headers.get("content-range", "").rpartition("/")[2]
-    size = int(whole if whole.isdigit() else headers.get("content-length", "0"))
+    size = size_of(whole if whole.isdigit() else headers.get("content-length", "0"))
     meta = {name.removeprefix(META): value for name, value in headers.items() if name.startswith(META)}
-    return Held(size, etag(headers.get("etag", "")), moment(headers.get("last-modified", "")), meta)
+    return Held(size, etag(headers.get("etag", "")), time_of(headers.get("last-modified", "")), meta)

@@ -21,14 +21,18 @@ from undercroft.families.sync.names import OWN_FOLDER
 from undercroft.families.sync.storages.drive import YOUNG, Stat
 from undercroft.families.sync.storages.errors import Changed, Vanished
 from undercroft.families.sync.storages.folders_above import FoldersAbove
+from undercroft.families.sync.storages.judging import folder_unfit
 from undercroft.families.sync.storages.sftp_connection import Connection, Refused
 
 BLOCK = 2**20
 OWN = OWN_FOLDER.encode()
 INCOMING = f"{OWN_FOLDER}/incoming"
+MOST_IN_A_FOLDER = 1_000_000
 
 
 class Sftp:
+    names_are_bytes = True
+
     def __init__(self, options: dict[str, Any]) -> None:
         self._connection = Connection(options)
         self._root = options["root"].encode(errors="surrogateescape").rstrip(b"/") or (
@@ -66,18 +70,7 @@ class Sftp:
                 yield Stat(_text(folder), 0, "", 0, f"this folder can't be read: {error.strerror}")
                 continue
             for entry in entries:
-                name = bytes(entry.filename)
-                path = folder + b"/" + name if folder else name
-                if name in (b".", b"..") or path == OWN:
-                    continue
-                mode = entry.attrs.permissions or 0
-                text = _text(path)
-                if stat.S_ISDIR(mode):
-                    waiting.append(path)
-                elif stat.S_ISREG(mode):
-                    yield self._stat(text, entry.attrs)
-                else:
-                    yield Stat(text, 0, "", 0, "a link or special file is not synchronised")
+                yield from self._told_of(folder, entry, waiting)
 
     def files_in(self, folder: str) -> Iterator[Stat]:
         try:
@@ -148,6 +141,22 @@ class Sftp:
         self._connection.close()
 
     # Parts
+
+    def _told_of(self, folder: bytes, entry: asyncssh.SFTPName, waiting: list[bytes]) -> Iterator[Stat]:
+        """`waiting`: folders that are to be looked into as well."""
+        name = bytes(entry.filename)  # type: ignore[arg-type]
+        path = folder + b"/" + name if folder else name
+        if name in (b".", b"..") or path == OWN:
+            return
+        mode, text = entry.attrs.permissions or 0, _text(path)
+        if stat.S_ISREG(mode):
+            yield self._stat(text, entry.attrs)
+        elif not stat.S_ISDIR(mode):
+            yield Stat(text, 0, "", 0, "a link or special file is not synchronised")
+        elif unfit := folder_unfit(text, self.names_are_bytes):
+            yield Stat(text, 0, "", 0, unfit)
+        else:
+            waiting.append(path)
 
     @property
     def _sftp(self) -> asyncssh.SFTPClient:
@@ -301,4 +310,9 @@ def _text(name: bytes) -> str:
 
 
 async def _listed(sftp: asyncssh.SFTPClient, path: bytes) -> list[asyncssh.SFTPName]:
-    return [entry async for entry in sftp.scandir(path)]
+    found: list[asyncssh.SFTPName] = []
+    async for entry in sftp.scandir(path):
+        found.append(entry)
+        if len(found) > MOST_IN_A_FOLDER:
+            raise asyncssh.SFTPFailure(f"it holds more than {MOST_IN_A_FOLDER:,} files")
+    return found

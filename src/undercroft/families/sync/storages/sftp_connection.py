@@ -156,12 +156,12 @@ class Connection:
                 number = _NUMBERS.get(type(error))
                 if number is not None:
                     return OSError(number, os.strerror(number))
-                return Refused(errno.EIO, f"{self.where} says: {error.reason}")
+                return Refused(errno.EIO, f"{self.where} says: {_printed(error.reason)}")
             case TimeoutError():
                 return TimeoutError(errno.ETIMEDOUT, f"{self.where} did not answer in time")
             case _:
                 said = getattr(error, "strerror", None) or getattr(error, "reason", None) or error
-                return OSError(errno.EHOSTUNREACH, f"{self.where} can't be reached: {said}")
+                return OSError(errno.EHOSTUNREACH, f"{self.where} can't be reached: {_printed(str(said))}")
 
     def told(self, key: asyncssh.SSHKey) -> str:
         self._told = key.get_fingerprint()
@@ -178,6 +178,11 @@ class Connection:
                 task.cancel()
             if left:
                 self._loop.run_until_complete(asyncio.wait(left, timeout=1))
+
+
+def _printed(said: str) -> str:
+    """A server's words, of which only the beginning is repeated, and nothing that is no letter."""
+    return "".join(letter if letter.isprintable() else " " for letter in said[:200])
 
 
 class Refused(OSError):

@@ -18,7 +18,9 @@ from undercroft.families.sync.names import OWN_FOLDER
 from undercroft.families.sync.storages.drive import Stat
 from undercroft.families.sync.storages.errors import Changed, Vanished
 from undercroft.families.sync.storages.folders_above import FoldersAbove
-from undercroft.families.sync.storages.webdav_client import Download, Resource, WebdavClient, time_of
+from undercroft.families.sync.storages.judging import folder_unfit, size_of, time_of
+from undercroft.families.sync.storages.webdav_answers import Resource
+from undercroft.families.sync.storages.webdav_client import Download, WebdavClient
 
 BLOCK = 2**18
 INCOMING = f"{OWN_FOLDER}/incoming"
@@ -26,6 +28,8 @@ ASIDE = f"{OWN_FOLDER}/emptied"
 
 
 class Webdav:
+    names_are_bytes = False
+
     def __init__(self, options: dict[str, Any]) -> None:
         self._options = options
         self._opened: WebdavClient | None = None
@@ -61,10 +65,12 @@ class Webdav:
                 yield Stat(folder, 0, "", 0, f"this folder can't be read: {error.strerror}")
                 continue
             for one in inner:
-                if one.is_folder and one.name != OWN_FOLDER:
-                    waiting.append(one.name)
-                elif not one.is_folder:
+                if not one.is_folder:
                     yield _stat(one)
+                elif unfit := folder_unfit(one.name, self.names_are_bytes):
+                    yield Stat(one.name, 0, "", 0, unfit)
+                else:
+                    waiting.append(one.name)
 
     def files_in(self, folder: str) -> Iterator[Stat]:
         try:
@@ -79,10 +85,11 @@ class Webdav:
 
     def open(self, name: str, start: int = 0) -> "Reading":
         download = self._client.get(name, start)
-        headers = download.response.headers
-        size = int(headers.get("content-length") or 0) + (start if download.response.status == 206 else 0)
-        seen = Resource(name, False, size, headers.get("etag") or "", time_of(headers.get("last-modified") or ""))
-        return Reading(_stat(seen), download)
+        try:
+            return Reading(_stat(self._told_of(name, download, start)), download)
+        except BaseException:
+            download.close()
+            raise
 
     def put(self, name: str, source: BinaryIO, size: int, mtime: int, base: str) -> Stat:
         arriving = f"{INCOMING}/{sortable_id()}"
@@ -133,6 +140,16 @@ class Webdav:
         if self._opened is None:
             self._opened = WebdavClient(self._options)
         return self._opened
+
+    def _told_of(self, name: str, download: Download, start: int) -> Resource:
+        headers = download.response.headers
+        size = size_of(headers.get("content-length") or "")
+        if size < 0:  # it is sent as it comes
+            about = self._client.find(name)
+            size = 0 if about is None else about.size
+        elif download.response.status == 206:
+            size += start
+        return Resource(name, False, size, headers.get("etag") or "", time_of(headers.get("last-modified") or ""))
 
     def _upload(self, name: str, source: Any, size: int, mtime: int) -> None:
         headers = {

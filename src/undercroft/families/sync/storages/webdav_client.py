@@ -2,23 +2,22 @@
 
 import errno
 import os
+import posixpath
 import urllib.parse
 from collections.abc import Iterator
-from datetime import UTC, timedelta
-from email.utils import parsedate_to_datetime
-from typing import Any, NamedTuple
-from xml.etree import ElementTree
+from datetime import timedelta
+from typing import Any
 
 from pyreqwest.client import SyncClient, SyncClientBuilder
-from pyreqwest.exceptions import PyreqwestError
+from pyreqwest.exceptions import BuilderError, PyreqwestError
 from pyreqwest.request import SyncRequestBuilder
 from pyreqwest.response import SyncResponse
 
 from undercroft.families.sync.storages.errors import Changed, Vanished
 from undercroft.families.sync.storages.named_file import read_named
+from undercroft.families.sync.storages.webdav_answers import Resource, resources
 
 CONNECT_WITHIN, ANSWER_WITHIN = timedelta(seconds=15), timedelta(seconds=60)
-_DAV = "{DAV:}"
 _WANTED = (
     b'<?xml version="1.0" encoding="utf-8"?><D:propfind xmlns:D="DAV:"><D:prop>'
     b"<D:getetag/><D:getcontentlength/><D:getlastmodified/><D:resourcetype/></D:prop></D:propfind>"
@@ -26,17 +25,6 @@ _WANTED = (
 _SAFE = "/~!$&'()*,;=:@"
 _ERRORS = {400: errno.EILSEQ, 403: errno.EACCES, 404: errno.ENOENT, 410: errno.ENOENT, 414: errno.EILSEQ}
 _ERRORS |= {409: errno.ENOENT, 507: errno.ENOSPC}
-
-
-class Resource(NamedTuple):
-    """`name`: relative to the root, plain text; "" the root itself."""
-
-    name: str
-    is_folder: bool
-    size: int
-    etag: str
-    mtime: int
-    """Nanoseconds since 1970, of whole seconds."""
 
 
 class WebdavClient:
@@ -51,7 +39,8 @@ class WebdavClient:
         found = self._properties(name, "1")
         if not found or found[0].name != name:
             raise OSError(errno.EPROTO, f"{self.url} lists a folder without naming it; its answer can't be trusted")
-        return found
+        # One that is told of again, or from elsewhere, would be looked into for ever.
+        return [found[0], *(one for one in found[1:] if one.name and posixpath.dirname(one.name) == name)]
 
     def find(self, name: str) -> Resource | None:
         try:
@@ -72,7 +61,11 @@ class WebdavClient:
     def get(self, name: str, start: int) -> "Download":
         headers = {"range": f"bytes={start}-"} if start else {}
         download = Download(self, self._request("GET", name, headers), start)
-        self._check(download.response, "GET")
+        try:
+            self._check(download.response, "GET")
+        except BaseException:
+            download.close()
+            raise
         return download
 
     def address(self, name: str) -> str:
@@ -92,39 +85,22 @@ class WebdavClient:
         address = name + "/" if name and depth == "1" else name
         with self._sent(self._request("PROPFIND", address, headers).body_bytes(_WANTED)) as response:
             self._check(response, "PROPFIND")
-            try:
-                tree = ElementTree.fromstring(response.bytes().to_bytes())
-            except ElementTree.ParseError:
-                raise OSError(errno.EPROTO, f"{self.url} does not speak WebDAV: its answer is no XML") from None
-        found = [self._resource(one) for one in tree.iter(_DAV + "response")]
-        known = [one for one in found if one is not None]
-        return sorted(known, key=lambda one: one.name != name)
-
-    def _resource(self, element: ElementTree.Element) -> Resource | None:
-        path = urllib.parse.unquote_to_bytes(urllib.parse.urlsplit(element.findtext(_DAV + "href", "").strip()).path)
-        name = (path.rstrip(b"/") + b"/")[len(self._path) :].rstrip(b"/")
-        if not (path.rstrip(b"/") + b"/").startswith(self._path):
-            return None
-        properties = next((one.find(_DAV + "prop") for one in element.iter(_DAV + "propstat") if _is_found(one)), None)
-        if properties is None:
-            return None
-        is_folder = properties.find(f"{_DAV}resourcetype/{_DAV}collection") is not None
-        return Resource(
-            name.decode(errors="surrogateescape"),
-            is_folder,
-            int(properties.findtext(_DAV + "getcontentlength") or 0),
-            properties.findtext(_DAV + "getetag") or "",
-            time_of(properties.findtext(_DAV + "getlastmodified") or ""),
-        )
+            found = list(resources(_blocks(response, self.url), self._path, self.url))
+        return sorted(found, key=lambda one: one.name != name)
 
     def _request(self, method: str, name: str, headers: dict[str, str]) -> SyncRequestBuilder:
         if self._client is None:
             self._client = self._built()
-        request = self._client.request(method, self.address(name)).headers(headers)
         o = self._options
-        if o["token"]:
-            return request.bearer_auth(o["token"])
-        return request.basic_auth(o["username"], o["password"]) if o["username"] else request
+        try:
+            request = self._client.request(method, self.address(name)).headers(headers)
+            if o["token"]:
+                return request.bearer_auth(o["token"])
+            return request.basic_auth(o["username"], o["password"]) if o["username"] else request
+        except UnicodeEncodeError:
+            raise
+        except (BuilderError, ValueError):  # the latter of a header that can't be sent
+            raise Vanished(f"{self.url} can't be asked like this: look at the entry's options") from None
 
     def _built(self) -> SyncClient:
         builder = SyncClientBuilder().follow_redirects(False).gzip(False).brotli(False).zstd(False).deflate(False)
@@ -184,10 +160,7 @@ class Download:
     def blocks(self) -> Iterator[bytes]:
         skip = self._start if self.response.status != 206 else 0  # it does not know ranges
         try:
-            while (block := self.response.body_reader.read(2**20)) is not None:
-                found = bytes(block)
-                if not found:
-                    return
+            while found := bytes(self.response.body_reader.read(2**20) or b""):
                 yield found[skip:]
                 skip = max(0, skip - len(found))
         except PyreqwestError as error:
@@ -202,16 +175,12 @@ def unreachable(url: str, error: Exception) -> OSError:
     return OSError(errno.EHOSTUNREACH, f"{url} can't be reached, or hung up ({type(error).__name__})")
 
 
-def time_of(text: str) -> int:
+def _blocks(response: SyncResponse, url: str) -> Iterator[bytes]:
     try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return 0
-    return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()) * 10**9
-
-
-def _is_found(propstat: ElementTree.Element) -> bool:
-    return " 200" in (propstat.findtext(_DAV + "status") or " 200")
+        while block := response.body_reader.read_chunk():
+            yield bytes(block)
+    except PyreqwestError as error:
+        raise unreachable(url, error) from None
 
 
 def _url_of(options: dict[str, Any]) -> str:
