@@ -194,12 +194,12 @@ class RemoteStorage:
 
     def versions(self) -> Iterator[InVersions]:
         for about in self._drive.files_in(VERSIONS.rstrip("/")):
-            yield InVersions(about.name.removeprefix(VERSIONS), about.size, about.mtime)
+            yield InVersions(about.name.removeprefix(VERSIONS), about.size, fitting(about.mtime))
 
     def hash_of_version(self, place: str) -> str:
         digest = blake3()
         with self._drive.open(_place(place)) as reading:
-            for block in reading.blocks():
+            for block in _blocks(reading):
                 digest.update(block)
         return digest.hexdigest()
 
