@@ -1,7 +1,8 @@
 """The tables of files and of their copies."""
 
+import functools
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -14,6 +15,7 @@ from undercroft.families.sync.reconcile import Change, Content, Copy, File, behi
 
 _FILE = "path, version, hash, size, mtime, mode, owners, origin, past"
 _COPY = "entry, version, hash, size, mtime, mode, revision, keep_as, held"
+_NO_CONTENT = (None, 0, 0, 0)
 _names = msgspec.json.Decoder(tuple[str, ...])
 
 
@@ -26,15 +28,18 @@ class Known(NamedTuple):
 
 def load(tx: Transaction, paths: Collection[str]) -> dict[str, Known]:
     """By path; one that nobody knows has no file."""
-    wanted = [(path,) for path in paths]
     found = {path: Known(None, {}) for path in paths}
     columns = ", ".join("f." + name for name in _FILE.split(", "))
-    for row in tx.each(f"SELECT {columns} FROM {{rows}} JOIN sync_files f ON f.path = r.path", "path TEXT", wanted):
+    sql = f"SELECT {columns} FROM {{rows}} JOIN sync_files f ON f.path = r.path"
+    there = []
+    for row in tx.each(sql, "path TEXT", [(path,) for path in paths]):
         found[row[0]] = Known(_file(row), {})
+        there.append(row[:1])
     columns = ", ".join("c." + name for name in _COPY.split(", "))
     sql = f"SELECT c.path, {columns} FROM {{rows}} JOIN sync_copies c ON c.path = r.path"
-    for path, *columns_of_copy in tx.each(sql, "path TEXT", wanted):
-        found[path].copies[columns_of_copy[0]] = _copy(tuple(columns_of_copy))
+    for path, entry, version, hash, size, mtime, mode, revision, keep_as, held in tx.each(sql, "path TEXT", there):
+        content = None if hash is None else Content(hash, size, mtime, mode)
+        found[path].copies[entry] = Copy(entry, version, content, revision, keep_as, bool(held))
     return found
 
 
@@ -46,45 +51,39 @@ def save(tx: Transaction, known: Mapping[str, Known], changes: Mapping[str, Chan
         tx.each("DELETE FROM sync_files WHERE path IN (SELECT path FROM {rows})", "path TEXT", forgotten)
     files, copies = [], []
     busy: set[str] = set()
-    moved: Counter[tallies.Shelf] = Counter()
+    moved: Counter[tallies.Standing | None] = Counter()
     for path, change in changes.items():
         file, before = change.file, known[path]
-        was = _standing(*before)
-        after = {**before.copies, **change.copies}
-        now = _standing(file, after)
-        if (was.holders, bool(was.late)) != (now.holders, bool(now.late)):
-            fid = fid_of(path)
-            moved.subtract(tallies.shelves(fid, was.holders, bool(was.late)))
-            moved.update(tallies.shelves(fid, now.holders, bool(now.late)))
+        after = before.copies | change.copies
+        was_late, late = _late(*before), _late(file, after)
+        fid = fid_of(path)
+        was, now = _standing(fid, *before, was_late), _standing(fid, file, after, late)
+        if was != now:
+            moved[was] -= 1
+            moved[now] += 1
         if file is None:
             continue
         if file != before.file:
-            files.append(_file_row(file))
-        busy |= now.late
-        for entry in {*after, *now.late}:
-            late = entry in now.late
-            if entry in change.copies or late != (entry in was.late) or (late and entry not in before.copies):
-                copies.append(_copy_row(path, after.get(entry, Copy(entry)), late))
+            files.append(_file_row(fid, file))
+        busy |= late
+        touched = change.copies.keys() | (late ^ was_late) | (late - before.copies.keys())
+        copies += [_copy_row(path, after.get(entry) or Copy(entry), entry in late) for entry in touched]
     _put_files(tx, files)
     _put_copies(tx, copies)
     tallies.change(tx, moved)
     return busy
 
 
-class _Standing(NamedTuple):
-    late: set[str]
+def _late(file: File | None, copies: Mapping[str, Copy]) -> set[str]:
     """Entries that have something to do about the file."""
-    holders: set[str] | None
-    """Those that hold or should hold it; None where there is no file any more."""
+    return set() if file is None else {entry for entry in file.owners if behind(file, copies.get(entry), entry)}
 
 
-def _standing(file: File | None, copies: Mapping[str, Copy]) -> _Standing:
-    if file is None:
-        return _Standing(set(), None)
-    late = {entry for entry in file.owners if behind(file, copies.get(entry), entry)}
-    if file.content is None:
-        return _Standing(late, None)
-    return _Standing(late, late.union([entry for entry, copy in copies.items() if copy.content is not None]))
+def _standing(fid: str, file: File | None, copies: Mapping[str, Copy], late: set[str]) -> tallies.Standing | None:
+    if file is None or file.content is None:
+        return None
+    holders = late.union([entry for entry, copy in copies.items() if copy.content is not None])
+    return tallies.standing(fid, holders, bool(late))
 
 
 def _put_files(tx: Transaction, rows: list[tuple[object, ...]]) -> None:
@@ -188,31 +187,28 @@ def forget_entry(tx: Transaction, entry: str) -> None:
     tx.run("DELETE FROM sync_skipped WHERE entry = :entry", entry=entry)
 
 
-def _content(hash: str | None, size: int, mtime: int, mode: int) -> Content | None:
-    return None if hash is None else Content(hash, size, mtime, mode)
+@functools.lru_cache(4_096)
+def _owners(text: str) -> tuple[str, ...]:
+    """Most files have the same few."""
+    return _names.decode(text)
+
+
+@functools.lru_cache(4_096)
+def _owners_text(owners: tuple[str, ...]) -> str:
+    return msgspec.json.encode(owners).decode()
 
 
 def _file(row: Row) -> File:
     path, version, hash, size, mtime, mode, owners, origin, past = row
-    content = _content(hash, size, mtime, mode)
-    return File(path, version, content, _names.decode(owners), origin, tuple(past.split()))
+    content = None if hash is None else Content(hash, size, mtime, mode)
+    return File(path, version, content, _owners(owners), origin, tuple(past.split()))
 
 
-def _copy(row: Row) -> Copy:
-    entry, version, hash, size, mtime, mode, revision, keep_as, held = row
-    return Copy(entry, version, _content(hash, size, mtime, mode), revision, keep_as, bool(held))
-
-
-def _file_row(file: File) -> tuple[object, ...]:
-    owners = msgspec.json.encode(file.owners).decode()
-    past = " ".join(file.past)
-    return (file.path, fid_of(file.path), file.version, *_columns(file.content), owners, file.origin, past)
+def _file_row(fid: str, file: File) -> tuple[object, ...]:
+    rest = (_owners_text(file.owners), file.origin, " ".join(file.past))
+    return (file.path, fid, file.version, *(file.content or _NO_CONTENT), *rest)
 
 
 def _copy_row(path: str, copy: Copy, late: bool) -> tuple[object, ...]:
     rest = (copy.revision, copy.keep_as, int(copy.held), int(late))
-    return (copy.entry, path, copy.version, *_columns(copy.content), *rest)
-
-
-def _columns(content: Content | None) -> Iterable[object]:
-    return (None, 0, 0, 0) if content is None else content
+    return (copy.entry, path, copy.version, *(copy.content or _NO_CONTENT), *rest)

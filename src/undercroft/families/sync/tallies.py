@@ -2,48 +2,76 @@
 
 Counted in the transaction that changes a file: of all files (entry "") and of what each entry holds or should hold,
 apart where a copy is behind. So the place of any page of a list is found without counting what comes before it.
+A row has the shelves of one first letter: many files that change at once are on all of them.
 """
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 
 from undercroft.database import Transaction
 
 ALL = ""
-_LETTERS = 2
+_DIGITS = "0123456789abcdef"
 _LATE = "CASE WHEN f.path IN (SELECT path FROM sync_copies WHERE behind = 1) THEN 1 ELSE 0 END"
 
-Shelf = tuple[str, int, str]
-"""(entry, 1 where some copy is behind, first letters of the id)."""
+Standing = tuple[str, int, frozenset[str]]
+"""Where a file stands: (first two letters of the id, 1 where some copy is behind, whoever holds or should hold it)."""
+_Row = tuple[str, int, str]
+"""(entry, 1 where some copy is behind, first letter)."""
 
 
-def shelves(fid: str, holders: Iterable[str] | None, late: bool) -> list[Shelf]:
-    """Where a file stands; nowhere if it has no holders because it is not there."""
-    if holders is None:
-        return []
-    letters, behind = fid[:_LETTERS], int(late)
-    return [(ALL, behind, letters), *((entry, behind, letters) for entry in holders)]
+def standing(fid: str, holders: Iterable[str], late: bool) -> Standing:
+    return fid[:2], int(late), frozenset(holders)
 
 
-def change(tx: Transaction, moved: Counter[Shelf]) -> None:
-    """By so many more, or fewer. In one order: who changes the same shelves waits in a line."""
+def change(tx: Transaction, moved: Mapping[Standing | None, int]) -> None:
+    """By so many more, or fewer; None is nowhere. For whoever has the turn (`store_entries.take_turn`)."""
+    counts: dict[_Row, list[int]] = defaultdict(_none)
+    for place, files in moved.items():
+        if place is not None and files:
+            letters, behind, holders = place
+            shelf = int(letters[1], 16)
+            for entry in (ALL, *holders):
+                counts[entry, behind, letters[0]][shelf] += files
+    rows = tx.each(
+        "SELECT t.entry, t.behind, t.letter, t.files FROM {rows} JOIN sync_tallies t"
+        " ON t.entry = r.entry AND t.behind = r.behind AND t.letter = r.letter",
+        "entry TEXT, behind BIGINT, letter TEXT",
+        list(counts),
+    )
+    for entry, behind, letter, before in rows:
+        more = counts[entry, behind, letter]
+        counts[entry, behind, letter] = list(map(int.__add__, _counts(before), more))
+    _put(tx, counts)
+
+
+def _none() -> list[int]:
+    return [0] * len(_DIGITS)
+
+
+def _counts(files: str) -> list[int]:
+    return [int(count) for count in files.split()]
+
+
+def _put(tx: Transaction, counts: Mapping[_Row, list[int]]) -> None:
     tx.each(
-        "INSERT INTO sync_tallies (entry, behind, shelf, files)"
-        " SELECT r.entry, r.behind, r.shelf, r.files FROM {rows} WHERE true"
-        " ON CONFLICT (entry, behind, shelf) DO UPDATE SET files = sync_tallies.files + excluded.files",
-        "entry TEXT, behind BIGINT, shelf TEXT, files BIGINT",
-        [(*shelf, files) for shelf, files in sorted(moved.items()) if files],
+        "INSERT INTO sync_tallies (entry, behind, letter, files)"
+        " SELECT r.entry, r.behind, r.letter, r.files FROM {rows} WHERE true"
+        " ON CONFLICT (entry, behind, letter) DO UPDATE SET files = excluded.files",
+        "entry TEXT, behind BIGINT, letter TEXT, files TEXT",
+        [(*row, " ".join(map(str, files))) for row, files in counts.items()],
     )
 
 
 def of(tx: Transaction, entry: str | None, behind: bool | None) -> list[tuple[str, int]]:
     """(letters, how many) in the order of ids, without empty ones. `behind` None: either."""
     which = "" if behind is None else f" AND behind = {int(behind)}"
-    rows = tx.all(
-        f"SELECT shelf, sum(files) FROM sync_tallies WHERE entry = :entry{which} GROUP BY shelf ORDER BY shelf",
-        entry=ALL if entry is None else entry,
-    )
-    return [(letters, int(files)) for letters, files in rows if files > 0]
+    shelves: Counter[str] = Counter()
+    sql = f"SELECT letter, files FROM sync_tallies WHERE entry = :entry{which}"
+    for letter, files in tx.all(sql, entry=ALL if entry is None else entry):
+        for digit, count in zip(_DIGITS, _counts(files), strict=True):
+            shelves[letter + digit] += count
+    return [(letters, files) for letters, files in sorted(shelves.items()) if files > 0]
 
 
 def count_first(tx: Transaction) -> None:
@@ -55,14 +83,17 @@ def count_first(tx: Transaction) -> None:
 def count_anew(tx: Transaction) -> None:
     """All of them: for what changes files otherwise than one by one."""
     tx.run("DELETE FROM sync_tallies")
-    tx.run(
-        "INSERT INTO sync_tallies (entry, behind, shelf, files) SELECT '', s.late, s.shelf, count(*)"
-        f" FROM (SELECT {_LATE} AS late, substr(f.fid, 1, {_LETTERS}) AS shelf FROM sync_files f"
-        " WHERE f.hash IS NOT NULL) s GROUP BY s.late, s.shelf"
-    )
-    tx.run(
-        "INSERT INTO sync_tallies (entry, behind, shelf, files) SELECT s.entry, s.late, s.shelf, count(*)"
-        f" FROM (SELECT c.entry, {_LATE} AS late, substr(f.fid, 1, {_LETTERS}) AS shelf"
+    found = tx.all(
+        "SELECT '', s.late, s.letters, count(*)"
+        f" FROM (SELECT {_LATE} AS late, substr(f.fid, 1, 2) AS letters FROM sync_files f"
+        " WHERE f.hash IS NOT NULL) s GROUP BY s.late, s.letters"
+    ) + tx.all(
+        "SELECT s.entry, s.late, s.letters, count(*)"
+        f" FROM (SELECT c.entry, {_LATE} AS late, substr(f.fid, 1, 2) AS letters"
         " FROM sync_files f JOIN sync_copies c ON c.path = f.path"
-        " WHERE f.hash IS NOT NULL AND (c.hash IS NOT NULL OR c.behind = 1)) s GROUP BY s.entry, s.late, s.shelf"
+        " WHERE f.hash IS NOT NULL AND (c.hash IS NOT NULL OR c.behind = 1)) s GROUP BY s.entry, s.late, s.letters"
     )
+    counts: dict[_Row, list[int]] = defaultdict(_none)
+    for entry, late, letters, files in found:
+        counts[entry, late, letters[0]][int(letters[1], 16)] = files
+    _put(tx, counts)
