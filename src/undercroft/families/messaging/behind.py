@@ -1,20 +1,14 @@
-"""Who should be further than they are: found in steps of many, and brought to where they should be."""
+"""Who should be further than they are, found in steps of many."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from undercroft.base.refusals import Refusal
 from undercroft.database import Database, Transaction
-from undercroft.families.messaging import subscriptions
-from undercroft.families.messaging.arithmetic import MINUTE, Place, Series, Standing, standing
-from undercroft.families.messaging.ids import new_uuid
-from undercroft.families.messaging.model import COMPLETED, FIND, MessageSet, Run, Schedule, Subscription
-from undercroft.families.messaging.rules import events
-from undercroft.families.messaging.rules.firing import happened
-from undercroft.families.messaging.rules.matching import Event
+from undercroft.families.messaging.arithmetic import Series, Standing, standing
+from undercroft.families.messaging.model import FIND, MessageSet, Run, Schedule, Subscription
 from undercroft.families.messaging.runs import start_search
 from undercroft.families.messaging.store import RUNS, SCHEDULES, SETS, SUBSCRIPTIONS
-from undercroft.families.messaging.under_way import recall
 from undercroft.machinery.recurrence import next_occurrence
 
 PER_STEP = 1_000
@@ -87,7 +81,15 @@ class Search:
 
 
 def start(tx: Transaction, namespace: str, now: int) -> int:
-    return start_search(tx, namespace, FIND, now)
+    """Begin a search; its id. One that waits for its first step will do: a thousand requests are no thousand."""
+    waiting = tx.one(
+        "UPDATE messaging_runs SET last = (SELECT COALESCE(MAX(number), 0) FROM messaging_subscriptions)"
+        " WHERE id = (SELECT id FROM messaging_runs WHERE finished_at IS NULL AND purpose = :find"
+        " AND namespace = :namespace AND position = 0 LIMIT 1 {locked}) RETURNING id",
+        find=FIND,
+        namespace=namespace,
+    )
+    return start_search(tx, namespace, FIND, now) if waiting is None else int(waiting[0])
 
 
 Found = list[tuple[Subscription, Standing]]
@@ -121,14 +123,15 @@ def _look(tx: Transaction, run: Run, now: int) -> tuple[Found, int, bool]:
 def _write_down(tx: Transaction, run: Run, found: Found, position: int, now: int, *, more: bool) -> None:
     moved = tx.one(
         "UPDATE messaging_runs SET position = :position, queued = queued + :found, finished_at = :finished_at"
-        " WHERE id = :id AND position = :before AND finished_at IS NULL RETURNING id",
+        " WHERE id = :id AND position = :before AND last = :last AND finished_at IS NULL RETURNING id",
         id=run.id,
+        last=run.last,
         position=position,
         before=run.position,
         found=len(found),
         finished_at=None if more else now,
     )
-    if moved is None:  # another node was quicker with this piece
+    if moved is None:  # another node was quicker with this piece, or somebody asked for more
         return
     tx.each(
         "INSERT INTO messaging_behind (subscription, messages_behind, current_messageset, current_sequence_number,"
@@ -144,56 +147,3 @@ def _write_down(tx: Transaction, run: Run, found: Found, position: int, now: int
         namespace=run.namespace,
         now=now,
     )  # fmt: skip
-
-
-def fast_forward(tx: Transaction, namespace: str, id: str, now: int) -> list[str]:
-    """Bring it to where it should be by now, without sending what lies between; the ids of what it now consists of."""
-    one = subscriptions.require(tx, namespace, id, locked=True)
-    course = course_of(tx, namespace)
-    if not one.is_ready or not course.numbers.get((one.messageset, one.lang)):
-        return [one.id]
-    stands = standing_of(one, course, now)
-    if not stands.behind:
-        return [one.id]
-    if one.under_way:
-        recall(tx, one)
-    ids, passed = [one.id], []
-    for position, place in enumerate(stands.path):
-        state = {"next_sequence_number": place.number, "under_way": 0, "updated_at": now}
-        if place.complete:
-            state |= {"completed": 1, "active": 0, "process_status": COMPLETED}
-        if position == 0:
-            row = SUBSCRIPTIONS.update(tx, one.number, state)
-        else:
-            ids.append(new_uuid())
-            row = SUBSCRIPTIONS.insert(tx, {**_begun(one, ids[-1], place, course), **state})
-        assert row is not None, "it is there, or its id is new"
-        passed += _passed(row, one.next_sequence_number if position == 0 else 1, place, course)
-    happened(tx, passed, now)
-    return ids
-
-
-def _begun(one: Subscription, id: str, place: Place, course: Course) -> dict[str, Any]:
-    """On a set that follows: a minute behind the run that completed the set before, which is not this one's. (§8)"""
-    return {
-        "id": id,
-        "namespace": one.namespace,
-        "version": 1,
-        "identity": one.identity,
-        "messageset": place.messageset,
-        "lang": one.lang,
-        "active": 1,
-        "completed": 0,
-        "schedule": course.sets[place.messageset].default_schedule,
-        "process_status": 0,
-        "initial_sequence_number": 1,
-        "created_at": place.created_at + MINUTE,
-        "rule_depth": one.rule_depth,
-    }
-
-
-def _passed(row: Subscription, begin: int, place: Place, course: Course) -> list[Event]:
-    """What rules are told: the messages that it went past, and the end of the set."""
-    numbers = course.numbers.get((place.messageset, row.lang), [])
-    past = [events.reached(row, n) for n in numbers if begin <= n and (place.complete or n < place.number)]
-    return [*past, events.completed(row)] if place.complete else past

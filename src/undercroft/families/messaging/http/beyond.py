@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from undercroft.database import Database, Transaction
-from undercroft.families.messaging import behind, optout, subscriptions
+from undercroft.families.messaging import behind, forwarding, optout, subscriptions
 from undercroft.families.messaging.calendar import Planned, calendar
 from undercroft.families.messaging.channels import Ways
 from undercroft.families.messaging.channels.targets import FAMILY, QUEUE
@@ -41,7 +41,7 @@ class Beyond:
 
     async def fast_forward(self, request: Request) -> Reply:
         place, _ = await self._doorway.into(request)
-        ids = await self._database.write_once(behind.fast_forward, place, _uuid_in(request), request.now)
+        ids = await forwarding.fast_forward(self._database, place, _uuid_in(request), request.now)
         return json_reply({"subscriptions": ids})
 
     async def sends(self, request: Request) -> Reply:
