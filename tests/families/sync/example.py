@@ -57,3 +57,19 @@ class Example:
 def refused(answer: httpx.Response, status: int, reason: str) -> None:
     assert answer.status_code == status, answer.text
     assert answer.json() == {"status": "error", "reason": reason}
+
+
+def worker_pid(croft: Croft, entry: str) -> int:
+    """Of the process that looks after an entry of this server; LookupError where there is none."""
+    wanted = [str(croft.data / "sync.sock"), entry]
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and _command(process)[-2:] == wanted:
+            return int(process.name)
+    raise LookupError(entry)
+
+
+def _command(process: Path) -> list[str]:
+    try:
+        return (process / "cmdline").read_text().rstrip("\0").split("\0")
+    except OSError:
+        return []

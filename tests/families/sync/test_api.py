@@ -3,11 +3,10 @@
 import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
 
 import httpx
 
-from tests.families.sync.example import API, Example, refused
+from tests.families.sync.example import API, Example, refused, worker_pid
 from tests.services.croft import Croft
 from tests.services.waiting import wait_until
 from undercroft.families.sync.names import fid_of
@@ -85,12 +84,7 @@ def test_a_killed_entry_is_back_and_its_files_are_whole(example: Example) -> Non
     content = os.urandom(30_000_000)
     created = example.get("/entries/B/stats")["info"]["create_time"]
     example.write("A", "large", content)
-    pid = next(
-        int(process.name)
-        for process in Path("/proc").iterdir()
-        if process.name.isdigit() and _command(process)[-2:] == [str(_socket(example)), "B"]
-    )
-    os.kill(pid, signal.SIGKILL)
+    os.kill(worker_pid(example.croft, "B"), signal.SIGKILL)
     wait_until(lambda: _created(example) > created, "a new process")
     example.wait_for("large", ["A", "B"], len(content))
     assert (example.folder / "B/large").read_bytes() == content
@@ -163,17 +157,6 @@ def test_the_server_stops_with_its_entries_and_catches_up(example: Example) -> N
     example.write("B", "while-killed", b"12")
     example.croft.start()
     example.wait_for("while-killed", ["A", "B"], 2)
-
-
-def _socket(example: Example) -> Path:
-    return example.croft.data / "sync.sock"
-
-
-def _command(process: Path) -> list[str]:
-    try:
-        return (process / "cmdline").read_text().rstrip("\0").split("\0")
-    except OSError:
-        return []
 
 
 def _created(example: Example) -> float:

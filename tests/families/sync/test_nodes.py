@@ -1,5 +1,6 @@
 """Two nodes on one PostgreSQL: one runs the entries, the other says so, and takes over when that one is killed."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,11 +33,19 @@ def test_another_node_takes_the_entries_over(
     for name in ("first", "stays"):  # a root that is found empty would wait for a confirmation
         (tmp_path / "A" / name).write_bytes(b"1")
     wait_until(lambda: _uptodate(other) == [["A", "B"]] * 2, "the files at B, told by the other node")
+    options = {"root": str(tmp_path / "B"), "bandwidth": 1_000_000}
+    assert one.http.put(API + "/entries/B", json={"options": options}).status_code == 200
+    large = os.urandom(4_000_000)
+    (tmp_path / "A/large").write_bytes(large)
+    wait_until(lambda: bool(one.http.get(API + "/transfers").json()["transfers"]), "a large one to be on its way")
     one.kill()
+    assert not (tmp_path / "B/large").exists()
     (tmp_path / "A/second").write_bytes(b"2")
     (tmp_path / "B/first").unlink()
     wait_until((tmp_path / "B/second").exists, "the file at B, by the other node", 60)
     wait_until(lambda: not (tmp_path / "A/first").exists(), "the deletion at A")
+    wait_until((tmp_path / "B/large").exists, "the large one, whole", 30)
+    assert (tmp_path / "B/large").read_bytes() == large
     assert other.http.put(API + "/entries/A/restart").json()["status"] == "ok"
 
 

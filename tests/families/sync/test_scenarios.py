@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.families.sync.parts import House, Story, Tree, until, write
-from undercroft.families.sync import store_entries
+from undercroft.families.sync import listing, store_entries
 from undercroft.families.sync.model import Match, Rule
 from undercroft.families.sync.names import OWN_FOLDER
 
@@ -170,8 +170,33 @@ def test_many_files_from_three_sides(tell_on_both: Callable[[Story], None]) -> N
             write(h.folders["ABC"[n % 3]], {name: content})
             tree[name] = content
         await h.holds(tree)
+        listed = await h.database.read(listing.page, 0, 100, listing.Wanted())
+        assert [set(one.uptodate) for one in listed] == [set("ABC")] * 60
+        for name in tree:  # and each changed by another than who made it, all at once
+            write(h.folders["ABC"[int(name.split(b"/")[1]) // 3 % 3]], {name: tree[name] + b" again"})
+        await h.holds({name: content + b" again" for name, content in tree.items()})
+        listed = await h.database.read(listing.page, 0, 100, listing.Wanted())
+        assert [set(one.uptodate) for one in listed] == [set("ABC")] * 60
+        assert await h.database.read(store_entries.conflicts, 10) == []
 
     tell_on_both(story)
+
+
+def test_a_change_that_keeps_size_and_time_is_found_after_a_stop(tell: Callable[[Story], None]) -> None:
+    async def story(h: House) -> None:
+        write(h.folders["A"], {b"f": b"before", b"g": b"other "})
+        await h.holds({b"f": b"before", b"g": b"other "})
+        await h.engine.end("B")
+        f, g = h.folders["B"] / "f", h.folders["B"] / "g"
+        about = f.stat()
+        f.write_bytes(b"after!")
+        os.utime(f, ns=(about.st_atime_ns, about.st_mtime_ns))
+        os.utime(g, ns=(0, 0))  # older, as from a backup: no change of what it holds
+        await h.engine.begin("B")
+        await h.holds({b"f": b"after!", b"g": b"other "})
+        assert await h.database.read(store_entries.conflicts, 10) == []
+
+    tell(story)
 
 
 @pytest.mark.parametrize("away", ["A", "B"])
@@ -316,6 +341,7 @@ def test_idle_means_idle(tell: Callable[[Story], None]) -> None:
         write(h.folders["A"], {b"%d" % n: b"%d" % n for n in range(50)})
         await h.equal()
         before = {name: _states(h.folders[name]) for name in "ABC"}
+        known = await h.database.read(listing.page, 0, 100, listing.Wanted())
         for name in "ABC":
             for path in h.folders[name].iterdir():
                 path.stat()
@@ -324,6 +350,7 @@ def test_idle_means_idle(tell: Callable[[Story], None]) -> None:
         await until(lambda: h.is_scanned("B"), "B again")
         await h.settle()
         assert {name: _states(h.folders[name]) for name in "ABC"} == before
+        assert await h.database.read(listing.page, 0, 100, listing.Wanted()) == known
         (h.folders["A"] / "7").touch()
         await h.settle()
         after = {name: _states(h.folders[name]) for name in "BC"}
