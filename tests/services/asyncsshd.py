@@ -20,13 +20,22 @@ class AsyncSshd:
 
     user, password = USER, PASSWORD
 
+    def __init__(self) -> None:
+        self.forgets = False
+        """The last byte of each write, while it says that all is well."""
+
     def __enter__(self) -> Self:
         key = asyncssh.generate_private_key("ssh-ed25519")
         self.host_key = key.export_public_key().decode().strip()
         self._loop = asyncio.SelectorEventLoop()
         self._listening = self._loop.run_until_complete(
             asyncssh.listen(
-                "127.0.0.1", 0, server_host_keys=[key], server_factory=_Door, sftp_factory=_Files, allow_scp=False
+                "127.0.0.1",
+                0,
+                server_host_keys=[key],
+                server_factory=_Door,
+                sftp_factory=lambda chan: _Files(chan, self),
+                allow_scp=False,
             )
         )
         self.port = self._listening.get_port()
@@ -56,6 +65,14 @@ class _Door(asyncssh.SSHServer):
 
 
 class _Files(asyncssh.SFTPServer):
+    def __init__(self, chan: Any, server: AsyncSshd) -> None:
+        super().__init__(chan)
+        self._server = server
+
+    def write(self, file_obj: object, offset: int, data: bytes) -> int:
+        super().write(file_obj, offset, data[:-1] if self._server.forgets else data)  # type: ignore[no-untyped-call]
+        return len(data)
+
     async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
         if path.endswith(b"/private"):
             raise asyncssh.SFTPPermissionDenied("it is private")

@@ -351,6 +351,22 @@ def test_an_answer_that_is_lost_costs_no_kept_content(remote: Kind, monkeypatch:
     assert contents(storage) == ({"f": b"one"} if lost == "the request" else {"f": b"two", "beside": b"one"})
 
 
+@pytest.mark.parametrize("size", [5, 6 * 2**20])
+def test_what_was_gathered_is_hashed_again_while_it_is_sent(remote: Kind, size: int) -> None:
+    storage = remote.open()
+    storage.check(0)
+    content = os.urandom(size)
+    put = wanted("f", content)
+    token = storage.receive(put, Bytes(content), lambda _: None)
+    with (remote.folder / "spool" / token.decode()).open("r+b") as spooled:
+        spooled.write(bytes([content[0] ^ 1]))
+    with pytest.raises(SourceChanged):
+        storage.put_in_place(put, token)
+    assert contents(storage) == {}
+    write(storage, "f", content)
+    assert contents(storage) == {"f": content}
+
+
 def test_what_comes_is_gone_on_with(remote: Kind, tmp_path: Path) -> None:
     """A large source that is lost on the way is read from there on."""
     content = os.urandom(12 * 2**20)

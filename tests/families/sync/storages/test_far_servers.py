@@ -52,8 +52,7 @@ def guest(request: pytest.FixtureRequest) -> Iterator[tuple[Kind, Path]]:
             (root / "private").chmod(0)
         else:
             server = stack.enter_context(AsyncSshd())
-        options = {"hostname": "127.0.0.1", "port": server.port, "username": server.user, "root": str(root),
-                   "password": server.password, "host_key": server.host_key}  # fmt: skip
+        options = _with_password(server, root)
         kind = Kind("sftp", options, set, lambda: None, {**options, "password": "hunter2"})
         stack.callback(kind.close)
         yield kind, root
@@ -95,6 +94,32 @@ def test_a_folder_that_webdav_refuses_is_skipped_for_itself(apache: Apache) -> N
     finally:
         (root / "private").chmod(0o755)
         kind.close()
+
+
+def test_a_server_that_keeps_less_than_it_was_sent_is_told(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    with AsyncSshd() as server:
+        kind = Kind("sftp", _with_password(server, tmp_path / "root"), set, lambda: None, None)
+        storage = kind.open()
+        storage.check(0)
+        first = write(storage, "f", b"one").revision
+        server.forgets = True
+        for base, name in ((first, "f"), ("", "g")):
+            with pytest.raises(OSError, match="did not keep all that was sent"):
+                write(storage, name, b"other", base)
+        assert contents(storage) == {"f": b"one"}
+        kind.close()
+
+
+def _with_password(server: SshdWithGuest | AsyncSshd, root: Path) -> dict[str, Any]:
+    return {
+        "hostname": "127.0.0.1",
+        "port": server.port,
+        "username": server.user,
+        "password": server.password,
+        "host_key": server.host_key,
+        "root": str(root),
+    }
 
 
 def fingerprint(sshd: Sshd) -> str:

@@ -70,5 +70,17 @@ def test_what_could_not_replace_is_gone_on_with_and_nothing_is_kept(
     assert contents(storage) == {"f": b"new"}
 
 
+def test_what_has_lost_some_of_its_length_gets_no_name(root: Path, storage: LocalStorage) -> None:
+    base = write(storage, "f", b"old").revision
+    put = kinds.wanted("f", b"new content", base)
+    token = storage.receive(put, kinds.Bytes(b"new content"), lambda _: None)
+    (root / OWN_FOLDER / "incoming" / token.decode()).write_bytes(b"new")
+    with pytest.raises(OSError, match="length"):
+        storage.put_in_place(put, token)
+    assert contents(storage) == {"f": b"old"}
+    write(storage, "f", b"new content", base)
+    assert contents(storage) == {"f": b"new content"}
+
+
 def _contents(root: Path, folder: str) -> list[bytes]:
     return [path.read_bytes() for path in (root / OWN_FOLDER / folder).iterdir()]

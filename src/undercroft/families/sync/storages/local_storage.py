@@ -7,6 +7,7 @@ that very moment is not lost.
 """
 
 import contextlib
+import errno
 import functools
 import io
 import os
@@ -112,6 +113,9 @@ class LocalStorage(LocalLooking):
         """Give it its name; what was there, if it was what was expected, is kept. Raises Changed, or OSError."""
         folder, name = self._folders.parent(put.path, make=True)
         mine = os.stat(token, dir_fd=self._incoming, follow_symlinks=False)
+        if mine.st_size != put.content.size:
+            os.unlink(token, dir_fd=self._incoming)
+            raise OSError(errno.EIO, "what arrived has not the length that it had; it is tried again")
         replaced = None
         if put.base:
             replaced = self._replace(put, token, mine, folder, name)

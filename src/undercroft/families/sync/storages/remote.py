@@ -1,8 +1,9 @@
 """A storage elsewhere: what all drives share.
 
-What arrives is gathered in a spool file of this machine, verified there, and then put in place whole. What it replaces
-is kept first, under `.undercroft/versions` on that storage. A mark, `.undercroft/root`, tells the root that it was from
-an empty one that has taken its place. Content is known by the drive's revision of it; it is read once, to be hashed.
+What arrives is gathered in a spool file of this machine, verified there, hashed once more while it is sent, and put in
+place whole; what the server says of what it has got is for each drive to compare. What it replaces is kept first, under
+`.undercroft/versions` on that storage. A mark, `.undercroft/root`, tells the root that it was from an empty one
+that has taken its place. Content is known by the drive's revision of it; it is read once, to be hashed.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ from undercroft.families.sync.storages.drive import Drive, Reading, Stat
 from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, SourceLost, Vanished
 from undercroft.families.sync.storages.judging import doubts, fitting, judged
 from undercroft.families.sync.storages.local_content import copy
-from undercroft.families.sync.storages.remote_source import Paced, RemoteSource
+from undercroft.families.sync.storages.remote_source import RemoteSource, Sending
 from undercroft.families.sync.storages.storage import (
     Found,
     InVersions,
@@ -147,7 +148,7 @@ class RemoteStorage:
         replaced = self._keep(put) if put.base else None
         try:
             with _in_the_way(), spooled.open("rb") as file:
-                source = cast(BinaryIO, Paced(file, pace))
+                source = cast(BinaryIO, Sending(file, put.content, pace))
                 about = self._drive.put(_text(put.path), source, put.content.size, put.content.mtime, put.base)
                 revision = about.revision
         except BaseException as error:

@@ -4,6 +4,9 @@ import io
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from blake3 import blake3
+
+from undercroft.families.sync.reconcile import Content
 from undercroft.families.sync.storages.drive import Drive, Reading, Stat
 from undercroft.families.sync.storages.errors import SourceChanged, SourceLost, Vanished
 from undercroft.families.sync.storages.storage import Pace
@@ -66,21 +69,22 @@ class RemoteSource(io.RawIOBase):
         self._blocks = self._reading.blocks()
 
 
-class Paced:
-    """A file that tells how far it has been read, and is read no quicker than its pace allows."""
+class Sending:
+    """What was gathered, on its way to a drive: at its pace, and hashed once more, for it lay on a disk meanwhile."""
 
-    def __init__(self, file: BinaryIO, pace: Pace) -> None:
+    def __init__(self, file: BinaryIO, content: Content, pace: Pace) -> None:
         self._file = file
+        self._content = content
         self._pace = pace
+        self._digest = blake3()
 
     def read(self, size: int = -1) -> bytes:
+        """Raises SourceChanged in place of the last block where all of it is not what was asked for."""
         block = self._file.read(size)
+        self._digest.update(block)
+        done = self._file.tell()
+        if done >= self._content.size and self._digest.hexdigest() != self._content.hash:
+            raise SourceChanged("what was gathered of it has changed before it was sent")
         if block:
-            self._pace(self._file.tell())
+            self._pace(done)
         return block
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()

@@ -1,4 +1,7 @@
-"""One bucket: the requests of S3's API that a drive is made of, each whole or refused in our words."""
+"""One bucket: the requests of S3's API that a drive is made of, each whole or refused in our words.
+
+The SHA-256 of each body is signed with the request: S3 refuses what arrives as something else.
+"""
 
 import hashlib
 import time

@@ -3,6 +3,7 @@
 Names are bytes there. Times are whole seconds, so a revision is a size and a second; one that is not over yet is marked
 as young, and looked at again. What arrives takes its name by a rename that replaces (posix-rename), or by one that does
 not where nothing may be there; what is replaced is kept by a hard link, where the server can, else by copying.
+Of what was sent the length is asked for before it takes its name: the protocol as OpenSSH speaks it has no checksum.
 """
 
 import contextlib
@@ -201,8 +202,11 @@ class Sftp:
             while block := source.read(BLOCK):
                 self._run(file.write(block, at))
                 at += len(block)
+            about = self._run(file.stat())
+            if about.size != at:
+                raise OSError(errno.EIO, f"{self._connection.where} did not keep all that was sent; it is tried again")
             if self._ahead is None:  # how the server's clock goes, told by the file that it has just made
-                self._ahead = (self._run(file.stat()).mtime or 0) + 0.5 - time.time()
+                self._ahead = (about.mtime or 0) + 0.5 - time.time()
             self._run(file.utime(ns=(mtime, mtime)))
             with contextlib.suppress(OSError):  # a server that can't say when it is durable
                 self._run(file.fsync())

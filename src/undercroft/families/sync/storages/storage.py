@@ -93,7 +93,10 @@ class Storage(Protocol):
     # Changing
 
     def receive(self, put: Put, source: Source, pace: Pace) -> bytes:
-        """Bring the content where it can be given its name at once, verified on the way; the token for that.
+        """Bring the content where it can be given its name at once; the token for that.
+
+        Verified is what was read from the source: its hash and length are those that were asked for. What was written
+        of it is believed where every write, the sync and the length say so; it is not read again.
 
         Raises SourceChanged where it is not what was asked for. What is left of an earlier try is gone on with.
         """
