@@ -98,7 +98,7 @@ class House:
         for name, here in zip(names, alone, strict=True):
             link = self.engine.link(name)
             shown_here = sorted((path, content[:40]) for path, content in here)[:9]
-            told.append(f"{name} alone has {shown_here}, link {link and (link.under_way, link.failed)}")
+            told.append(f"{name} alone has {shown_here}, link {link and (link.giving.under_way, link.giving.failed)}")
         paths = {shown(path) for here in alone for path, _ in here}
         known = await self.database.read(store.load, sorted(paths)[:9])
         return "\n".join([*told, *(f"{path}: {what}" for path, what in known.items())])
@@ -133,7 +133,7 @@ class House:
     async def is_quiet(self, *names: str) -> bool:
         for name in names:
             link = self.engine.link(name)
-            if link is None or link.under_way or await self.database.read(store.count_behind, name):
+            if link is None or link.giving.under_way or await self.database.read(store.count_behind, name):
                 return False
         return True
 

@@ -38,6 +38,14 @@ class Entry:
         self.index.busy.clear()
         return done
 
+    def scan(self) -> None:
+        self.observer.scan()
+        assert self.observer.tell() == []
+
+    def look_at(self, paths: list[str]) -> None:
+        self.observer.look_at(paths)
+        assert self.observer.tell() == []
+
     def heard(self) -> dict[str, bool]:
         """What was told since the last time: path → whether it is there."""
         seen = [one for message in self.told if isinstance(message, Report) for one in message.seen]
@@ -55,24 +63,24 @@ def entry(tmp_path: Path) -> Iterator[Entry]:
 
 def test_what_is_ignored_is_not_told(entry: Entry) -> None:
     (entry.root / "own.tmp").write_bytes(b"own")
-    assert entry.observer.look_at(["own.tmp"]) == []
-    assert entry.observer.scan() == []
+    entry.look_at(["own.tmp"])
+    entry.scan()
     assert entry.heard() == {}
 
 
 @pytest.mark.parametrize("noticed", ["at once", "by a scan", "by the next that comes"])
 def test_what_came_from_elsewhere_is_told_when_it_is_changed_here(entry: Entry, noticed: str) -> None:
     came = entry.get("x.tmp", b"one").settled[0].seen.revision
-    assert entry.observer.scan() == []
+    entry.scan()
     assert entry.heard() == {}
     (entry.root / "x.tmp").write_bytes(b"changed here")
-    look = ["x.tmp"]
     if noticed == "by a scan":
-        look = entry.observer.scan()
+        entry.scan()
     elif noticed == "by the next that comes":
-        look = unsure_of(entry.get("x.tmp", b"two", came))
-    entry.observer.look_at(look)
+        entry.look_at(unsure_of(entry.get("x.tmp", b"two", came)))
+    else:
+        entry.look_at(["x.tmp"])
     assert entry.heard() == {"x.tmp": True}
     (entry.root / "x.tmp").unlink()
-    entry.observer.look_at(["x.tmp"])
+    entry.look_at(["x.tmp"])
     assert entry.heard() == {"x.tmp": False}

@@ -17,6 +17,7 @@ from undercroft.families.sync.model import Match, Rule
 from undercroft.families.sync.names import LONGEST_PATH, complaint, fid_of
 from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
 from undercroft.families.sync.storages.local_content import unfit
+from undercroft.families.sync.waves import is_wave
 
 NOW = 1_800_000_000_000
 Story = Callable[[Database], Awaitable[None]]
@@ -113,9 +114,9 @@ def test_a_wave_waits_and_is_confirmed_or_undone(tell: Callable[[Story], None]) 
         assert len(await db.read(listing.page, 0, 99, listing.Wanted())) == 20
         assert (await db.write(actions.confirm_deletions, "A", False, NOW + 2)).busy == {"A"}
         assert len(await db.read(store.behind_of, "A", "", 99)) == 20
-        assert actions.is_wave(11, 20, 0.5)
-        assert not actions.is_wave(10, 10, 0.5)
-        assert not actions.is_wave(11, 22, 0.5)
+        assert is_wave(11, 20, 0.5)
+        assert not is_wave(10, 10, 0.5)
+        assert not is_wave(11, 22, 0.5)
 
     tell(story)
 
@@ -216,8 +217,8 @@ def test_a_path_that_no_index_takes_is_skipped_and_told(tell: Callable[[Story], 
     async def story(db: Database) -> None:
         name = "\U00020000" * 100
         skipped = [(long + "/a", "too long"), (long + "/b", "too long")]
-        await db.write(store_entries.replace_skipped, name, skipped, True)
-        await db.write(store_entries.replace_skipped, name, [(longest, "a fifo")], False)
+        await db.write(store_entries.note_skipped, name, skipped, True)
+        await db.write(store_entries.note_skipped, name, [(longest, "a fifo")], False)
         assert len(await db.read(store_entries.skipped, name, 10)) == 2
         await db.write(actions.add_entry, name, "local_storage", {"root": "/long"}, NOW)
         await db.write(actions.note_seen, name, [file(longest)], NOW)

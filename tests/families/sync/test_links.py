@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
@@ -10,12 +11,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.families.sync.parts import until
 from undercroft.base.clock import wall_clock
 from undercroft.database import Database, migrations_in, open_database
-from undercroft.families.sync import actions, links, store_entries, wire
+from undercroft.families.sync import actions, giving, store, store_entries, wire
 from undercroft.families.sync.links import Link
 from undercroft.families.sync.model import Match, Rule
-from undercroft.families.sync.reconcile import Content, Seen
+from undercroft.families.sync.reconcile import Content, Put, Seen
 
 NOW = 1_800_000_000_000
 
@@ -32,12 +34,17 @@ class Worker:
     def say(self, message: wire.Message) -> None:
         self._writer.write(wire.packed(message))
 
+    async def hear(self) -> Any:
+        async with asyncio.timeout(5):
+            message = await wire.receive(self._reader, self._decoder)
+        assert message is not None
+        return message
+
     async def told(self, kind: type[wire.Message]) -> Any:
         """The next message of this kind."""
-        async with asyncio.timeout(5):
-            while not isinstance(message := await wire.receive(self._reader, self._decoder), kind):
-                assert message is not None
-            return message
+        while not isinstance(message := await self.hear(), kind):
+            pass
+        return message
 
 
 Story = Callable[[Database, Worker], Awaitable[None]]
@@ -66,10 +73,12 @@ def tell(sqlite_url: str) -> Callable[[Story], None]:
 
 
 @contextlib.asynccontextmanager
-async def _linked(database: Database) -> AsyncIterator[Worker]:
+async def _linked(database: Database, early: Callable[[Link], None] = lambda _: None) -> AsyncIterator[Worker]:
+    """`early` is called before the worker is set up."""
     ends = [await asyncio.open_unix_connection(sock=end) for end in socket.socketpair()]
     entries = await database.read(store_entries.entries)
     link = Link(entries[1], *ends[0], database, wall_clock, lambda noticed: None, lambda: None)
+    early(link)
     serving = asyncio.create_task(link.serve(entries))
     try:
         yield Worker(link, *ends[1])
@@ -78,29 +87,125 @@ async def _linked(database: Database) -> AsyncIterator[Worker]:
         await serving
 
 
+async def _given(database: Database, worker: Worker, path: str) -> Put:
+    """A has a new file, which B is given."""
+    noticed = await database.write(actions.note_seen, "A", [Seen(path, Content("x", 1, 1, 0o644), "r")], NOW)
+    worker.link.giving.wake(noticed.paths)
+    [put] = (await worker.told(wire.Do)).puts
+    assert put.path == path
+    return put
+
+
 def test_a_retry_that_becomes_due_while_the_database_is_read_is_not_slept_over(
     tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a clock on which nothing takes time but a read, 30 ms; the retry is due after 50, within the second one."""
+    """On a clock on which nothing takes time but a walk through what is behind, 60 ms; the retry is due after 50."""
 
     async def story(database: Database, worker: Worker) -> None:
-        await database.write(actions.note_seen, "A", [Seen("f", Content("x", 1, 1, 0o644), "r")], NOW)
-        worker.link.busy.set()
-        [put] = (await worker.told(wire.Do)).puts
-        reads = 0
-        really = links._to_give
+        put = await _given(database, worker, "f")
+        walks = 0
+        really = store.behind_of
 
         def slowly(*args: Any) -> Any:
-            nonlocal reads
-            reads += 1
+            nonlocal walks
+            walks += 1
             return really(*args)
 
-        monkeypatch.setattr(links, "_to_give", slowly)
-        monkeypatch.setattr(links, "time", SimpleNamespace(monotonic=lambda: 10**6 + 0.03 * reads))
+        later = time.monotonic() + giving.WALK_EVERY + 1
+        monkeypatch.setattr(store, "behind_of", slowly)
+        monkeypatch.setattr(giving, "time", SimpleNamespace(monotonic=lambda: later + 0.06 * walks))
         worker.say(wire.Done([], [], [wire.Failed("f", put.version, "not yet", True)]))
         assert (await worker.told(wire.Do)).puts == [put]
+        assert walks
 
     tell(story)
+
+
+def test_what_fails_is_not_asked_for_again_whenever_something_else_changes(
+    tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(database: Database, worker: Worker) -> None:
+        put = await _given(database, worker, "f")
+        monkeypatch.setattr(giving, "FIRST_PAUSE", 60.0)
+        worker.say(wire.Done([], [], [wire.Failed("f", put.version, "no room", False)]))
+        await until(lambda: worker.link.giving.failed == {"f": "no room"}, "it to have failed")
+        asked: list[list[str]] = []
+        really = actions.to_do
+
+        def note(tx: Any, entry: str, paths: list[str], leave: Any) -> Any:
+            asked.append(paths)
+            return really(tx, entry, paths, leave)
+
+        monkeypatch.setattr(actions, "to_do", note)
+        monkeypatch.setattr(store, "behind_of", lambda *_: pytest.fail("all that is behind is walked through"))
+        for name in ("g", "h"):
+            await _given(database, worker, name)
+        assert asked == [["g"], ["h"]]
+
+    tell(story)
+
+
+def test_what_has_failed_and_is_gone_is_forgotten(tell: Callable[[Story], None]) -> None:
+    async def story(database: Database, worker: Worker) -> None:
+        put = await _given(database, worker, "f")
+        worker.say(wire.Moving("f", 1, 2))
+        await until(lambda: worker.link.transfers == {"f": (1, 2)}, "a transfer under way")
+        await database.write(actions.note_seen, "A", [Seen("f", None, "")], NOW)
+        worker.say(wire.Done([], [], [wire.Failed("f", put.version, "no room", False)]))
+        worker.say(wire.Done([], [], [wire.Failed("kept", 0, "it could not be restored", False)]))
+        await until(lambda: "kept" in worker.link.giving.failed, "both to have failed")
+        assert worker.link.transfers == {}
+        await until(lambda: "f" not in worker.link.giving.failed, "it to be tried again, in vain")
+        assert worker.link.giving.failed == {"kept": "it could not be restored"}, "which nobody tries again"
+        worker.say(wire.Scanned(0, 0.0))
+        await until(lambda: worker.link.giving.failed == {}, "it to be forgotten")
+
+    tell(story)
+
+
+def test_everything_that_is_behind_is_given_though_nobody_names_it(
+    tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a start; and where more have changed than are remembered by their names."""
+
+    async def story(database: Database, worker: Worker) -> None:
+        monkeypatch.setattr(giving, "PAGE", 3)
+        monkeypatch.setattr(giving, "MOST_NAMED", 5)
+        names = [f"f{n}" for n in range(10)]
+        seen = [Seen(name, Content(name, 1, 1, 0o644), "r") for name in names]
+        worker.link.giving.wake((await database.write(actions.note_seen, "A", seen, NOW)).paths)
+        given: list[str] = []
+        while len(given) < len(names):
+            given += [put.path for put in (await worker.told(wire.Do)).puts]
+        assert given == names
+
+    tell(story)
+
+
+def test_what_is_said_before_the_worker_is_set_up_waits(tell: Callable[[Story], None]) -> None:
+    """It would be taken for the end of the conversation."""
+
+    async def story(database: Database, _: Worker) -> None:
+        def early(link: Link) -> None:
+            link.rescan()
+            link.drop(["place"])
+
+        async with _linked(database, early) as worker:
+            heard = [type(await worker.hear()) for _ in range(5)]
+            assert heard == [wire.Setup, wire.Known, wire.KnownKept, wire.Rescan, wire.Drop]
+
+    tell(story)
+
+
+def test_a_worker_whose_word_can_t_be_written_down_is_told_so(tell: Callable[[Story], None]) -> None:
+    async def story(database: Database, worker: Worker) -> None:
+        worker.say(wire.Report([Seen("f", Content("x", 2**63, 1, 0o644), "r")]))
+        for _ in range(20):
+            worker.say(wire.Report([Seen("more", Content("x", 1, 1, 0o644), "r")]))
+        await worker.told(wire.Refused)
+
+    with pytest.raises(OverflowError):
+        tell(story)
 
 
 def test_others_try_again_when_an_entry_has_been_looked_at_for_the_first_time(
@@ -112,7 +217,7 @@ def test_others_try_again_when_an_entry_has_been_looked_at_for_the_first_time(
         backs: list[int] = []
         monkeypatch.setattr(worker.link, "_on_back", lambda: backs.append(1))
         for _ in range(2):
-            await worker.link._note_scan(wire.Scanned(0, 0.0, [], []))
+            worker.link._note_scan(wire.Scanned(0, 0.0))
         assert backs == [1]
 
     tell(story)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.families.sync.parts import House, Tree, house, tree_of
+from tests.families.sync.parts import House, Tree, house, tree_of, write
 from tests.services.apache import Apache
 from tests.services.s3server import S3Server
 from tests.services.sshd import Sshd
@@ -223,7 +223,7 @@ def test_a_worker_that_is_killed_goes_on_where_it_was(tell: Tell) -> None:
     async def story(w: Wide) -> None:
         content = os.urandom(10 * 2**20)
         w.write("here", "large", content)
-        await until(lambda: any(w.inner.engine.link(name).under_way for name in ALL[1:]), "it to be on its way")
+        await until(lambda: any(w.inner.engine.link(name).giving.under_way for name in ALL[1:]), "it to be on its way")
         for name in ALL[1:]:
             w.inner.kill(name)
         await w.holds({"large": content})
@@ -231,3 +231,32 @@ def test_a_worker_that_is_killed_goes_on_where_it_was(tell: Tell) -> None:
         await w.holds({"large": content, "small": b"small"})
 
     tell(story)
+
+
+def test_many_that_vanish_on_a_server_wait_and_a_folder_renamed_there_is_moved_here(
+    sqlite_url: str, tmp_path: Path, sshd: Sshd
+) -> None:
+    """Though nothing tells of either: one look finds the new names, and that the old ones are gone."""
+    far = tmp_path / "far"
+    tree = {b"old/%d" % n: b"%d" % n for n in range(30)}
+
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as h:
+            await h.add("here")
+            write(far, tree)
+            h.folders["far"] = far
+            await h.engine.add("far", "sftp", {**sshd.options(far), "changes_timer": 0.5})
+            await h.share()
+            await h.holds(tree, seconds=PATIENCE)
+            (far / "old").rename(far / "new")
+            moved = {name.replace(b"old", b"new"): content for name, content in tree.items()}
+            await h.holds(moved, seconds=PATIENCE)
+            assert list((h.folders["here"] / OWN_FOLDER / "versions").iterdir()) == [], "all were moved"
+            for n in range(20):
+                (far / f"new/{n}").unlink()
+            assert await h.is_held("far")
+            assert h.tree("here") == moved
+            assert await h.engine.confirm("far", True) == 20
+            await h.holds({b"new/%d" % n: b"%d" % n for n in range(20, 30)}, seconds=PATIENCE)
+
+    asyncio.run(story())

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.families.sync.parts import House, Story, Tree, until, write
-from undercroft.families.sync import listing, store_entries
+from undercroft.families.sync import listing, store, store_entries
 from undercroft.families.sync.model import Match, Rule
 from undercroft.families.sync.names import OWN_FOLDER
+from undercroft.families.sync.waves import FEW
 
 
 def test_create_modify_append_delete(tell: Callable[[Story], None]) -> None:
@@ -329,7 +330,7 @@ def test_links_and_special_files_stay_where_they_are(tell: Callable[[Story], Non
         assert {"out", "dangling", "loop", "file-link", "fifo", "socket"} <= set(skipped)
         link = h.engine.link("B")
         assert link is not None
-        assert "trap/escaped" in link.failed, "and it is said"
+        assert "trap/escaped" in link.giving.failed, "and it is said"
         (b / "trap").unlink()
         await until((b / "trap/escaped").exists, "the file, once the link is gone", 70)
 
@@ -397,6 +398,52 @@ def test_a_wave_of_deletions_waits(tell_on_both: Callable[[Story], None], really
         await h.holds({} if really else tree)
 
     tell_on_both(story)
+
+
+def test_nothing_goes_before_a_live_wave_is_over(tell: Callable[[Story], None]) -> None:
+    """Who deletes 1,500 files one after the other is asked once, about all of them. A few that are made meanwhile, and
+    few that are deleted, go their way."""
+
+    async def story(h: House) -> None:
+        tree = {b"many/%d" % n: b"%d" % n for n in range(1_500)}
+        write(h.folder / "outside", tree)
+        (h.folder / "outside/many").rename(h.folders["A"] / "many")
+        await h.holds(tree, seconds=60)
+        await asyncio.to_thread(shutil.rmtree, h.folders["A"] / "many")
+        write(h.folders["A"], {b"new": b"new"})
+        await until((h.folders["B"] / "new").exists, "the new one")
+        assert await h.is_held("A")
+        held = await h.database.read(store.count_held, "A")
+        assert held >= 1_500 - FEW
+        for name in "BC":
+            assert len(h.tree(name)) == held + 1
+        left = h.tree("B")
+        assert await h.engine.confirm("A", False) == held
+        await h.holds(left, seconds=60)
+        (h.folders["A"] / "new").unlink()
+        del left[b"new"]
+        await h.holds(left)
+
+    tell(story)
+
+
+def test_a_folder_that_was_renamed_while_its_entry_stood_is_renamed_elsewhere(tell: Callable[[Story], None]) -> None:
+    """More files than a message holds: none is sent again, and it is no wave."""
+
+    async def story(h: House) -> None:
+        tree = {b"%d/%d" % (n % 7, n): b"%d" % n for n in range(1_200)}
+        write(h.folder / "outside/old", tree)
+        (h.folder / "outside/old").rename(h.folders["A"] / "old")
+        await h.holds({b"old/" + name: content for name, content in tree.items()}, seconds=60)
+        await h.engine.end("A")
+        (h.folders["A"] / "old").rename(h.folders["A"] / "new")
+        await h.engine.begin("A")
+        await h.holds({b"new/" + name: content for name, content in tree.items()}, seconds=60)
+        assert not await h.is_held("A")
+        for name in "BC":
+            assert list((h.folders[name] / OWN_FOLDER / "versions").iterdir()) == [], "all were moved"
+
+    tell(story)
 
 
 @pytest.mark.parametrize("way", ["confirmed", "undone", "back again"])

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,9 @@ from blake3 import blake3
 
 from undercroft.families.sync import wire
 from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
+from undercroft.families.sync.worker import __main__ as program
 from undercroft.families.sync.worker.__main__ import Worker
-from undercroft.families.sync.worker.index import Index
+from undercroft.families.sync.worker.index import FEW_FOLDERS, Index, below
 
 Story = Callable[["Talk"], Awaitable[None]]
 
@@ -172,24 +175,71 @@ def test_who_is_in_the_way_is_named(tell: Callable[[Story], None]) -> None:
     tell(story)
 
 
+def test_who_is_refused_comes_back_after_a_pause_that_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker's part of it in this process: the server refuses whatever it says."""
+    monkeypatch.setattr(program, "FIRST_PAUSE", 0.03)
+    came: list[float] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(time.monotonic())
+        writer.write(wire.packed(wire.Refused()))
+        await reader.read()
+        writer.close()
+
+    async def whole() -> None:
+        server = await asyncio.start_unix_server(refuse, "sock")
+        living = asyncio.create_task(program.live(tmp_path / "sock", "B"))
+        async with asyncio.timeout(10):
+            while len(came) < 4:  # noqa: ASYNC110 - another process would
+                await asyncio.sleep(0.01)
+        living.cancel()
+        server.close()
+
+    monkeypatch.chdir(tmp_path)  # the path of a socket may have 107 bytes only
+    asyncio.run(whole())
+    pauses = [later - earlier for earlier, later in itertools.pairwise(came)]
+    assert all(pause > 0.03 * 2**n for n, pause in enumerate(pauses)), pauses
+
+
+def test_what_is_to_be_done_waits_for_the_root_and_keeps_nothing_else_waiting(tmp_path: Path) -> None:
+    """A storage that can't be reached is not written to: what is to be restored or dropped waits. The end is heard."""
+
+    async def whole() -> None:
+        async with _talk(tmp_path) as talk:
+            assert isinstance(await talk.hear(), wire.Hello)
+            away = {"hostname": "127.0.0.1", "port": 1, "username": "u", "password": "p", "host_key": "SHA256:AAAA"}
+            talk.say(wire.Setup("B", {"B": ("sftp", away)}, 0))
+            talk.say(wire.Known([], True))
+            talk.say(wire.KnownKept([], True))
+            talk.say(wire.Restore("f", "place"))
+            talk.say(wire.Drop(["place"]))
+            assert isinstance(await talk.hear(), wire.Away)
+            talk.say(wire.Refused())
+            heard = await talk.hear_until(lambda message: message is None)
+            assert not any(isinstance(message, wire.Done) for message in heard)
+
+    asyncio.run(whole())
+
+
 def test_the_index_is_looked_through_while_it_changes() -> None:
     """One thread looks through it while others note what they have carried out."""
     index = Index()
     index.take([(f"folder/{number}", "1", "", 1) for number in range(3)])
-
-    class Busy(set[str]):
-        def __contains__(self, path: object) -> bool:
-            index.note(Seen(f"new {path}", Content("", 1, 1, 0o644), "1"))
-            return False
 
     class Hasty(str):
         def startswith(self, *prefix: Any) -> bool:
             index.note(Seen(f"newer {self}", Content("", 1, 1, 0o644), "1"))
             return super().startswith(*prefix)
 
-    assert len(index.missing(Busy())) == 3
     index.take([(Hasty("folder/hasty"), "1", "", 1)])
-    assert len(index.below("folder")) == 4
+    assert len(index.below(["folder"])) == 4
+
+
+@pytest.mark.parametrize("others", [0, FEW_FOLDERS])
+def test_what_is_below_folders_is_found_in_one_pass(others: int) -> None:
+    paths = ["a/x", "a/b/y", "ab/z", "c/d/e/f", "c/d", "x"]
+    folders = ["a", "c/d", *(f"other{n}" for n in range(others))]
+    assert below(paths, folders) == ["a/x", "a/b/y", "c/d/e/f"]
 
 
 def _is_report(message: Any, name: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from undercroft.base.clock import MINUTE, SECOND
+from undercroft.base.clock import SECOND
 from undercroft.base.refusals import conflict, invalid, not_found
 from undercroft.database import Transaction
 from undercroft.families.sync import kept, reconcile, steps, store, store_entries, store_versions, tallies
@@ -14,8 +14,6 @@ from undercroft.families.sync.model import Rule, check_entry, check_rules, holde
 from undercroft.families.sync.reconcile import Change, Delete, Operation, Put, Seen
 from undercroft.families.sync.store_entries import Entry, Rules
 
-# Fewer files than these vanish without a question.
-FEW = 10
 PAGE = 1_000
 BEING_REMOVED = "it is being removed; remove it again if that was cut short"
 
@@ -225,11 +223,6 @@ def remove_entry(tx: Transaction, name: str) -> None:
     store_entries.remove_entry(tx, name)
 
 
-def is_wave(gone: int, present: int, share: float) -> bool:
-    """Whether so many vanishing files of so many are too many to believe it."""
-    return gone > FEW and gone > share * present
-
-
 def _require_removable(tx: Transaction, name: str) -> None:
     store_entries.take_turn(tx)
     _require_entry(tx, name)
@@ -255,7 +248,3 @@ def _stamp(now: int) -> str:
 
 def _write(tx: Transaction, known: dict[str, store.Known], changes: dict[str, Change]) -> Noticed:
     return Noticed(store.save(tx, known, changes), list(changes))
-
-
-WAVE_LASTS = MINUTE
-"""Vanishings within this long are one wave."""

@@ -171,6 +171,7 @@ class Engine:
             while after is not None:
                 after = await self._database.write(actions.disown_page, name, after)
             await self._database.write(actions.remove_entry, name)
+            self._all_again()
 
     async def begin(self, name: str, by: str = HOUSE) -> None:
         """Raises Refusal: CONFLICT where it runs, UNAVAILABLE where it is not started in time."""
@@ -254,6 +255,8 @@ class Engine:
     async def confirm(self, name: str, really: bool, by: str = HOUSE) -> int:
         """Deletions that were held are carried out, or undone; how many."""
         await self._be_here()
+        if link := self.link(name):
+            link.vanishings.forget()
         count = 0
         while True:
             noticed = await self._database.write(actions.confirm_deletions, name, really, self._clock())
@@ -336,14 +339,14 @@ class Engine:
     def _noticed(self, noticed: Noticed) -> None:
         for name in noticed.busy:
             if name in self._links:
-                self._links[name].busy.set()
+                self._links[name].giving.wake(noticed.paths)
         if noticed.paths and self._listeners:
             self._tell("files", {"filenames": noticed.paths[:100], "count": len(noticed.paths)})
 
     def _all_again(self) -> None:
-        """A storage is back: the others may have waited for what it holds."""
+        """A storage is back, or gone for good: what others have to do may be other than before."""
         for link in self.links():
-            link.try_again()
+            link.giving.try_again()
 
     async def _turn(self, name: str, up: bool, by: str) -> None:
         await self._be_here()

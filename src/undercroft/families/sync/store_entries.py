@@ -103,15 +103,20 @@ def conflicts(tx: Transaction, limit: int) -> list[tuple[int, str, str, str]]:
     return tx.all("SELECT at, path, kept_as, entry FROM sync_conflicts ORDER BY id DESC LIMIT :most", most=limit)
 
 
-def replace_skipped(tx: Transaction, entry: str, skipped: list[tuple[str, str]], whole: bool) -> None:
-    """`whole`: these are all, after a scan."""
-    if whole:
+def note_skipped(tx: Transaction, entry: str, skipped: list[tuple[str, str]], anew: bool) -> None:
+    """(path, why; "" for what is skipped no more). `anew`: what was noted before is forgotten."""
+    reasons = {_fitting(path): reason for path, reason in skipped}
+    gone = [(path,) for path, reason in reasons.items() if not reason]
+    if anew:
         tx.run("DELETE FROM sync_skipped WHERE entry = :entry", entry=entry)
+    elif gone:
+        sql = "DELETE FROM sync_skipped WHERE entry = :entry AND path IN (SELECT path FROM {rows})"
+        tx.each(sql, "path TEXT", gone, entry=entry)
     tx.each(
         "INSERT INTO sync_skipped (entry, path, reason) SELECT :entry, r.path, r.reason FROM {rows} WHERE true"
         " ON CONFLICT (entry, path) DO UPDATE SET reason = excluded.reason",
         "path TEXT, reason TEXT",
-        list({_fitting(path): reason for path, reason in skipped}.items()),
+        [(path, reason) for path, reason in reasons.items() if reason],
         entry=entry,
     )
 

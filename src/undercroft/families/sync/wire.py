@@ -2,10 +2,11 @@
 
 They talk over a Unix socket in the data folder, to which a worker connects and, when the server was killed, connects
 again. The server owns the index and decides; a worker scans and watches one storage and carries out operations. Content
-never passes through the server: a worker that needs some opens the source's storage itself.
+never passes through the server: a worker that needs some opens the source's storage itself. No message grows with the
+number of files: lists come in pages.
 
-    worker → server   Hello · Left · Report · Scanned · Done · Moving · Dropped · Trouble · Away
-    server → worker   Setup · Known · KnownKept · Do · Rescan · Restore · Drop
+    worker → server   Hello · Left · Report · Skipped · Scanned · Done · Moving · Dropped · Trouble · Away
+    server → worker   Setup · Known · KnownKept · Do · Rescan · Restore · Drop · Refused
 """
 
 import asyncio
@@ -28,7 +29,6 @@ class Message(msgspec.Struct, array_like=True, tag=True):
 
 class Hello(Message):
     entry: str
-    pid: int
 
 
 class Left(Message):
@@ -39,18 +39,30 @@ class Left(Message):
 
 
 class Report(Message):
-    """What has changed since it was last told."""
+    """A page of what has changed since it was last told. Both halves of a rename are in one page."""
 
     seen: list[Seen]
+    look: int = 0
+    """The look that found it: the number is the same on all its pages."""
+    vanished: int = 0
+    """So many files more have gone in the whole look than are new; fewer than 0 where there are more."""
+    emptied: bool = False
+    """Something was known, and nothing at all is left."""
+
+
+class Skipped(Message):
+    """A page of what can't be held, and why; "" for what is skipped no more."""
+
+    skipped: list[tuple[str, str]]
+    anew: bool
+    """All has been looked at: what was told before is forgotten."""
 
 
 class Scanned(Message):
-    """All has been looked at; these were known and are gone, those are no files that can be held."""
+    """All has been looked at, and what was found is told."""
 
     files: int
     seconds: float
-    gone: list[str]
-    skipped: list[tuple[str, str]]
 
 
 class Failed(msgspec.Struct, array_like=True):
@@ -143,8 +155,12 @@ class Drop(Message):
     places: list[str]
 
 
-ToServer = Hello | Left | Report | Scanned | Done | Moving | Dropped | Trouble | Away
-ToWorker = Setup | Known | KnownKept | Do | Rescan | Restore | Drop
+class Refused(Message):
+    """What was said could not be written down. The server hangs up; the worker comes back after a pause that grows."""
+
+
+ToServer = Hello | Left | Report | Skipped | Scanned | Done | Moving | Dropped | Trouble | Away
+ToWorker = Setup | Known | KnownKept | Do | Rescan | Restore | Drop | Refused
 
 _encoder = msgspec.msgpack.Encoder()
 

@@ -92,7 +92,7 @@ class Entries:
         held = await self._database.read(store.count_held, entry.name)
         skipped = await self._database.read(store_entries.skipped, entry.name, MOST_SHOWN)
         count = await self._database.read(store_entries.count_skipped, entry.name)
-        failed = dict(list(link.failed.items())[:MOST_SHOWN]) if link else {}
+        failed = dict(list(link.giving.failed.items())[:MOST_SHOWN]) if link else {}
         scanned = link.scanned_at / SECOND if link and link.scanned_at else None
         return reply(shapes.Progress(entry.name, files, behind, held, count, skipped, failed, scanned))
 

@@ -26,8 +26,14 @@ from undercroft.families.sync.worker.noticing import Noticing, until_one_ends
 
 # A server that was killed has this long (s) to come back; then its next one starts us anew.
 PATIENCE = 20.0
+# What the server could not write down is told again after this (s), twice as long each time.
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
 # In the data folder: what arrives for a remote storage is gathered here.
 SPOOL = "sync-spool"
+
+
+class Refused(Exception):
+    """The server could not write down what was told."""
 
 
 class Worker:
@@ -48,9 +54,9 @@ class Worker:
         self._broken: asyncio.Future[None] = self._loop.create_future()
 
     async def run(self) -> None:
-        """Until the server hangs up. Raises Vanished."""
-        self._send(wire.Hello(self._entry, os.getpid()))
-        setup = await wire.receive(self._reader, self._decoder)
+        """Until the server hangs up. Raises Vanished, Refused."""
+        self._send(wire.Hello(self._entry))
+        setup = await self._hear()
         if not isinstance(setup, wire.Setup):
             return
         await self._take_known()
@@ -88,7 +94,7 @@ class Worker:
             await asyncio.to_thread(thread.shutdown)
 
     async def _take_known(self) -> None:
-        while isinstance(known := await wire.receive(self._reader, self._decoder), wire.Known):
+        while isinstance(known := await self._hear(), wire.Known):
             self._index.take(known.rows)
             if known.last:
                 return
@@ -96,11 +102,18 @@ class Worker:
 
     async def _take_kept(self) -> set[str]:
         places: set[str] = set()
-        while isinstance(known := await wire.receive(self._reader, self._decoder), wire.KnownKept):
+        while isinstance(known := await self._hear(), wire.KnownKept):
             places.update(known.places)
             if known.last:
                 return places
         raise ConnectionError
+
+    async def _hear(self) -> Any:
+        """The server's next message; None at the end."""
+        message = await wire.receive(self._reader, self._decoder)
+        if isinstance(message, wire.Refused):
+            raise Refused
+        return message
 
     # Noticing
 
@@ -119,23 +132,37 @@ class Worker:
 
     async def _obey(self) -> None:
         carrying: set[asyncio.Task[None]] = set()
-        while (message := await wire.receive(self._reader, self._decoder)) is not None:
-            if isinstance(message, wire.Rescan):
-                self._noticing.rescan()
-            elif isinstance(message, wire.Drop):
-                lane = self._lanes[0]
-                self._send(wire.Dropped(await self._in(lane.thread, lane.carrier.drop, message.places)))
-            elif isinstance(message, wire.Restore):
-                lane = self._lanes[0]
-                done, seen = await self._in(lane.thread, lane.carrier.restore, message.path, message.place)
-                self._send(done)
-                self._send(wire.Report(seen))
-                self._index.busy.discard(message.path)
-            elif isinstance(message, wire.Do):
-                task = asyncio.create_task(self._carry_out(message))
+        try:
+            while (message := await self._hear()) is not None:
+                if isinstance(message, wire.Rescan):
+                    self._noticing.rescan()
+                    continue
+                task = asyncio.create_task(self._carry_out_when_usable(message))
                 carrying.add(task)
                 task.add_done_callback(carrying.discard)
                 task.add_done_callback(self._note_failure)
+        finally:
+            for task in carrying:
+                task.cancel()
+
+    async def _carry_out_when_usable(self, message: Any) -> None:
+        """Only then the root is known to be the right one. What is told later is not kept waiting."""
+        await self._noticing.usable.wait()
+        match message:
+            case wire.Do():
+                await self._carry_out(message)
+            case wire.Restore():
+                await self._restore(message)
+            case wire.Drop():
+                lane = self._lanes[0]
+                self._send(wire.Dropped(await self._in(lane.thread, lane.carrier.drop, message.places)))
+
+    async def _restore(self, restore: wire.Restore) -> None:
+        lane = self._lanes[0]
+        done, seen = await self._in(lane.thread, lane.carrier.restore, restore.path, restore.place)
+        self._send(done)
+        self._send(wire.Report(seen))
+        self._index.busy.discard(restore.path)
 
     def _note_failure(self, task: "asyncio.Task[None]") -> None:
         error = None if task.cancelled() else task.exception()
@@ -147,7 +174,6 @@ class Worker:
         await self._broken
 
     async def _carry_out(self, do: wire.Do) -> None:
-        await self._noticing.usable.wait()
         first: list[Operation] = [*do.deletes, *do.moves]
         small: list[Operation] = [put for put in do.puts if put.content.size <= SMALL]
         large: list[Operation] = [put for put in do.puts if put.content.size > SMALL]
@@ -204,12 +230,14 @@ async def live(socket: Path, entry: str) -> int:
     """Serve one server after the other; the exit code."""
     deadline = time.monotonic() + PATIENCE
     spool = socket.with_name(SPOOL) / blake3(entry.encode()).hexdigest(16)
+    pause = 0.0
     while time.monotonic() < deadline:
         try:
             reader, writer = await connect(socket)
         except OSError:
             await asyncio.sleep(0.1)
             continue
+        began = time.monotonic()
         try:
             await Worker(reader, writer, entry, spool).run()
         except Vanished as error:
@@ -219,6 +247,10 @@ async def live(socket: Path, entry: str) -> int:
             return 1
         except ConnectionError:
             pass
+        except Refused:
+            lasted = time.monotonic() - began
+            pause = FIRST_PAUSE if lasted > LONGEST_PAUSE else min(max(FIRST_PAUSE, 2 * pause), LONGEST_PAUSE)
+            await asyncio.sleep(pause)
         finally:
             writer.close()
         deadline = time.monotonic() + PATIENCE

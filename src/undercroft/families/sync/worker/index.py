@@ -1,8 +1,12 @@
 """What an entry's worker knows of its files: as much as tells whether one has changed."""
 
 import threading
+from collections.abc import Collection, Iterable
 
 from undercroft.families.sync.reconcile import Seen
+
+# In so few folders names are looked for by how they begin; for more, each name's folders are looked up.
+FEW_FOLDERS = 8
 
 
 class Index:
@@ -46,7 +50,7 @@ class Index:
         """A file that has the name of a folder above this path, or is in a folder of this name; "" for none."""
         parts = path.split("/")
         above = ("/".join(parts[:n]) for n in range(1, len(parts)))
-        return next((one for one in (*above, *self.below(path)) if one in self), "")
+        return next((one for one in (*above, *self.below([path])) if one in self), "")
 
     def note(self, seen: Seen) -> None:
         if seen.content is None:
@@ -54,14 +58,25 @@ class Index:
         else:
             self._files[seen.path] = (seen.revision, seen.content.hash, seen.content.size)
 
-    def below(self, folder: str) -> list[str]:
-        """The files in a folder, at any depth."""
-        prefix = folder + "/"
-        return [path for path in self._names() if path.startswith(prefix)]
+    def below(self, folders: Collection[str]) -> list[str]:
+        """The files in these folders, at any depth."""
+        return below(list(self._files), folders) if folders else []
 
-    def missing(self, found: set[str]) -> list[str]:
-        return [path for path in self._names() if path not in found]
+    def names(self) -> set[str]:
+        """In one step, as is the list above: other threads change it while one looks."""
+        return set(self._files)
 
-    def _names(self) -> list[str]:
-        """In one step: other threads change it while one looks."""
-        return list(self._files)
+
+def below(paths: Iterable[str], folders: Collection[str]) -> list[str]:
+    """Those of the paths that are in one of these folders, at any depth: in one pass, however many folders."""
+    if len(folders) <= FEW_FOLDERS:
+        prefixes = tuple(folder + "/" for folder in folders)
+        return [path for path in paths if path.startswith(prefixes)]
+    known = {"": False, **dict.fromkeys(folders, True)}
+
+    def is_within(folder: str) -> bool:
+        if folder not in known:
+            known[folder] = is_within(folder.rpartition("/")[0])
+        return known[folder]
+
+    return [path for path in paths if is_within(path.rpartition("/")[0])]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
@@ -12,6 +13,7 @@ from asyncinotify import Event, Inotify, Mask
 from undercroft.families.sync import wire
 from undercroft.families.sync.storages import Storage
 from undercroft.families.sync.storages.errors import Vanished
+from undercroft.families.sync.worker.bursts import Burst
 from undercroft.families.sync.worker.index import Index
 from undercroft.families.sync.worker.observing import GONE, Observer, Tell, path_in
 
@@ -19,6 +21,8 @@ from undercroft.families.sync.worker.observing import GONE, Observer, Tell, path
 SETTLED, STILL_WRITING, LONGEST_WAIT = 0.004, 0.4, 5.0
 # What changed while it was looked at is looked at again (s), less often where each look is a request.
 AGAIN, AGAIN_FAR = 0.05, 1.0
+# After the last of many, or of few, that vanish, before it is told (s): by then a look has found no more.
+QUIET, AT_FIRST, QUIET_FAR = 0.2, 0.02, 1.0
 # What no watch tells is found by looking at everything again (s).
 RESCAN_EVERY = 3_600.0
 LOOK_FOR_ROOT = 1.0
@@ -48,6 +52,9 @@ class Noticing:
         self._tell = tell
         self._begin: Callable[[], None] | None = begin
         self._observer: Observer
+        self._burst = Burst(QUIET, AT_FIRST) if storage.polled is None else Burst(QUIET_FAR, 0.0)
+        self._tell_at = math.inf
+        self._scanned_at = -math.inf
         self._due: dict[str, tuple[float, float]] = {}
         self._woken = asyncio.Event()
         self._rescan = False
@@ -103,19 +110,21 @@ class Noticing:
             self._begin = None
         self.usable.set()
         await self._scan()
-        scanned = time.monotonic()
         every = self._storage.polled or RESCAN_EVERY
         while True:
-            if self._rescan or time.monotonic() - scanned > every:
-                self._rescan = False
+            if self._rescan or time.monotonic() - self._scanned_at > every:
                 await self._scan()
-                scanned = time.monotonic()
-            if await self._look_at_ripe():
+            if await self._look_at_ripe() or await self._look_on():
                 continue
             if self._storage.polled is None or self._doubt:
                 self._doubt = False
                 await self._require_root()
-            await self._rest(scanned + every)
+            await self._rest(min(self._tell_at, self._scanned_at + every))
+
+    async def _scan(self) -> None:
+        self._rescan = False
+        await self._look(self._observer.scan)
+        self._scanned_at = time.monotonic()
 
     async def _look_at_ripe(self) -> bool:
         """Whether there was something to look at."""
@@ -126,28 +135,44 @@ class Noticing:
         for path in ripe:
             del self._due[path]
         if ripe:
-            self._look_later(await self._ask(self._observer.look_at, ripe))
+            await self._look(self._observer.look_at, ripe)
         return bool(ripe)
+
+    async def _look_on(self) -> bool:
+        """Whether what has vanished was waiting for this moment. Where nothing is watched all is looked at again."""
+        if time.monotonic() < self._tell_at:
+            return False
+        if self._storage.polled is None:
+            await self._look(self._observer.look_at, ())
+        else:
+            await self._scan()
+        return True
+
+    async def _look(self, look: Callable[..., None], *arguments: Any) -> None:
+        """And tell what was found, unless more may be vanishing at this moment."""
+        later, wait = await self._ask(self._look_and_tell, look, *arguments)
+        now = time.monotonic()
+        self._tell_at = now + wait if wait else math.inf
+        for path in later:
+            self._due.setdefault(path, (now + (AGAIN if self._storage.polled is None else AGAIN_FAR), now))
+
+    def _look_and_tell(self, look: Callable[..., None], *arguments: Any) -> tuple[list[str], float]:
+        """What is to be looked at later, and in how long (s) all that is not told; in the thread that looks."""
+        look(*arguments)
+        wait = self._burst.wait(self._observer.vanished, time.monotonic())
+        return ([], wait) if wait else (self._observer.tell(), wait)
 
     async def _rest(self, until: float) -> None:
         self._woken.clear()
         if self._doubt or self._rescan:
             return
         now = time.monotonic()
-        nearest = min((due for due, _ in self._due.values()), default=until)
+        nearest = min([until, *(due for due, _ in self._due.values())])
         if self._storage.polled is None:
             nearest = min(nearest, now + LOOK_FOR_ROOT)
         with contextlib.suppress(TimeoutError):  # wait_for would swallow a cancellation that comes with an event
             async with asyncio.timeout(max(0.001, nearest - now)):
                 await self._woken.wait()
-
-    async def _scan(self) -> None:
-        self._look_later(await self._ask(self._observer.scan))
-
-    def _look_later(self, paths: list[str]) -> None:
-        now = time.monotonic()
-        for path in paths:
-            self._due.setdefault(path, (now + (AGAIN if self._storage.polled is None else AGAIN_FAR), now))
 
     async def _require_root(self) -> None:
         """After looking: what was not there may not have been there for that."""

@@ -1,17 +1,19 @@
-"""Noticing what others do in the folder: a scan of everything, and a watch from then on. Runs in one thread."""
+"""Looking at what others do in the storage, and telling what was found. Runs in one thread."""
 
+import errno
 import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from asyncinotify import Inotify, Mask, Watch
 
-from undercroft.families.sync.names import raw, shown
+from undercroft.families.sync.names import LONGEST_PATH, raw, shown
 from undercroft.families.sync.reconcile import Seen
 from undercroft.families.sync.storages.errors import Vanished
 from undercroft.families.sync.storages.storage import Storage
-from undercroft.families.sync.wire import Message, Report, Scanned
-from undercroft.families.sync.worker.index import Index
+from undercroft.families.sync.wire import Message, Report, Scanned, Skipped
+from undercroft.families.sync.worker.found import Found, Skips
+from undercroft.families.sync.worker.index import Index, below
 
 BATCH = 500
 _MASK = (
@@ -20,6 +22,10 @@ _MASK = (
 )  # fmt: skip
 
 GONE = "the root is gone, or another has taken its place; nothing was deleted elsewhere"
+UNWATCHED = (
+    "this folder is not watched: what changes in it is found by hourly looks alone,"
+    " for the machine takes no more watches (fs.inotify.max_user_watches)"
+)
 
 Tell = Callable[[Message], None]
 
@@ -28,10 +34,6 @@ class Look(NamedTuple):
     seen: Seen
     before: str | None
     """The revision that the index had as it was looked at."""
-
-    @property
-    def about(self) -> tuple[str, str | None]:
-        return self.seen.path, self.before
 
 
 class Observer:
@@ -42,130 +44,193 @@ class Observer:
         self._tell = tell
         self.folders: dict[Watch, bytes] = {}
         self._names: set[bytes] = set()
+        self._skips = storage.skipped = Skips()
+        self._found = Found()
+        self._scanned: Scanned | None = None
+        self._page: list[Look] = []
+        self._later: list[str] = []
+        self._looks = 0
 
-    def scan(self) -> list[str]:
-        """Look at everything, tell what is new, changed or gone. Raises Vanished.
+    @property
+    def vanished(self) -> int:
+        """So many files more have gone than are new, and that is not told yet."""
+        return self._found.vanished
 
-        What changes at this moment, or is being written by an operation, is to be looked at later: it is returned.
+    # Looking
+
+    def scan(self) -> None:
+        """Look at everything; what was found and not told before is found again. Raises Vanished.
+
+        Where nothing was known, what is there is told while it is looked for: nothing can have gone.
         """
-        began = time.monotonic()
-        self._storage.skipped.clear()
-        there: set[str] = set()
-        later: list[str] = []
-        self._look_below(b"", there, later)
-        before = {path: self._index.revision(path) for path in self._index.missing(there)}
-        now = {path: self._look(path) for path in before}
-        gone = {path: revision for path, revision in before.items() if now[path] is None}
-        later += [path for path, revision in before.items() if now[path] not in (None, revision)]
+        began, files = time.monotonic(), 0
+        self._skips.clear()
+        self._page = []
+        self._found = found = Found()
+        missing = self._index.names()
+        was_known = bool(missing)
+        for path, revision in self._storage.walk(b"", self.watch):
+            files += 1
+            missing.discard(path)
+            before = self._index.revision(path)
+            if before == revision:
+                continue
+            if was_known:
+                found.here[path] = before is None
+            else:
+                self._read_into_page(path)
+        found.emptied = was_known and not files
+        for path in missing:
+            self._look_again(path)
         if not self._storage.is_there():
             raise Vanished(GONE)
-        with self._index.telling:
-            really = [path for path, revision in gone.items() if self._is_as_before(path, revision, later)]
-            for path in really:
-                self._index.note(Seen(path, None, ""))
-            skipped = list(self._storage.skipped.items())
-            self._tell(Scanned(len(there), time.monotonic() - began, really, skipped))
-        return later
+        self._scanned = Scanned(files, time.monotonic() - began)
 
-    def look_at(self, paths: Iterable[str]) -> list[str]:
-        """Look at these again, which may be folders. What changes at this moment, to be looked at later.
-
-        What is gone is told together with what is there now, for it may have been renamed. Where nothing is gone, what
-        a folder holds is told while it is read on.
-        """
-        found: list[Look] = []
-        later: list[str] = []
-        folders: list[bytes] = []
+    def look_at(self, paths: Iterable[str]) -> None:
+        """Look at these again, which may be folders. Raises Vanished."""
+        here: list[bytes] = []
+        changed: set[str] = set()
         for path in paths:
             name = raw(path)
             if self._storage.is_ignored(name) and path not in self._index:
                 continue  # one that came from another entry is kept as all others are
+            self._skips.forget(path)
+            self._look_again(path)
+            if name in self._names:
+                changed.add(path)
             if self._storage.is_folder(path):
-                folders.append(name)
-                vanished = [path] if path in self._index else []
-            elif name in self._names:
-                self._names.discard(name)
-                vanished = [path, *self._index.below(path)]
+                here.append(name)
             else:
-                vanished = [path]
-            for one in vanished:
-                self._look_again(one, found, later)
-        together = found if any(look.seen.content is None for look in found) else None
-        for name in folders:
-            self._look_below(name, set(), later, together)
-        self._report(found, later)
-        return later
+                self._names.discard(name)
+        self._look_below(here, changed)
+        if self._found.gone and not self._storage.is_there():
+            raise Vanished(GONE)
+
+    def _look_below(self, here: list[bytes], changed: set[str]) -> None:
+        """`here`: folders; `changed`: those that were known: they are gone, or others may have taken their places."""
+        missing = set(self._index.below(changed))
+        for path in below(list(self._skips), changed):
+            self._skips.forget(path)
+        for name in here:
+            for path, revision in self._storage.walk(name, self.watch):
+                missing.discard(path)
+                self._found.note(path, self._index.revision(path), revision)
+        for path in missing:
+            self._look_again(path)
 
     def watch(self, folder: bytes, descriptor: int) -> None:
         """By its descriptor: it is certainly this folder, whatever its name leads to by now."""
         assert self._inotify is not None, "only what is watched tells of its folders"
-        watch = self._inotify.add_watch(f"/proc/self/fd/{descriptor}", _MASK)
-        self.folders[watch] = folder
+        try:
+            watch = self._inotify.add_watch(f"/proc/self/fd/{descriptor}", _MASK)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            self._skips[shown(folder) or "/"] = UNWATCHED
+        else:
+            self.folders[watch] = folder
         self._names.add(folder)
 
-    def _look_below(self, folder: bytes, there: set[str], later: list[str], found: list[Look] | None = None) -> None:
-        """`there` gets all that is there; `found`, where it is given, what is new or changed, which is told else."""
-        looks = [] if found is None else found
-        for path, revision in self._storage.walk(folder, self.watch):
-            there.add(path)
-            before = self._index.revision(path)
-            if before == revision:
-                continue
-            seen = self._read(path, later)
-            if seen is not None:
-                looks.append(Look(seen, before))
-            if found is None and len(looks) >= BATCH:
-                self._report(looks, later)
-                looks.clear()
-        if found is None:
-            self._report(looks, later)
-
-    def _look_again(self, path: str, found: list[Look], later: list[str]) -> None:
+    def _look_again(self, path: str) -> None:
         before = self._index.revision(path)
-        revision = self._look(path)
-        if revision is None:
-            if before is not None:
-                found.append(Look(Seen(path, None, ""), before))
-        elif revision != before:
-            seen = self._read(path, later)
-            if seen is not None:
-                found.append(Look(seen, before))
-
-    def _report(self, found: list[Look], later: list[str]) -> None:
-        """Tell what was found, as far as no operation has come between the look and now."""
-        with self._index.telling:
-            told = {look.seen.path: look.seen for look in found if self._is_as_before(*look.about, later)}
-            for seen in told.values():
-                self._index.note(seen)
-            if told:
-                self._tell(Report(list(told.values())))
-
-    def _is_as_before(self, path: str, revision: str | None, later: list[str]) -> bool:
-        if path not in self._index.busy and self._index.revision(path) == revision:
-            return True
-        later.append(path)
-        return False
+        self._found.note(path, before, self._look(path))
 
     def _look(self, path: str) -> str | None:
         try:
             return self._storage.look(path)
         except OSError as error:
-            self._storage.skipped[path] = f"it can't be read: {error.strerror}"
+            self._skips[path] = f"it can't be read: {error.strerror}"
             return self._index.revision(path)  # unreadable is not gone
 
-    def _read(self, path: str, later: list[str]) -> Seen | None:
-        """None where there is nothing to tell now. `later` gets what changes at this moment."""
+    # Telling
+
+    def tell(self) -> list[str]:
+        """Tell what was found, in pages. What changes at this moment, or is being written by an operation, is to be
+        looked at later: it is returned.
+
+        What is gone is told together with what is new and of the same content: it was renamed.
+        """
+        self._looks += 1
+        vanished = self._found.vanished
+        going = self._going()
+        for path in self._found.here:
+            seen = self._read_into_page(path)
+            if seen is not None and seen.content is not None and (same := going.get(seen.content.hash)):
+                self._page.append(self._taken(same.pop()))
+            if len(self._page) >= BATCH:
+                self._report(vanished)
+        for path in list(self._found.gone):
+            self._page.append(self._taken(path))
+            if len(self._page) >= BATCH:
+                self._report(vanished)
+        self._report(vanished)
+        self._found = Found()
+        self._tell_skipped()
+        if self._scanned is not None:
+            self._tell(self._scanned)
+        self._scanned = None
+        later, self._later = self._later, []
+        return later
+
+    def _going(self) -> dict[str, list[str]]:
+        """What is gone, by content, where something has come."""
+        going: dict[str, list[str]] = {}
+        for path in self._found.gone if self._found.here else ():
+            going.setdefault(self._index.hash(path), []).append(path)
+        return going
+
+    def _taken(self, path: str) -> Look:
+        return Look(Seen(path, None, ""), self._found.gone.pop(path))
+
+    def _read_into_page(self, path: str) -> Seen | None:
+        """The page is told first where it is full."""
+        if len(self._page) >= BATCH:
+            self._report(0)
+        before = self._index.revision(path)
+        seen = self._read(path)
+        if seen is None or seen.revision == before:
+            return None
+        self._page.append(Look(seen, before))
+        return seen
+
+    def _read(self, path: str) -> Seen | None:
+        """None where there is nothing to tell now."""
         seen = None
         try:
             seen = None if path in self._index.busy else self._storage.read(path)
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
-            self._storage.skipped[path] = f"it can't be read: {error.strerror}"
+            self._skips[path] = f"it can't be read: {error.strerror}"
             return None
         if seen is None:
-            later.append(path)
+            self._later.append(path)
         return seen
+
+    def _report(self, vanished: int) -> None:
+        """Tell a page, as far as no operation has come between the look and now."""
+        page, self._page = self._page, []
+        with self._index.telling:
+            told = {look.seen.path: look.seen for look in page if self._is_as_before(look.seen.path, look.before)}
+            for seen in told.values():
+                self._index.note(seen)
+            if told:
+                self._tell(Report(list(told.values()), self._looks, vanished, self._found.emptied))
+
+    def _is_as_before(self, path: str, revision: str | None) -> bool:
+        if path not in self._index.busy and self._index.revision(path) == revision:
+            return True
+        self._later.append(path)
+        return False
+
+    def _tell_skipped(self) -> None:
+        """After a scan all of it, else what has changed."""
+        anew = self._scanned is not None
+        paths = list(self._skips) if anew else list(self._skips.changed)
+        self._skips.changed.clear()
+        for at in range(0, len(paths) or anew, BATCH):
+            page = [(path[: LONGEST_PATH + 1], self._skips.get(path, "")) for path in paths[at : at + BATCH]]
+            self._tell(Skipped(page, anew and not at))
 
 
 def path_in(folder: bytes, name: bytes) -> str:

@@ -1,0 +1,194 @@
+"""What a worker tells of a folder: looked at here, in this process. The test plays what comes between two looks."""
+
+import errno
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asyncinotify import Inotify
+
+from tests.families.sync.parts import write
+from undercroft.families.sync.storages import open_storage
+from undercroft.families.sync.storages.errors import Vanished
+from undercroft.families.sync.waves import FEW
+from undercroft.families.sync.wire import Message, Report, Scanned, Skipped
+from undercroft.families.sync.worker import bursts
+from undercroft.families.sync.worker.bursts import Burst
+from undercroft.families.sync.worker.index import Index
+from undercroft.families.sync.worker.observing import BATCH, UNWATCHED, Observer
+
+
+class Eyes:
+    """An observer of a root, and what it has told."""
+
+    def __init__(self, root: Path, inotify: Inotify) -> None:
+        self.root = root
+        self.told: list[Message] = []
+        self.index = Index()
+        self.storage = open_storage(("local_storage", {"root": str(root)}))
+        self.storage.check(0)
+        self.observer = Observer(self.storage, self.index, inotify, self.told.append)
+        self.scan()
+
+    def scan(self) -> list[Message]:
+        self.observer.scan()
+        return self.tell()
+
+    def look_at(self, *paths: str) -> list[Message]:
+        self.observer.look_at(paths)
+        return self.tell()
+
+    def tell(self) -> list[Message]:
+        self.told.clear()
+        assert self.observer.tell() == []
+        return list(self.told)
+
+
+@pytest.fixture
+def eyes(tmp_path: Path) -> Iterator[Eyes]:
+    """On 40 files, whose content is their number."""
+    write(tmp_path, {b"d/%d" % n: b"%d" % n for n in range(40)})
+    with Inotify() as inotify:
+        yield Eyes(tmp_path, inotify)
+
+
+def reports(messages: list[Message]) -> list[Report]:
+    return [message for message in messages if isinstance(message, Report)]
+
+
+def gone(messages: list[Message]) -> set[str]:
+    return {seen.path for report in reports(messages) for seen in report.seen if seen.content is None}
+
+
+def skipped(messages: list[Message]) -> list[tuple[list[tuple[str, str]], bool]]:
+    return [(message.skipped, message.anew) for message in messages if isinstance(message, Skipped)]
+
+
+def test_what_is_gone_is_told_in_pages_of_one_look(eyes: Eyes) -> None:
+    write(eyes.root, {b"many/%d" % n: b"m%d" % n for n in range(2 * BATCH + 1)})
+    eyes.scan()
+    shutil.rmtree(eyes.root / "many")
+    *pages, _skipped, scanned = eyes.scan()
+    assert [len(page.seen) for page in reports(pages)] == [BATCH, BATCH, 1]
+    assert len({page.look for page in reports(pages)}) == 1
+    assert {page.vanished for page in reports(pages)} == {2 * BATCH + 1}
+    assert isinstance(scanned, Scanned)
+    assert scanned.files == 40
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_both_halves_of_a_rename_are_in_one_page(eyes: Eyes, live: bool) -> None:
+    write(eyes.root, {b"many/%d" % n: b"m%d" % n for n in range(2 * BATCH)})
+    eyes.scan()
+    (eyes.root / "many").rename(eyes.root / "all")
+    (eyes.root / "all/0").unlink()
+    told = reports(eyes.look_at("many", "all") if live else eyes.scan())
+    assert {page.vanished for page in told} == {1}
+    assert sum(len(page.seen) for page in told) == 4 * BATCH - 1
+    for page in told:
+        assert len(page.seen) <= BATCH + 1
+        paths = {seen.path: seen.content for seen in page.seen}
+        assert all(paths.get(path.replace("all/", "many/"), 1) is None for path in paths if path.startswith("all/"))
+
+
+def test_what_has_changed_is_not_new(eyes: Eyes) -> None:
+    """20 gone and 20 changed are 20 vanished; 20 gone and 20 new are none."""
+    for n in range(20):
+        (eyes.root / f"d/{n}").unlink()
+        (eyes.root / f"d/{n + 20}").write_bytes(b"changed %d" % n)
+    [report] = reports(eyes.scan())
+    assert (len(report.seen), report.vanished) == (40, 20)
+    for n in range(20, 40):
+        (eyes.root / f"d/{n}").unlink()
+        (eyes.root / f"new {n}").write_bytes(b"new %d" % n)
+    [report] = reports(eyes.scan())
+    assert (len(report.seen), report.vanished) == (40, 0)
+
+
+def test_what_came_back_while_more_was_looked_for_is_no_deletion(eyes: Eyes) -> None:
+    (eyes.root / "d").rename(eyes.root.parent / "away")
+    eyes.observer.look_at(["d"])
+    assert eyes.observer.vanished == 40
+    (eyes.root.parent / "away").rename(eyes.root / "d")
+    (eyes.root / "d/0").unlink()
+    eyes.observer.look_at(["d"])
+    assert eyes.observer.vanished == 1
+    assert gone(eyes.tell()) == {"d/0"}
+
+
+def test_a_known_folder_whose_place_another_takes(eyes: Eyes) -> None:
+    """As who puts a new release of a site in the place of the old one: no event tells of the files one by one."""
+    write(eyes.root.parent, {b"other/0": b"other", b"other/new": b"new"})
+    (eyes.root / "d").rename(eyes.root.parent / "away")
+    (eyes.root.parent / "other").rename(eyes.root / "d")
+    told = eyes.look_at("d")
+    assert gone(told) == {f"d/{n}" for n in range(1, 40)}
+
+
+def test_a_root_that_is_emptied_is_told_as_such(eyes: Eyes) -> None:
+    shutil.rmtree(eyes.root / "d")
+    assert {report.emptied for report in reports(eyes.scan())} == {True}
+    write(eyes.root, {b"new": b"new"})
+    assert {report.emptied for report in reports(eyes.scan())} == {False}
+    (eyes.root / "new").unlink()
+    assert {report.emptied for report in reports(eyes.look_at("new"))} == {False}, "a deletion while it is watched"
+
+
+def test_nothing_is_told_gone_of_a_root_that_is_gone(eyes: Eyes) -> None:
+    shutil.rmtree(eyes.root)
+    with pytest.raises(Vanished):
+        eyes.observer.look_at(["d"])
+
+
+def test_what_is_skipped_is_told_at_once(eyes: Eyes) -> None:
+    (eyes.root / "e").mkdir()
+    (eyes.root / "e/link").symlink_to("/")
+    [([(path, reason)], anew)] = skipped(eyes.look_at("e"))
+    assert (path, anew) == ("e/link", False)
+    assert "link" in reason
+    assert skipped(eyes.look_at("d")) == []
+    shutil.rmtree(eyes.root / "e")
+    assert skipped(eyes.look_at("e")) == [([("e/link", "")], False)]
+    for n in range(BATCH + 1):
+        (eyes.root / f"link {n}").symlink_to("/")
+    pages = skipped(eyes.scan())
+    assert [(len(page), anew) for page, anew in pages] == [(BATCH, True), (1, False)]
+
+
+def test_a_folder_that_can_t_be_watched_is_read_and_that_is_said(tmp_path: Path) -> None:
+    """The limit of watches is the machine's: it is played."""
+
+    class Full(Inotify):
+        def add_watch(self, *arguments: Any, **more: Any) -> Any:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    write(tmp_path, {b"d/f": b"1"})
+    with Full() as inotify:
+        eyes = Eyes(tmp_path, inotify)
+        assert len(eyes.index) == 1
+        (tmp_path / "d/f").unlink()
+        told = eyes.scan()
+    assert gone(told) == {"d/f"}
+    assert skipped(told) == [([("/", UNWATCHED), ("d", UNWATCHED)], True)]
+
+
+def test_many_that_vanish_are_waited_for_until_no_more_do() -> None:
+    burst = Burst(quiet=0.2, at_first=0.02)
+    assert burst.wait(FEW, 0.0) == pytest.approx(0.02), "it may be the beginning"
+    assert burst.wait(FEW, 0.02) == 0
+    assert burst.wait(1, 0.5) == pytest.approx(0.2), "with those before, it is more than few"
+    assert burst.wait(300, 0.6) == pytest.approx(0.2)
+    assert burst.wait(300, 0.7) == pytest.approx(0.1)
+    assert burst.wait(301, 0.75) == pytest.approx(0.2)
+    assert burst.wait(301, 0.95) == 0
+    assert burst.wait(FEW, 10.0) == pytest.approx(0.02), "long after"
+    assert burst.wait(0, 10.0) == 0, "as many are new: a rename"
+
+
+def test_who_never_stops_deleting_is_told_of_after_a_minute() -> None:
+    burst = Burst(quiet=0.2, at_first=0.02)
+    waits = [burst.wait(100 + n, n / 10) for n in range(700)]
+    assert all(waits[:600])
+    assert waits[int(bursts.LONGEST * 10)] == 0
