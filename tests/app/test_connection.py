@@ -5,7 +5,8 @@ import socket
 
 import pytest
 
-from undercroft.app.connection import LARGEST_AT_ONCE, Head
+from undercroft.app.application import Head
+from undercroft.app.large_bodies import LARGEST_AT_ONCE
 from undercroft.app.listening import Listener
 from undercroft.machinery.operations import Reply
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.nodes.parts import SteppedClock, running
 from undercroft.app import server
-from undercroft.app.connection import Head
+from undercroft.app.application import Head
 from undercroft.machinery.operations import Reply, Request
 
 pytestmark = pytest.mark.anyio

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from undercroft.app.application import Head
 from undercroft.app.assembly import Parts, all_migrations, assemble
-from undercroft.app.connection import Head
 from undercroft.app.settings import Settings
 from undercroft.base.clock import wall_clock
 from undercroft.database import Database, open_database

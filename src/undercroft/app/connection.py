@@ -7,13 +7,16 @@ asks the application once and writes once. Limits on heads, bodies and slow clie
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import NamedTuple
 
 import httptools
 import structlog
 
+from undercroft.app.application import Application, Head
+from undercroft.app.large_bodies import Held, LargeBodies
 from undercroft.app.reply_head import render_head
+from undercroft.app.reply_stream import write_stream
 from undercroft.machinery.operations import Reply
 
 log = structlog.get_logger()
@@ -25,43 +28,6 @@ WEIGHT_OF_HEADER = 32
 MOST_PIPELINED = 32
 # A larger body is read only for a caller who may call.
 UNASKED_BODY = 64 * 1_024
-# Of large bodies so many times the largest are held at once, over all connections: what comes beyond is told to wait.
-LARGEST_AT_ONCE = 8
-
-
-class Head(NamedTuple):
-    """What is known of a request before its body."""
-
-    method: str
-    url: bytes
-    headers: dict[bytes, bytes]
-    """Names in lower case; values of repeated ones joined by a comma."""
-    client: str | None
-    """The peer's address; None for a Unix socket."""
-    gone: "asyncio.Future[None] | None" = None
-    """Done when the client has hung up."""
-
-
-class Application(Protocol):
-    max_body: int
-
-    def most_body(self, head: Head) -> int:
-        """The bytes that this operation takes."""
-
-    async def admit(self, head: Head) -> Reply | None:
-        """The refusal for a caller who may not send a body here, or None."""
-
-    async def answer(self, head: Head, body: bytes) -> Reply: ...
-
-    def refuse_unread(self, status: int, message: str, url: bytes) -> Reply:
-        """For what could not be read as a request; `url` as far as it is known."""
-
-
-class Held:
-    """The bytes of large bodies that are being read or answered."""
-
-    def __init__(self) -> None:
-        self.bytes = 0
 
 
 class Shared(NamedTuple):
@@ -72,7 +38,7 @@ class Shared(NamedTuple):
     date: Callable[[], bytes]
     most: int
     """So many connections at once; the next is hung up on, so that files are left for deliveries and the database."""
-    held: Held
+    bodies: LargeBodies
 
 
 class Connection(asyncio.Protocol):
@@ -96,7 +62,7 @@ class Connection(asyncio.Protocol):
         self._in_message = False
         self._had_body = False
         self._fruitless = 0
-        self._held = 0
+        self._held = Held(shared.bodies)
         self.reading_since: float | None = None
         """Since when (loop time) it waits for the rest of a request."""
         self.idle_since: float | None = None
@@ -119,7 +85,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._shared.connections.discard(self)
-        self._let_go(self._held)
+        self._held.let_go(self._held.bytes)
         self._closing = True
         self._waiting.clear()
         self._may_write.set()
@@ -195,7 +161,7 @@ class Connection(asyncio.Protocol):
         if self._size > self._most:
             self._refuse_large()
             return
-        if self._is_large and not self._hold(len(body)):
+        if self._is_large and not self._held.hold(len(body)):
             self._refuse(503, "the server holds as many large bodies as it may at this moment; try again")
             return
         self._had_body = True
@@ -225,15 +191,16 @@ class Connection(asyncio.Protocol):
             while self._waiting:
                 head, body, keep_alive = self._waiting.popleft()
                 reply = await self._application.answer(head, body)
-                if self._held:
-                    self._let_go(min(len(body), self._held))
+                if self._held.bytes:
+                    self._held.let_go(min(len(body), self._held.bytes))
                 if self._transport.is_closing():
                     return
                 keep_alive = keep_alive and not self._closing
                 if reply.stream is None or head.method == "HEAD":
                     self._write(reply, keep_alive, head.method == "HEAD")
                 else:
-                    await self._write_stream(reply, reply.stream)
+                    date = self._shared.date()
+                    await write_stream(self._transport, reply, reply.stream, date, self._may_write)
                 if self.stalled_since is not None:
                     await self._may_write.wait()
                 if not keep_alive:
@@ -251,23 +218,6 @@ class Connection(asyncio.Protocol):
         length = len(reply.body) if reply.stream is None else reply.length
         head = render_head(reply, self._shared.date(), length, keep_alive)
         self._transport.write(head if head_only else head + reply.body)
-
-    async def _write_stream(self, reply: Reply, stream: AsyncIterator[bytes]) -> None:
-        """At the client's pace, in chunks where nobody knows how much it is; the connection ends if the source fails
-        midway."""
-        self._transport.write(render_head(reply, self._shared.date(), reply.length, True))
-        piece, end = (b"%x\r\n%b\r\n", b"0\r\n\r\n") if reply.length is None else (b"", b"")
-        try:
-            async for chunk in stream:
-                if self._transport.is_closing():
-                    return
-                if chunk:
-                    self._transport.write(piece % (len(chunk), chunk) if piece else chunk)
-                await self._may_write.wait()
-            self._transport.write(end)
-        except Exception:
-            log.exception("stream_failed")
-            self._transport.abort()
 
     def _ask_first(self) -> None:
         """Read nothing more until it is clear that the caller may call."""
@@ -297,18 +247,6 @@ class Connection(asyncio.Protocol):
     def _refuse_large(self) -> None:
         self._refuse(413, f"the body is larger than {self._most} bytes; send it in parts")
 
-    def _hold(self, size: int) -> bool:
-        """Whether there is room for so many bytes more."""
-        if self._shared.held.bytes + size > LARGEST_AT_ONCE * self._application.max_body:
-            return False
-        self._shared.held.bytes += size
-        self._held += size
-        return True
-
-    def _let_go(self, size: int) -> None:
-        self._shared.held.bytes -= size
-        self._held -= size
-
     def _refuse(self, status: int, message: str) -> None:
         if not self._unread:
             self._reply_and_close(self._application.refuse_unread(status, message, self._url))
@@ -319,7 +257,7 @@ class Connection(asyncio.Protocol):
         self._in_message = False
         self._body.clear()
         if self._task is None:
-            self._let_go(self._held)
+            self._held.let_go(self._held.bytes)
         self._transport.resume_reading()
         self._last = reply
         if self._task is None:

@@ -5,7 +5,9 @@ import socket
 from email.utils import formatdate
 from pathlib import Path
 
-from undercroft.app.connection import Application, Connection, Held, Shared
+from undercroft.app.application import Application
+from undercroft.app.connection import Connection, Shared
+from undercroft.app.large_bodies import LargeBodies
 from undercroft.app.notation import Address
 
 # An idle connection is kept this long (s).
@@ -21,13 +23,15 @@ class Listener:
         self._request_timeout = request_timeout
         self._connections: set[Connection] = set()
         self._date = _date()
-        self._shared = Shared(application, self._connections, lambda: self._date, most, Held())
+        self._shared = Shared(
+            application, self._connections, lambda: self._date, most, LargeBodies(application.max_body)
+        )
         self._servers: list[asyncio.Server] = []
 
     @property
     def held_bytes(self) -> int:
         """Of large bodies that are being read or answered."""
-        return self._shared.held.bytes
+        return self._shared.bodies.bytes
 
     async def start(self, sockets: list[socket.socket]) -> None:
         loop = asyncio.get_running_loop()

@@ -2,7 +2,7 @@
 
 import re
 
-from undercroft.app.connection import Head
+from undercroft.app.application import Head
 
 _HOST = re.compile(rb"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 _FORWARDED = {b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"}

@@ -5,7 +5,7 @@ from undercroft.app.settings import Settings
 from undercroft.base.clock import Clock
 from undercroft.database import Database
 from undercroft.families import messaging
-from undercroft.machinery.deliveries.courier import Transport
+from undercroft.machinery.deliveries.transports import Transport
 from undercroft.machinery.deliveries.webhook import WebhookTransport
 
 

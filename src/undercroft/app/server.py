@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from undercroft.app.connection import Head
+from undercroft.app.application import Head
 from undercroft.app.cross_origin import CrossOrigin
 from undercroft.app.dashboard import session
 from undercroft.app.loopback import is_from_here

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from undercroft.app.application import Head
 from undercroft.app.assembly import Parts, all_migrations, assemble
-from undercroft.app.connection import Head
 from undercroft.app.settings import Settings
 from undercroft.database import Database, Transaction, open_database
 from undercroft.machinery.identity.actions import set_up_admin

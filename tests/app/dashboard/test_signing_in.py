@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.app.dashboard.asking import ADMIN, SAME_ORIGIN, House, header, in_house, page
-from undercroft.app.connection import Head
+from undercroft.app.application import Head
 from undercroft.machinery.identity.actions import SESSION_SECONDS
 
 PAGES = ["/", "/?part=live", "/docs", "/dashboard/delivery/1", "/signin", "/assets/house.css"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.families.timers.shop import TOKEN, Shop, opened
-from undercroft.app.connection import Head
+from undercroft.app.application import Head
 from undercroft.base.clock import HOUR
 
 pytestmark = pytest.mark.anyio

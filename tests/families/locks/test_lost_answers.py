@@ -8,7 +8,7 @@ import pytest
 
 from tests.families.timers.shop import TOKEN, Shop, opened
 from tests.nodes.relay import Relay
-from undercroft.app.connection import Head
+from undercroft.app.application import Head
 from undercroft.database.postgres import engine
 
 pytestmark = pytest.mark.anyio

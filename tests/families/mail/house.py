@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from undercroft.app.application import Head
 from undercroft.app.assembly import Parts, all_migrations, assemble
-from undercroft.app.connection import Head
 from undercroft.app.notation import Secret, SmtpUrl
 from undercroft.app.settings import Settings
 from undercroft.base.clock import wall_clock

@@ -8,7 +8,7 @@ import pytest
 
 from tests.families.mail.house import EMAIL, SENT, TOKEN, House, house
 from tests.services.mailserver import MailServer
-from undercroft.app.connection import Head
+from undercroft.app.application import Head
 from undercroft.machinery.deliveries.smtp.relay import CONNECTIONS
 from undercroft.machinery.deliveries.smtp.room import share_of_one
 

@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.machinery.deliveries.making import NOW, Clock, answered
+from undercroft.app.application import Head
 from undercroft.app.assembly import Parts, all_migrations, assemble
-from undercroft.app.connection import Head
 from undercroft.app.settings import Settings
 from undercroft.database import Database, open_database
 from undercroft.families.messaging.channels import webhook

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.families.messaging.house import NOW, TOKEN, House
-from undercroft.app.connection import Head
+from undercroft.app.application import Head
 from undercroft.base.clock import DAY, HOUR, MINUTE, SECOND
 
 pytestmark = pytest.mark.anyio

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from tests.machinery.deliveries.making import NOW, Clock
 from tests.machinery.deliveries.rig import Recorder, Rig
+from undercroft.app.application import Head
 from undercroft.app.assembly import all_migrations, assemble
-from undercroft.app.connection import Head
 from undercroft.app.settings import Settings
 from undercroft.base.clock import HOUR
 from undercroft.database import open_database

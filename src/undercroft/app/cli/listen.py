@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import asyncio
     import socket
 
-    from undercroft.app.connection import Head
+    from undercroft.app.application import Head
     from undercroft.machinery.operations import Reply
 
 LARGEST_BODY = 64 * 2**20

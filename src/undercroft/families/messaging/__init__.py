@@ -27,8 +27,8 @@ from undercroft.families.messaging.lookup import Lookup
 from undercroft.families.messaging.refusing import refuse
 from undercroft.families.messaging.runs import Runs, tick
 from undercroft.families.messaging.settling import settled
-from undercroft.machinery.deliveries.courier import Transport
 from undercroft.machinery.deliveries.hooks import Hooks
+from undercroft.machinery.deliveries.transports import Transport
 from undercroft.machinery.deliveries.webhook import WebhookTransport
 from undercroft.machinery.family import Family
 from undercroft.machinery.identity.entering import Enter

@@ -9,7 +9,6 @@ down; the loops that keep the horizon filled are in `upkeep.py`.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 import structlog
 
@@ -38,6 +37,7 @@ from undercroft.machinery.deliveries.parcels import Parcel, Parcels
 from undercroft.machinery.deliveries.policy import lease
 from undercroft.machinery.deliveries.settling import Settling
 from undercroft.machinery.deliveries.store import DUE
+from undercroft.machinery.deliveries.transports import Transport
 
 log = structlog.get_logger()
 
@@ -48,16 +48,6 @@ MOST_PER_LOOK = 20_000
 LONGEST_SLEEP = 0.5
 # How far ahead hints are kept (ms); farther ones are read when their time comes near.
 AHEAD = 3 * SECOND
-
-
-class Transport(Protocol):
-    async def send(
-        self, target: Target, delivery: Delivery, webhook_id: str, family_headers: dict[str, str]
-    ) -> Outcome: ...
-
-    def host(self, target: Target) -> str | None:
-        """Where the target is: so much is claimed for one place at once. None where there is no limit."""
-        ...
 
 
 class Courier:
