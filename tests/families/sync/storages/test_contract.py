@@ -189,6 +189,36 @@ def test_what_lost_a_conflict_is_kept_beside(storage: Storage) -> None:
     }
 
 
+def test_what_lost_to_a_deletion_is_kept_beside(storage: Storage) -> None:
+    """Where one makes a file and another a folder of that name, the file goes aside."""
+    for free, wanted_name in (
+        ("a/f.conflict-A.txt", "a/f.conflict-A.txt"),
+        ("a/f.conflict-A-1.txt", "a/f.conflict-A.txt"),
+    ):
+        base = write(storage, "a/f.txt", free.encode()).revision
+        with pytest.raises(Changed):
+            storage.delete(Delete("a/f.txt", 1, base + "1", wanted_name))
+        replaced = storage.delete(Delete("a/f.txt", 1, revision(storage, "a/f.txt"), wanted_name))
+        assert (replaced.place, replaced.kept_as, replaced.size) == ("", free, len(free))
+        assert storage.look("a/f.txt") is None
+        assert contents(storage)[free] == free.encode()
+    assert len(contents(storage)) == 2
+
+
+def test_what_is_not_what_was_expected_leaves_nothing_beside(storage: Storage) -> None:
+    first = write(storage, "f", b"one").revision
+    second = write(storage, "f", b"other", first).revision
+    for base in (first, second + "1"):
+        with pytest.raises(Changed):
+            write(storage, "f", b"third", base, "f.conflict")
+        with pytest.raises(Changed):
+            storage.delete(Delete("f", 1, base, "f.conflict"))
+    storage.delete(Delete("f", 1, revision(storage, "f")))
+    with pytest.raises(Changed):
+        write(storage, "f", b"third", second, "f.conflict")
+    assert contents(storage) == {}
+
+
 def test_moves_and_deletes_hold_to_what_they_expect(storage: Storage) -> None:
     old = write(storage, "a/b/c/f", b"content").revision
     write(storage, "taken", b"other")
@@ -232,6 +262,83 @@ def test_files_and_folders_swap(kind: Kind, storage: Storage) -> None:
     storage.delete(Delete("swap/inner/f", 1, two))
     write(storage, "swap", b"a file again")
     assert contents(storage) == {"swap": b"a file again"}
+
+
+def test_nothing_takes_the_place_of_a_folder_or_goes_below_a_file(kind: Kind, storage: Storage) -> None:
+    if kind.driver == "amazon_s3":
+        return  # it knows no folders
+    file = write(storage, "file", b"a file").revision
+    kept = storage.delete(Delete("file", 1, file)).place
+    file = write(storage, "file", b"a file").revision
+    write(storage, "folder/inner/f", b"in a folder")
+    content = wanted("", b"a file").content
+    assert storage.look("folder") is None
+    for taken in ("folder", "folder/inner", "folder/inner/f/g"):
+        with pytest.raises(InTheWay):
+            storage.move(Move(taken, 1, content, "file", 1, file))
+        with pytest.raises((InTheWay, OSError, Changed)):
+            storage.restore(taken, kept, lambda _: None)
+    for base in ("1.1", file):
+        with pytest.raises((Changed, OSError)):
+            write(storage, "folder", b"over it", base)
+        with pytest.raises((Changed, OSError)):
+            storage.delete(Delete("folder", 1, base))
+    assert contents(storage) == {"file": b"a file", "folder/inner/f": b"in a folder"}
+    storage.restore("back", kept, lambda _: None)
+    assert contents(storage)["back"] == b"a file"
+
+
+def test_odd_names_are_moved_kept_and_put_back_exactly(kind: Kind, storage: Storage) -> None:
+    beyond = BEYOND.get(kind.driver, set()) | UNTRIED.get(kind.driver, set())
+    for name in {*NAMES[1:5], *NAMES[-2:]} - beyond:
+        base = write(storage, "plain one", b"content").revision
+        content = wanted("", b"content").content
+        storage.move(Move(f"to/{name}", 1, content, "plain one", 1, base))
+        place = storage.delete(Delete(f"to/{name}", 1, revision(storage, f"to/{name}"))).place
+        storage.restore(f"back/{name}", place, lambda _: None)
+        write(storage, f"back/{name}", b"other", revision(storage, f"back/{name}"), f"back/{name}.kept")
+        assert contents(storage) == {f"back/{name}": b"other", f"back/{name}.kept": b"content"}
+        for path in contents(storage):
+            storage.delete(Delete(path, 1, revision(storage, path)))
+
+
+@pytest.mark.parametrize("name", ["x" * 256, "é" * 128, "d/" + "y" * 300 + "/f"])
+def test_a_name_that_is_too_long_is_refused_for_itself(kind: Kind, storage: Storage, name: str) -> None:
+    if kind.driver in ("amazon_s3", "dropbox"):
+        return  # they take longer ones: whoever asks has looked at that before
+    with pytest.raises(OSError):
+        write(storage, name, b"content")
+    write(storage, "f", b"content")
+    assert contents(storage) == {"f": b"content"}
+
+
+def test_what_arrives_is_gone_on_with(storage: Storage) -> None:
+    """By every kind, from a source that is lost for a while."""
+    content = os.urandom(12 * 2**20)
+    put = wanted("large", content)
+
+    class Losing(Bytes):
+        seeks: list[int] = []  # noqa: RUF012 - one for all
+        ends = 9 * 2**20
+
+        def seek(self, offset: int, whence: int = 0) -> int:
+            self.seeks.append(offset)
+            return super().seek(offset, whence)
+
+        def read(self, size: int = -1) -> bytes:
+            if self._at >= self.ends:
+                raise SourceLost("the line was cut")
+            return super().read(size)
+
+    with pytest.raises(SourceLost):
+        storage.receive(put, Losing(content), lambda _: None)
+    assert contents(storage) == {}
+    Losing.ends = len(content) + 1
+    token = storage.receive(put, Losing(content), lambda _: None)
+    assert len(Losing.seeks) == 1 and Losing.seeks[0] >= 9 * 2**20
+    storage.make_durable([token])
+    storage.put_in_place(put, token)
+    assert contents(storage) == {"large": content}
 
 
 def test_many_in_folders(storage: Storage) -> None:
