@@ -35,7 +35,7 @@ class Talk:
     async def set_up(self) -> None:
         assert isinstance(await self.hear(), wire.Hello)
         storages = {name: ("local_storage", {"root": str(root)}) for name, root in (("A", self.a), ("B", self.b))}
-        self.say(wire.Setup("B", storages, 0))
+        self.say(wire.Setup("B", storages, 0, {"A": "A 1", "B": "B 1"}))
         self.say(wire.Known([], True))
         self.say(wire.KnownKept([], True))
         while not isinstance(await self.hear(), wire.Scanned):
@@ -208,7 +208,7 @@ def test_what_is_to_be_done_waits_for_the_root_and_keeps_nothing_else_waiting(tm
         async with _talk(tmp_path) as talk:
             assert isinstance(await talk.hear(), wire.Hello)
             away = {"hostname": "127.0.0.1", "port": 1, "username": "u", "password": "p", "host_key": "SHA256:AAAA"}
-            talk.say(wire.Setup("B", {"B": ("sftp", away)}, 0))
+            talk.say(wire.Setup("B", {"B": ("sftp", away)}, 0, {"B": "B 1"}))
             talk.say(wire.Known([], True))
             talk.say(wire.KnownKept([], True))
             talk.say(wire.Restore("f", "place"))

@@ -124,8 +124,9 @@ class Link:
     async def _set_up(self, entries: list[Entry]) -> None:
         present = await self._database.read(store.count_present, self.name)
         storages = {entry.name: (entry.driver, entry.options) for entry in entries}
+        marks = {entry.name: entry.mark for entry in entries}
         kept_after = await self._database.read(kept.told_after, self.name)
-        await self._send(wire.Setup(self.name, storages, present, kept_after))
+        await self._send(wire.Setup(self.name, storages, present, marks, kept_after))
         after, last = "", False
         while not last:
             rows = await self._database.read(store.present_at, self.name, after, _KNOWN_PAGE)

@@ -19,10 +19,16 @@ class Entry(NamedTuple):
     """Whether it should run."""
     reason: str | None
     """Why it stopped by itself."""
+    made_at: int = 0
 
     @property
     def place(self) -> tuple[str, dict[str, Any]]:
         return self.driver, self.options
+
+    @property
+    def mark(self) -> str:
+        """What tells its root from all others; also from that of one of its name before it."""
+        return f"{self.name} {self.made_at}"
 
 
 class Rules(NamedTuple):
@@ -31,12 +37,12 @@ class Rules(NamedTuple):
 
 
 def entries(tx: Transaction) -> list[Entry]:
-    rows = tx.all("SELECT name, driver, options, up, reason FROM sync_entries ORDER BY made_at, name")
+    rows = tx.all("SELECT name, driver, options, up, reason, made_at FROM sync_entries ORDER BY made_at, name")
     return [_entry(*row) for row in rows]
 
 
 def find_entry(tx: Transaction, name: str) -> Entry | None:
-    row = tx.one("SELECT name, driver, options, up, reason FROM sync_entries WHERE name = :name", name=name)
+    row = tx.one("SELECT name, driver, options, up, reason, made_at FROM sync_entries WHERE name = :name", name=name)
     return None if row is None else _entry(*row)
 
 
@@ -137,5 +143,5 @@ def count_skipped(tx: Transaction, entry: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _entry(name: str, driver: str, options: str, up: int, reason: str | None) -> Entry:
-    return Entry(name, driver, msgspec.json.decode(options), bool(up), reason)
+def _entry(name: str, driver: str, options: str, up: int, reason: str | None, made_at: int) -> Entry:
+    return Entry(name, driver, msgspec.json.decode(options), bool(up), reason, made_at)

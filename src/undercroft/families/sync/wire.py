@@ -114,6 +114,8 @@ class Setup(Message):
     storages: dict[str, tuple[str, dict[str, Any]]]
     expected: int
     """How many files it should find."""
+    marks: dict[str, str]
+    """Entry → what tells its root from all others."""
     kept_after: str = ""
     """Of kept versions whose places sort after this the server may not know all."""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from undercroft.families.sync.drivers import LOCAL, with_defaults
 from undercroft.families.sync.storages.drive import Drive
+from undercroft.families.sync.storages.local_mark import Owner
 from undercroft.families.sync.storages.local_storage import LocalStorage
 from undercroft.families.sync.storages.remote import RemoteStorage
 from undercroft.families.sync.storages.storage import Storage
@@ -13,16 +14,16 @@ Place = tuple[str, dict[str, Any]]
 """A driver and its options."""
 
 
-def open_storage(place: Place, spool: Path | None = None) -> Storage:
+def open_storage(place: Place, spool: Path | None = None, owner: Owner | None = None) -> Storage:
     """For one thread. `spool`: a folder of this machine, where what arrives for a remote storage is gathered; None for
-    whoever only reads.
+    whoever only reads. `owner`: whose root it has to be to pass its check.
 
     Raises Vanished where there is no root.
     """
     driver, given = place
     options = with_defaults(driver, given)
     if driver == LOCAL:
-        return LocalStorage(options["root"], tuple(options["ignore"]), block=options["chunk_size"])
+        return LocalStorage(options["root"], tuple(options["ignore"]), block=options["chunk_size"], owner=owner)
     return RemoteStorage(drive(driver, options), f"the {driver} storage", options, spool)
 
 
@@ -48,4 +49,4 @@ def drive(driver: str, options: dict[str, Any]) -> Drive:
     raise LookupError(driver)
 
 
-__all__ = ["Place", "Storage", "drive", "open_storage"]
+__all__ = ["Owner", "Place", "Storage", "drive", "open_storage"]

@@ -23,9 +23,10 @@ from undercroft.families.sync.places import new_place
 from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
 from undercroft.families.sync.storages import kernel
 from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, SourceLost, Vanished
-from undercroft.families.sync.storages.local_content import are_equal, copy, hash_of, revision_of, same
+from undercroft.families.sync.storages.local_content import BLOCK, are_equal, copy, hash_of, revision_of, same
 from undercroft.families.sync.storages.local_folders import FOLDER, READ, joined, mode_of, remove_empty
-from undercroft.families.sync.storages.local_looking import LocalLooking
+from undercroft.families.sync.storages.local_looking import OWN, LocalLooking
+from undercroft.families.sync.storages.local_mark import Owner, require_mark
 from undercroft.families.sync.storages.storage import InVersions, Pace, Placed, Replaced, Restored, Source
 
 
@@ -36,9 +37,22 @@ class LocalStorage(LocalLooking):
     together = 1_000
     lanes = 1
 
+    def __init__(
+        self, root: str, ignore: tuple[str, ...] = (), *, block: int = BLOCK, owner: Owner | None = None
+    ) -> None:
+        """`owner`: whose root it is to be; None for who only reads. Raises Vanished where there is no root."""
+        super().__init__(root, ignore, block=block)
+        self._owner = owner
+
     def check(self, expected: int) -> None:
         super().check(expected)
         _ = self._versions  # whatever is wrong with it is told now, not by the first file that is replaced
+        if self._owner is not None:
+            own = os.open(OWN, FOLDER, dir_fd=self._folders.root)
+            try:
+                require_mark(own, self.root, self._owner, expected, self.look)
+            finally:
+                os.close(own)
         self.forget_old_arrivals()
 
     @functools.cached_property

@@ -17,7 +17,7 @@ from blake3 import blake3
 from undercroft.families.sync import wire
 from undercroft.families.sync.drivers import option
 from undercroft.families.sync.reconcile import Operation
-from undercroft.families.sync.storages import Storage, open_storage
+from undercroft.families.sync.storages import Owner, Storage, open_storage
 from undercroft.families.sync.storages.errors import SourceChanged, Vanished
 from undercroft.families.sync.worker import keeping
 from undercroft.families.sync.worker.carrying import SMALL, Carrier, Pace, paths_of, unsure_of
@@ -28,6 +28,8 @@ from undercroft.families.sync.worker.noticing import Noticing, until_one_ends
 PATIENCE = 20.0
 # What the server could not write down is told again after this (s), twice as long each time.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
+# So many files that were known are compared with what is there, where a root has no mark yet.
+MOST_COMPARED = 1_000
 # In the data folder: what arrives for a remote storage is gathered here.
 SPOOL = "sync-spool"
 
@@ -62,13 +64,13 @@ class Worker:
         await self._take_known()
         kept = keeping.Known(setup.kept_after, await self._take_kept())
 
-        def opened(entry: str) -> Storage:
+        def opened(entry: str, owner: Owner | None = None) -> Storage:
             if entry not in setup.storages:
                 raise SourceChanged(f"there is no entry {entry}")
-            return open_storage(setup.storages[entry], self._spool)
+            return open_storage(setup.storages[entry], self._spool, owner)
 
         async with contextlib.AsyncExitStack() as stack:  # not in this thread: a drive may have a loop of its own
-            self._storage = opened(self._entry)
+            self._storage = opened(self._entry, self._owner(setup.marks))
             stack.push_async_callback(asyncio.to_thread, self._storage.close)
             pace = Pace(option(*setup.storages[self._entry], "bandwidth"), lambda *how: self._tell(wire.Moving(*how)))
             self._large, *self._lanes = [
@@ -92,6 +94,10 @@ class Worker:
             thread.shutdown(wait=False, cancel_futures=True)
         for thread in threads:
             await asyncio.to_thread(thread.shutdown)
+
+    def _owner(self, marks: dict[str, str]) -> Owner:
+        others = {mark: name for name, mark in marks.items() if name != self._entry}
+        return Owner(marks[self._entry], others, self._index.some(MOST_COMPARED))
 
     async def _take_known(self) -> None:
         while isinstance(known := await self._hear(), wire.Known):

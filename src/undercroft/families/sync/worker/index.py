@@ -1,5 +1,6 @@
 """What an entry's worker knows of its files: as much as tells whether one has changed."""
 
+import itertools
 import threading
 from collections.abc import Collection, Iterable
 
@@ -35,6 +36,11 @@ class Index:
     def hash(self, path: str) -> str:
         known = self._files.get(path)
         return "" if known is None else known[1]
+
+    def some(self, most: int) -> list[tuple[str, str]]:
+        """(path, revision) of so many, from everywhere; before others change it."""
+        every = max(1, -(-len(self) // most))
+        return [(path, about[0]) for path, about in itertools.islice(self._files.items(), 0, None, every)]
 
     def claim(self, *paths: str) -> None:
         """An operation begins to change these."""

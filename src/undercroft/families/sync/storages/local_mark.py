@@ -1,0 +1,83 @@
+"""Whose root a folder of this machine is: a mark in it, `.undercroft/root`, says so.
+
+A folder that has taken another's place (a bare mount point, a link on the way that leads elsewhere by now) has another
+entry's mark or none: the entry stops, for what is not there would be taken for deleted. Roots of days before there were
+marks get theirs when a file that was known is there as it was.
+"""
+
+import os
+import stat
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from undercroft.families.sync.names import OWN_FOLDER
+from undercroft.families.sync.storages.errors import Vanished
+from undercroft.families.sync.storages.local_folders import READ
+
+_NAME, _NEW = "root", "root.new"
+_LONGEST = 4_096
+_WORDS = "Undercroft keeps files in sync here. Without this file it stops.\n"
+_ENTRY = "entry "
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Owner(NamedTuple):
+    """The entry whose root it should be."""
+
+    mark: str
+    others: Mapping[str, str]
+    """Of the other entries there are: mark → name."""
+    known: list[tuple[str, str]]
+    """(path, revision) of some files that it held."""
+
+
+def require_mark(own: int, root: str, owner: Owner, expected: int, look: Callable[[str], str | None]) -> None:
+    """The root is the owner's, and is marked so. `own`: the server's folder in it, open; `expected`: so many files it
+    held; `look` gives the revision of what is there. Raises Vanished."""
+    try:
+        found = _read(own)
+        if found == owner.mark:
+            return
+        if found is not None and found in owner.others:
+            raise Vanished(
+                f"the folder {root} is the root of the entry {owner.others[found]}: does a link on the way lead there?"
+                " Nothing was deleted elsewhere"
+            )
+        # An empty one is made by who knows that the folder is the right one.
+        if expected and found != "" and not _agrees(owner.known, look):
+            raise Vanished(
+                f"the root {root} is not the folder that it was: nothing in it is as it was known, and its mark is not"
+                f" there. If it is the right one, make an empty file {OWN_FOLDER}/{_NAME} in it. Nothing was deleted"
+                " elsewhere"
+            )
+        _write(own, owner.mark)
+    except OSError as error:
+        raise Vanished(f"the mark {OWN_FOLDER}/{_NAME} in {root} can't be used: {error.strerror}") from None
+
+
+def _read(own: int) -> str | None:
+    """Which entry it names; "" where the file is empty, None for no mark. Raises OSError."""
+    try:
+        descriptor = os.open(_NAME, READ, dir_fd=own)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(0, "it is no file", _NAME)
+        text = file.read(_LONGEST).decode(errors="replace")
+    named = [line.removeprefix(_ENTRY) for line in text.splitlines() if line.startswith(_ENTRY)]
+    return named[0] if named else "" if not text else None
+
+
+def _agrees(known: list[tuple[str, str]], look: Callable[[str], str | None]) -> bool:
+    return any(revision and look(path) == revision for path, revision in known)
+
+
+def _write(own: int, mark: str) -> None:
+    """Whole at any moment."""
+    with os.fdopen(os.open(_NEW, _WRITE, 0o600, dir_fd=own), "wb") as file:
+        file.write(f"{_WORDS}{_ENTRY}{mark}\n".encode())
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(_NEW, _NAME, src_dir_fd=own, dst_dir_fd=own)
+    os.fsync(own)
