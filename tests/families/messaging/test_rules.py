@@ -1,11 +1,15 @@
 """Stage rules: what happens leads to a subscription or ends one, once, in the same transaction."""
 
+import asyncio
+import contextlib
+import threading
 from typing import Any
 
 import pytest
 
-from tests.families.messaging.house import NOW, House
+from tests.families.messaging.house import NOW, House, opened
 from undercroft.base.clock import DAY, HOUR
+from undercroft.families.messaging import subscriptions
 from undercroft.families.messaging.rules import trying
 from undercroft.families.messaging.rules.firing import rules_for
 from undercroft.families.messaging.rules.matching import ALREADY, MOST_CHAINED, NO_LANGUAGE, TOO_LONG, Event, is_meant
@@ -197,6 +201,34 @@ async def test_fast_forward_tells_rules_what_it_went_past(house: House) -> None:
     house.clock.now = NOW + 3 * DAY + 9 * HOUR
     assert (await house.call("POST", f"subscriptions/{id}/fast-forward")).status == 200
     assert len(await subscribed(house, 2)) == len(await subscribed(house, 3)) == 1
+
+
+async def test_two_who_end_each_other_do_not_wait_for_each_other(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each stops a subscription, whose rule stops the other one: with both locked first, neither could go on."""
+    async with opened(postgres_url) as house:
+        await house.make_series()
+        await with_onward(house)
+        await rule(house, "opted_out", messageset=1, action="unsubscribe", target=2)
+        await rule(house, "opted_out", messageset=2, action="unsubscribe", target=1)
+        both = [await house.subscribe(ANN), await house.subscribe(ANN, messageset=2)]
+        locked, together = [], threading.Barrier(2, timeout=0.3)
+        really_require = subscriptions.require
+
+        def require(*args: Any, **more: Any) -> Any:
+            found = really_require(*args, **more)
+            locked.append(found.id)
+            with contextlib.suppress(threading.BrokenBarrierError):
+                together.wait()
+            return found
+
+        monkeypatch.setattr(subscriptions, "require", require)
+        stops = (house.call("PATCH", f"subscriptions/{id}/", {"active": False}) for id in both)
+        assert [answer.status for answer in await asyncio.gather(*stops)] == [200, 200]
+        assert sorted(locked) == sorted(both), "neither had to be undone and run again"
+        monkeypatch.undo()
+        assert not any([(await house.subscription(id))["active"] for id in both])
 
 
 async def test_rules_are_found_by_what_they_mean(house: House) -> None:

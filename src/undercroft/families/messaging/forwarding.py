@@ -14,7 +14,7 @@ from undercroft.families.messaging.behind import Course, course_of, standing_of
 from undercroft.families.messaging.ids import new_uuid
 from undercroft.families.messaging.model import COMPLETED, Subscription
 from undercroft.families.messaging.rules import events
-from undercroft.families.messaging.rules.firing import happened
+from undercroft.families.messaging.rules.firing import happened, hold_rules
 from undercroft.families.messaging.rules.matching import Event
 from undercroft.families.messaging.store import SCHEDULES, SETS, SUBSCRIPTIONS
 from undercroft.families.messaging.under_way import recall
@@ -58,6 +58,7 @@ def reckon(tx: Transaction, namespace: str, id: str, now: int) -> Reckoned | Non
 
 def put_forward(tx: Transaction, reckoned: Reckoned, now: int) -> list[str] | None:
     """None where it was reckoned from what is no longer so; nothing is changed then."""
+    hold_rules(tx, {reckoned.one.namespace})
     one = subscriptions.require(tx, reckoned.one.namespace, reckoned.one.id, locked=True)
     course = _along(tx, one, reckoned.stands)
     if _chosen(one) != _chosen(reckoned.one) or course != reckoned.course:

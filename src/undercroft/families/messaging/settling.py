@@ -15,7 +15,7 @@ from undercroft.families.messaging.lookup import NO_ADDRESS as HAS_NO_ADDRESS
 from undercroft.families.messaging.model import COMPLETED, NO_ADDRESS, READY, Subscription
 from undercroft.families.messaging.outbound import without_prepended
 from undercroft.families.messaging.rules import events
-from undercroft.families.messaging.rules.firing import happened
+from undercroft.families.messaging.rules.firing import happened, hold_rules
 from undercroft.families.messaging.sending import Sent
 from undercroft.families.messaging.store import SETS, locked_subscriptions
 from undercroft.families.messaging.under_way import note_left
@@ -38,6 +38,7 @@ def settled(tx: Transaction, those: list[Settled]) -> None:
     note_left(tx, Counter(sent.run for one, sent in ours if sent.run and not one.delivery.attempts))
     ours = [(one, sent) for one, sent in ours if one.delivery.kind == Kind.OUTWARD]
     figures.tell_messages(tx, Counter(_OUTCOMES.get(State(one.verdict.state), "again") for one, _ in ours))
+    hold_rules(tx, _namespaces(tx, [sent.number for one, sent in ours if one.verdict.state == State.DELIVERED]))
     standing = {one.number: one for one in locked_subscriptions(tx, [sent.number for _, sent in ours])}
     later = [(one, sent) for one, sent in ours if one.verdict.state not in _OVER]
     _take_back(tx, [one for one, sent in later if not _is_wanted(sent, standing)])
@@ -56,6 +57,15 @@ def settled(tx: Transaction, those: list[Settled]) -> None:
 
 _OUTCOMES = {State.DELIVERED: "delivered", State.DEAD: "dead"}
 _OVER = tuple(_OUTCOMES)
+
+
+def _namespaces(tx: Transaction, numbers: list[int]) -> set[str]:
+    rows = tx.each(
+        "SELECT DISTINCT s.namespace FROM {rows} JOIN messaging_subscriptions s ON s.number = r.number",
+        "number BIGINT",
+        [(number,) for number in numbers],
+    )
+    return {namespace for (namespace,) in rows}
 
 
 def _is_wanted(sent: Sent, standing: Mapping[int, Subscription]) -> bool:

@@ -1,4 +1,10 @@
-"""The tables of messaging."""
+"""The tables of messaging.
+
+Whoever locks rows of several of them does so in this order, or two transactions on PostgreSQL wait for each other:
+identities · rules (`rules.firing.hold_rules`) · subscriptions, several in one statement by their number · sets,
+schedules and files, which are only kept from being removed. Deliveries that a courier settles and the run that a step
+is of are locked before all of these.
+"""
 
 from collections.abc import Collection
 

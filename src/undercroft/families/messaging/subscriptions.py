@@ -10,7 +10,7 @@ from undercroft.families.messaging.given import Given, check, find_errors
 from undercroft.families.messaging.ids import new_uuid
 from undercroft.families.messaging.model import NO_ADDRESS, READY, Subscription, metadata_keys
 from undercroft.families.messaging.rules import events
-from undercroft.families.messaging.rules.firing import happened
+from undercroft.families.messaging.rules.firing import happened, hold_rules
 from undercroft.families.messaging.sending import Occasion, queue_messages
 from undercroft.families.messaging.store import SETS, SUBSCRIPTIONS
 from undercroft.families.messaging.under_way import recall
@@ -85,6 +85,8 @@ def find(tx: Transaction, namespace: str, id: str) -> Labelled:
 def change(tx: Transaction, namespace: str, id: str, given: Given, now: int) -> Labelled:
     """A message that was under way by what is now another is not sent, unless it is being sent at this moment; and then
     the subscription does not move on by it."""
+    if {"active", "completed"} & given.values.keys():
+        hold_rules(tx, {namespace})
     before = require(tx, namespace, id, locked=True)
     check(tx, namespace, given)
     values = {**given.values, "updated_at": now}
@@ -145,6 +147,10 @@ def resend(tx: Transaction, namespace: str, id: str, ways: Ways, now: int) -> No
 def opt_out(tx: Transaction, id: str, now: int) -> Subscription:
     """By its link, which is worth a token for just this: whoever has come to the end of its set meanwhile gets no more
     of the sets that followed it."""
+    place = tx.one("SELECT namespace FROM messaging_subscriptions WHERE id = :id", id=id)
+    if place is None:
+        raise missing()
+    hold_rules(tx, {place[0]})
     row = tx.one(f"SELECT {SUBSCRIPTIONS.columns} FROM messaging_subscriptions WHERE id = :id {{locked}}", id=id)
     if row is None:
         raise missing()

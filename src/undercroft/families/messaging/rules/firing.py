@@ -42,6 +42,26 @@ def happened(tx: Transaction, these: list[Event], now: int, only: Rule | None = 
     return outcomes
 
 
+def hold_rules(tx: Transaction, namespaces: set[str]) -> None:
+    """Until the end of the transaction nobody else follows rules there: two who bring the same identity to the same set
+    at the same moment would not see each other. Its first rule stands for all that a namespace has; where it has none,
+    nothing is held.
+
+    Whoever may come to `happened` calls this before it locks subscriptions, for rules end others' subscriptions too
+    (see `store.py`).
+    """
+    for namespace in sorted(namespaces):
+        while not _first_rule(tx, namespace, " {locked}") and _first_rule(tx, namespace):
+            pass  # the one that was waited for has been removed: another is the first by now
+
+
+def _first_rule(tx: Transaction, namespace: str, locked: str = "") -> bool:
+    row = tx.one(
+        f"SELECT id FROM messaging_rules WHERE namespace = :place ORDER BY id LIMIT 1{locked}", place=namespace
+    )
+    return row is not None
+
+
 # One word each, for figures.
 _WORDS = {
     SUBSCRIBED: "subscribed",
@@ -85,12 +105,7 @@ def _follow(tx: Transaction, pairs: Pairs, now: int) -> tuple[list[Decision], li
     """What was done, and what happened by it."""
     if not pairs:
         return [], []
-    # Two who bring the same identity to the same set at the same moment would not see each other: one waits here.
-    tx.each(
-        "UPDATE messaging_rules SET target = target WHERE target IN (SELECT r.target FROM {rows})",
-        "target BIGINT",
-        [(target,) for target in sorted({rule.target for rule, _ in pairs})],
-    )
+    hold_rules(tx, {one.namespace for _, one in pairs})
     decisions = decide(pairs, known(tx, pairs))
     made = _subscribe(tx, [one for one in decisions if one.outcome == SUBSCRIBED], now)
     _write_down(tx, decisions, made, now)
