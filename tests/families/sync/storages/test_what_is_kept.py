@@ -1,5 +1,6 @@
 """What is replaced is kept, whatever breaks in that very moment."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from tests.families.sync.storages import kinds
 from tests.families.sync.storages.kinds import contents, write
 from undercroft.families.sync.names import OWN_FOLDER
+from undercroft.families.sync.reconcile import Put, Seen
 from undercroft.families.sync.storages import kernel
 from undercroft.families.sync.storages.local_storage import LocalStorage
 
@@ -80,6 +82,24 @@ def test_what_has_lost_some_of_its_length_gets_no_name(root: Path, storage: Loca
     assert contents(storage) == {"f": b"old"}
     write(storage, "f", b"new content", base)
     assert contents(storage) == {"f": b"new content"}
+
+
+def test_a_time_beyond_what_a_database_holds_is_the_last_that_it_does(root: Path, storage: LocalStorage) -> None:
+    """In nanoseconds that is 2262; some file systems go on to 2446."""
+    base = write(storage, "f", b"old").revision
+    os.utime(root / "f", (2**40, 2**40))
+    seen = storage.read("f")
+    assert seen is not None and seen.content is not None
+    assert seen.content.mtime < 2**63
+    again = storage.receive(_put(seen), kinds.Bytes(b"old"), lambda _: None)
+    placed = storage.put_in_place(_put(seen), again)
+    assert placed.replaced is not None and placed.replaced.mtime < 2**63
+    assert base != placed.revision
+
+
+def _put(seen: Seen) -> Put:
+    assert seen.content is not None
+    return Put(seen.path, 2, seen.content, seen.revision, "", ())
 
 
 def _contents(root: Path, folder: str) -> list[bytes]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from undercroft.families.sync.names import OWN_FOLDER, is_ignored, raw, shown
 from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.storages.errors import Vanished
+from undercroft.families.sync.storages.judging import fitting
 from undercroft.families.sync.storages.local_content import BLOCK, aged, hash_of, revision_of, unfit
 from undercroft.families.sync.storages.local_folders import Folders, joined
 from undercroft.families.sync.storages.local_source import lost, opened
@@ -123,7 +124,7 @@ class LocalLooking:
             os.close(descriptor)
         if revision_of(before) != revision_of(after):
             return None
-        content = Content(digest, after.st_size, after.st_mtime_ns, stat.S_IMODE(after.st_mode) & 0o777)
+        content = Content(digest, after.st_size, fitting(after.st_mtime_ns), stat.S_IMODE(after.st_mode) & 0o777)
         return Seen(path, content, revision_of(after))
 
     def open_source(self, path: str) -> Source:

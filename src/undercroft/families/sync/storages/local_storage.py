@@ -23,6 +23,7 @@ from undercroft.families.sync.places import new_place
 from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
 from undercroft.families.sync.storages import kernel
 from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, SourceLost, Vanished
+from undercroft.families.sync.storages.judging import fitting
 from undercroft.families.sync.storages.local_content import BLOCK, are_equal, copy, hash_of, revision_of, same
 from undercroft.families.sync.storages.local_folders import FOLDER, READ, joined, mode_of, remove_empty
 from undercroft.families.sync.storages.local_looking import OWN, LocalLooking
@@ -153,8 +154,8 @@ class LocalStorage(LocalLooking):
             raise Changed("it was changed while its successor arrived")
         if put.keep_as:
             kept = self._keep_beside(self._versions, place, put.keep_as)
-            return Replaced("", kept, old.st_size, old.st_mtime_ns)
-        return Replaced(place.decode(), "", old.st_size, old.st_mtime_ns)
+            return Replaced("", kept, old.st_size, fitting(old.st_mtime_ns))
+        return Replaced(place.decode(), "", old.st_size, fitting(old.st_mtime_ns))
 
     def _take_back(self, put: Put, place: bytes, mine: os.stat_result, folder: int, name: bytes) -> None:
         kernel.rename(self._versions, place, folder, name, kernel.EXCHANGE)
@@ -175,9 +176,9 @@ class LocalStorage(LocalLooking):
             raise Changed("it was changed while it was deleted")
         if delete.keep_as:
             kept = self._keep_beside(self._versions, place, delete.keep_as)
-            return Replaced("", kept, old.st_size, old.st_mtime_ns)
+            return Replaced("", kept, old.st_size, fitting(old.st_mtime_ns))
         self._folders.prune(raw(delete.path).rpartition(b"/")[0])
-        return Replaced(place.decode(), "", old.st_size, old.st_mtime_ns)
+        return Replaced(place.decode(), "", old.st_size, fitting(old.st_mtime_ns))
 
     def move(self, move: Move) -> str:
         """The revision under the new name; "" where it has to be read again. Raises Changed, InTheWay, OSError."""
@@ -230,7 +231,7 @@ class LocalStorage(LocalLooking):
                 with contextlib.suppress(FileNotFoundError):
                     about = entry.stat(follow_symlinks=False)
                     if stat.S_ISREG(about.st_mode):
-                        yield InVersions(shown(os.fsencode(entry.name)), about.st_size, about.st_mtime_ns)
+                        yield InVersions(shown(os.fsencode(entry.name)), about.st_size, fitting(about.st_mtime_ns))
 
     def hash_of_version(self, place: str) -> str:
         with io.FileIO(os.open(place.encode(), READ, dir_fd=self._versions)) as kept:
