@@ -5,11 +5,10 @@ import io
 import socket
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from typing import Any
 
 import pytest
 
+from tests.families.sync.storages.drives import NS, making, put, read
 from tests.services.proxy import Proxy
 from tests.services.receiver import Answer, Receiver
 from tests.services.s3server import REGION, S3Server
@@ -20,7 +19,6 @@ from undercroft.families.sync.storages.errors import Changed, SourceChanged, Van
 from undercroft.families.sync.storages.s3_signing import NOTHING, Keys, signed
 
 MIB = 2**20
-NS = 10**9
 
 
 @pytest.fixture
@@ -30,29 +28,14 @@ def bucket(s3: S3Server) -> str:
 
 @pytest.fixture
 def drive_of(s3: S3Server, bucket: str) -> Iterator[Callable[..., AmazonS3]]:
-    with ExitStack() as open_drives:
-
-        def drive(**options: Any) -> AmazonS3:
-            told = {"bucket": bucket, "aws_access_key": s3.key, "aws_secret_key": s3.secret, "endpoint": s3.url}
-            made = AmazonS3({**told, "root": "all/files", **options}, pause=lambda _: None)
-            open_drives.callback(made.close)
-            return made
-
+    told = {"bucket": bucket, "aws_access_key": s3.key, "aws_secret_key": s3.secret, "endpoint": s3.url}
+    with making(AmazonS3, {**told, "root": "all/files"}) as drive:
         yield drive
 
 
 @pytest.fixture
 def drive(drive_of: Callable[..., AmazonS3]) -> AmazonS3:
     return drive_of()
-
-
-def put(drive: AmazonS3, name: str, content: bytes = b"content", base: str = "", mtime: int = 5 * NS) -> Stat:
-    return drive.put(name, io.BytesIO(content), len(content), mtime, base)
-
-
-def read(drive: AmazonS3, name: str, start: int = 0) -> bytes:
-    with drive.open(name, start) as reading:
-        return b"".join(reading.blocks())
 
 
 def keys(s3: S3Server, bucket: str) -> list[str]:
@@ -320,9 +303,8 @@ def drive_without_conditions() -> Iterator[AmazonS3]:
         server.start()
         with _WithoutConditions(server.port) as proxy:
             told = {"bucket": server.create_bucket(), "aws_access_key": "a", "aws_secret_key": "b", "region": REGION}
-            drive = AmazonS3({**told, "endpoint": proxy.url}, pause=lambda _: None)
-            yield drive
-            drive.close()
+            with making(AmazonS3, {**told, "endpoint": proxy.url}) as drive:
+                yield drive()
     finally:
         server.remove()
 

@@ -5,18 +5,15 @@ import io
 import itertools
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from typing import Any
 
 import pytest
 
+from tests.families.sync.storages.drives import NS, making, put, read
 from tests.services.dropboxserver import ACCOUNT, BLOCK, DropboxServer
-from undercroft.families.sync.storages.drive import Stat
 from undercroft.families.sync.storages.dropbox import LISTED_ANEW, Dropbox
 from undercroft.families.sync.storages.errors import Changed, SourceChanged, Vanished
 
 MIB = 2**20
-NS = 10**9
 
 
 @pytest.fixture
@@ -28,29 +25,13 @@ def server() -> Iterator[DropboxServer]:
 
 @pytest.fixture
 def drive_of(server: DropboxServer) -> Iterator[Callable[..., Dropbox]]:
-    with ExitStack() as open_drives:
-
-        def drive(pauses: list[float] | None = None, clock: Callable[[], float] = lambda: 0, **options: Any) -> Dropbox:
-            pause = pauses.append if pauses is not None else lambda _: None
-            made = Dropbox({**server.options, "root": "/Papers", **options}, pause=pause, clock=clock)
-            open_drives.callback(made.close)
-            return made
-
+    with making(Dropbox, {**server.options, "root": "/Papers"}) as drive:
         yield drive
 
 
 @pytest.fixture
 def drive(drive_of: Callable[..., Dropbox]) -> Dropbox:
     return drive_of()
-
-
-def put(drive: Dropbox, name: str, content: bytes = b"content", base: str = "", mtime: int = 5 * NS) -> Stat:
-    return drive.put(name, io.BytesIO(content), len(content), mtime, base)
-
-
-def read(drive: Dropbox, name: str, start: int = 0) -> bytes:
-    with drive.open(name, start) as reading:
-        return b"".join(reading.blocks())
 
 
 def names(drive: Dropbox) -> list[str]:

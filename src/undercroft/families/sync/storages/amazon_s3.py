@@ -14,7 +14,6 @@ import contextlib
 import errno
 import re
 import secrets
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO, NamedTuple
 
@@ -42,21 +41,16 @@ class Heeds(NamedTuple):
 
 
 class AmazonS3:
-    """A drive. `pause` and `clock` are time's, unless a test hands in others."""
+    """A drive. `asking`: with another pause and clock than time's."""
 
     names_are_bytes = False
 
-    def __init__(
-        self,
-        options: Mapping[str, Any],
-        pause: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, options: Mapping[str, Any], asking: Asking | None = None) -> None:
         root = options.get("root", "").strip("/")
         self._root = f"{root}/" if root else ""
         self._chunk = max(SMALLEST_PART, options.get("chunk_size", 0))
-        self._asking = Asking(pause)
-        self._bucket = Bucket(options, self._asking, clock)
+        self._asking = asking or Asking()
+        self._bucket = Bucket(options, self._asking)
         self._known_heeds: Heeds | None = None
 
     def check(self) -> None:

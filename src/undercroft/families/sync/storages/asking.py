@@ -74,9 +74,10 @@ Said = TypeVar("Said", Answer, Streamed)
 
 
 class Asking:
-    """For one thread. `pause` sleeps so many seconds; tests hand in another."""
+    """For one thread. `pause` sleeps so many seconds, `clock` gives Unix seconds; tests hand in others."""
 
-    def __init__(self, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, pause: Callable[[float], None] = time.sleep, clock: Callable[[], float] = time.time) -> None:
+        self.clock = clock
         self._pause = pause
         self._kept: SyncClient | None = None
 

@@ -13,8 +13,7 @@ into it meanwhile. One that stands in a file's way is deleted, if it is empty.
 import contextlib
 import errno
 import secrets
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 from undercroft.families.sync.names import OWN_FOLDER
@@ -32,23 +31,17 @@ _PAGE = 2_000
 
 
 class Dropbox:
-    """A drive. `pause` and `clock` are time's, unless a test hands in others."""
+    """A drive. `asking`: with another pause and clock than time's."""
 
     names_are_bytes = False
 
-    def __init__(
-        self,
-        options: Mapping[str, Any],
-        pause: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, options: Mapping[str, Any], asking: Asking | None = None) -> None:
         root = options.get("root", "/").strip("/")
         self._root = f"/{root}" if root else ""
         # Hashes of pieces make the hash of all where pieces are whole blocks of 4 MiB.
         self._piece = min(max(options.get("chunk_size", 0) // BLOCK, 1) * BLOCK, LARGEST_PIECE)
-        self._asking = Asking(pause)
-        self._api = DropboxApi(options, self._asking, clock)
-        self._clock = clock
+        self._asking = asking or Asking()
+        self._api = DropboxApi(options, self._asking)
         self._account = options.get("account") or ""
         self._tree = Tree(self._root, 0.0)
         self._written = False
@@ -159,13 +152,13 @@ class Dropbox:
 
     def _listen(self) -> None:
         """Asks for what has changed since the last time; for all, the first time and every few hours."""
-        if self._tree.cursor and self._clock() < self._tree.begun + LISTED_ANEW:
+        if self._tree.cursor and self._asking.clock() < self._tree.begun + LISTED_ANEW:
             try:
                 return self._learn(self._api.call("files/list_folder/continue", {"cursor": self._tree.cursor}))
             except Refused as refused:
                 if "reset" not in refused.tags:
                     raise
-        self._tree = Tree(self._root, self._clock())
+        self._tree = Tree(self._root, self._asking.clock())
         asked = {"path": self._root, "recursive": True, "limit": _PAGE, "include_non_downloadable_files": False}
         return self._learn(self._api.call("files/list_folder", asked))
 

@@ -7,7 +7,6 @@ repeated but its error's tags.
 import errno
 import json
 import re
-import time
 from collections.abc import Callable, Mapping
 from types import NoneType
 from typing import Any
@@ -58,12 +57,12 @@ class Refused(Exception):
 
 
 class DropboxApi:
-    """For one thread. `clock` gives Unix seconds."""
+    """For one thread."""
 
-    def __init__(self, options: Mapping[str, Any], asking: Asking, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, options: Mapping[str, Any], asking: Asking) -> None:
         self._api = (options.get("api_url") or API).rstrip("/")
         self._content = (options.get("content_url") or CONTENT).rstrip("/")
-        self._options, self._asking, self._clock = options, asking, clock
+        self._options, self._asking = options, asking
         self._token, self._until = options.get("access_token") or "", float("inf")
         if options.get("refresh_token"):
             self._token, self._until = "", 0.0
@@ -104,7 +103,7 @@ class DropboxApi:
         return answer
 
     def _bearer(self) -> dict[str, str]:
-        if self._clock() >= self._until:
+        if self._asking.clock() >= self._until:
             self._renew()
         if not self._token:
             raise Vanished("Dropbox wants a token: set refresh_token and access_key, or access_token")
@@ -123,7 +122,7 @@ class DropboxApi:
         if not isinstance(got.get("access_token"), str):
             raise OSError(errno.EPROTO, "Dropbox gave no token; it is tried again")
         self._token = got["access_token"]
-        self._until = self._clock() + float(got.get("expires_in", 3600)) - EARLY
+        self._until = self._asking.clock() + float(got.get("expires_in", 3600)) - EARLY
 
     def _decoded(self, answer: Answer) -> Json:
         if answer.status != 200:

@@ -4,8 +4,7 @@ The SHA-256 of each body is signed with the request: S3 refuses what arrives as 
 """
 
 import hashlib
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
@@ -32,9 +31,9 @@ class Held(NamedTuple):
 
 
 class Bucket:
-    """For one thread. `clock` gives Unix seconds."""
+    """For one thread."""
 
-    def __init__(self, options: Mapping[str, Any], asking: Asking, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, options: Mapping[str, Any], asking: Asking) -> None:
         region = options.get("region") or "us-east-1"
         name, endpoint = options["bucket"], options.get("endpoint") or f"https://s3.{region}.amazonaws.com"
         try:
@@ -48,7 +47,7 @@ class Bucket:
         self._origin = f"{parts.scheme}://{self._host}"
         self._path = parts.path.rstrip("/") + (f"/{quoted(name)}" if in_path else "")
         self._keys = Keys(options["aws_access_key"], options["aws_secret_key"], region)
-        self._asking, self._clock = asking, clock
+        self._asking = asking
         self.place = Place(name, self._host)
 
     def pages(self, prefix: str, after: str = "") -> Iterator[list[Listed]]:
@@ -159,7 +158,7 @@ class Bucket:
     def _signed(self, method: str, key: str, query: str, headers: Headers, digest: str) -> dict[str, str]:
         path = f"{self._path}/{quoted(key)}"
         try:
-            return signed(self._keys, method, self._host, path, query, headers, digest, self._clock())
+            return signed(self._keys, method, self._host, path, query, headers, digest, self._asking.clock())
         except UnicodeEncodeError:
             raise Vanished("aws_access_key, aws_secret_key or region is no text that can be sent: mend it") from None
 
