@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from tests.app.cli.conftest import Run, Server
-from undercroft.app.cli.client import WrongUsage
+from undercroft.app.cli.failures import WrongUsage
 from undercroft.app.cli.timers import loading
 from undercroft.app.cli.timers.loading import bulks
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.app.cli.conftest import Run, Server
 from tests.services.ports import free_port
-from undercroft.app.cli.client import WrongUsage
+from undercroft.app.cli.failures import WrongUsage
 from undercroft.app.cli.profiles import (
     Login,
     Profile,

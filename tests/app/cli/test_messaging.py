@@ -10,7 +10,8 @@ from tests.app.cli.conftest import Run
 from tests.services.croft import Croft
 from tests.services.receiver import Answer, Receiver
 from tests.services.waiting import wait_until
-from undercroft.app.cli.client import NotReachable, Server
+from undercroft.app.cli.client import Server
+from undercroft.app.cli.failures import NotReachable
 
 
 @pytest.fixture

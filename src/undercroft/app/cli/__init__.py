@@ -24,7 +24,7 @@ from undercroft.app.cli import (
     timers,
     tokens,
 )
-from undercroft.app.cli.client import Failure
+from undercroft.app.cli.failures import Failure
 from undercroft.app.cli.profiles import Wanted
 from undercroft.app.cli.show import note
 

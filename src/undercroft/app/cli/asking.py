@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from undercroft.app.cli.client import WrongUsage
+from undercroft.app.cli.failures import WrongUsage
 
 
 def asked_password(prompt: str = "Password") -> str:

@@ -1,59 +1,23 @@
-"""The HTTP API as the command line calls it, and the three ways in which a call fails."""
+"""The HTTP API as the command line calls it."""
 
-import ipaddress
 from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote, urlsplit
 
 import typer
+
+from undercroft.app.cli.failures import Failure, NotReachable, Refused
+from undercroft.app.cli.profiles import chosen
+from undercroft.app.cli.urls import is_loopback
 
 if TYPE_CHECKING:
     from pyreqwest.client import SyncClient
     from pyreqwest.request import SyncRequestBuilder
     from pyreqwest.response import SyncResponse
 
-DEFAULT_URL = "http://127.0.0.1:3862"
 TIMEOUT = timedelta(seconds=60)
-
-
-class Failure(Exception):
-    """Ends a verb. `hint` says what to do; `exit_code` is stable.
-
-    Failure
-    ├── Refused        1   the server said no
-    ├── WrongUsage     2   flags, files or settings are wrong
-    └── NotReachable   3   no server, or none of ours, at that URL
-    """
-
-    exit_code = 1
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-
-
-class Refused(Failure):
-    """`status` and `code` are the answer's; `code` is "" where it had none."""
-
-    def __init__(self, message: str, hint: str = "", *, status: int = 0, code: str = "") -> None:
-        super().__init__(message, hint)
-        self.status = status
-        self.code = code
-
-    def __str__(self) -> str:
-        return f"{self.message} ({self.code})" if self.code else self.message
-
-
-class WrongUsage(Failure):
-    exit_code = 2
-
-
-class NotReachable(Failure):
-    exit_code = 3
 
 
 class Server:
@@ -232,44 +196,8 @@ def as_ours(server: Server) -> Generator[None, None, None]:
         raise NotReachable(f"{server.url} answered, but not as Undercroft does", _NOT_OURS) from error
 
 
-def path_of(*segments: str) -> str:
-    """`/job/default/a%2Fb`: each segment is one, whatever it holds."""
-    for segment in segments:
-        if segment in ("", ".", ".."):
-            raise WrongUsage(f"{segment!r} can't stand in a URL", "name it otherwise: URLs drop . and ..")
-    return "/" + "/".join(quote(segment, safe="", errors="surrogateescape") for segment in segments)
-
-
-def is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def checked_url(text: str) -> str:
-    """An http(s) URL without anything behind host, port and path.
-
-    Raises WrongUsage.
-    """
-    url = text if "://" in text else f"http://{text}"
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        parts, good = urlsplit(""), False
-    if not good or not url.isascii() or not url.isprintable() or " " in url:
-        raise WrongUsage(f"{text!r} is no URL of a server", f"write one such as {DEFAULT_URL}")
-    if parts.query or parts.fragment or "@" in parts.netloc:
-        raise WrongUsage("a server's URL has no user, password, query or fragment", f"such as {DEFAULT_URL}")
-    return url.rstrip("/")
-
-
 def connect(context: typer.Context) -> Server:
     """The server that flags, variables or the profiles' file name, with its token."""
-    from undercroft.app.cli.profiles import chosen
-
     login = chosen(context)
     return Server(login.url, login.token)
 

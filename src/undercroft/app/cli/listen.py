@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from undercroft.app.cli.arrivals import Arrival, Check, as_json, as_text, signature_check
-from undercroft.app.cli.client import WrongUsage
+from undercroft.app.cli.failures import WrongUsage
 from undercroft.app.cli.options import Json
 from undercroft.app.cli.show import console, note, now_ms, print_json
 from undercroft.base.refusals import Refusal

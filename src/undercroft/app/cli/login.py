@@ -7,17 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from undercroft.app.cli.asking import asked_password
-from undercroft.app.cli.client import (
-    Failure,
-    NotReachable,
-    Refused,
-    Server,
-    WrongUsage,
-    checked_url,
-    connect,
-    is_loopback,
-    path_of,
-)
+from undercroft.app.cli.client import Server, connect
+from undercroft.app.cli.failures import Failure, NotReachable, Refused, WrongUsage
 from undercroft.app.cli.options import Json, Profile
 from undercroft.app.cli.profiles import Profile as Kept
 from undercroft.app.cli.profiles import (
@@ -30,6 +21,7 @@ from undercroft.app.cli.profiles import (
     write_profiles,
 )
 from undercroft.app.cli.show import note, print_facts, print_json, print_table, say
+from undercroft.app.cli.urls import checked_url, is_loopback, path_of
 
 profiles_app = typer.Typer(no_args_is_help=True, help="The servers that `croft` knows.")
 

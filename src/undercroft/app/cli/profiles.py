@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import typer
 
-from undercroft.app.cli.client import DEFAULT_URL, WrongUsage, checked_url, is_loopback
+from undercroft.app.cli.failures import WrongUsage
+from undercroft.app.cli.urls import DEFAULT_URL, checked_url, is_loopback
 
 
 class Profile(NamedTuple):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from undercroft.app.cli.client import WrongUsage
+from undercroft.app.cli.failures import WrongUsage
 from undercroft.app.cli.profiles import Profile, profile_name, save_profile
 from undercroft.app.cli.serve import (
     Config,

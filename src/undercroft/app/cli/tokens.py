@@ -4,9 +4,11 @@ from typing import Annotated, Any
 
 import typer
 
-from undercroft.app.cli.client import WrongUsage, connect, path_of
+from undercroft.app.cli.client import connect
+from undercroft.app.cli.failures import WrongUsage
 from undercroft.app.cli.options import Json
 from undercroft.app.cli.show import distance_text, moment_text, note, now_ms, print_json, print_table, say
+from undercroft.app.cli.urls import path_of
 from undercroft.app.notation import duration
 
 app = typer.Typer(no_args_is_help=True, help="Tokens: yours, those of apps, and for others.")

@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
-from undercroft.app.cli.client import Server, WrongUsage, connect, path_of
+from undercroft.app.cli.client import Server, connect
+from undercroft.app.cli.failures import WrongUsage
 from undercroft.app.cli.options import Json
 from undercroft.app.cli.show import print_json, print_table, say, shortened
+from undercroft.app.cli.urls import path_of
 
 app = typer.Typer(no_args_is_help=True, help="SSH keys of yours: add, list, remove.")
 

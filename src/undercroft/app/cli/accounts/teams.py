@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
-from undercroft.app.cli.client import connect, path_of
+from undercroft.app.cli.client import connect
 from undercroft.app.cli.options import Json
 from undercroft.app.cli.show import print_json, print_table, say
+from undercroft.app.cli.urls import path_of
 
 app = typer.Typer(no_args_is_help=True, help="Teams: make, list, show, remove; their members.")
 

@@ -6,9 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from undercroft.app.cli.asking import asked_password, new_password
-from undercroft.app.cli.client import WrongUsage, connect, path_of
+from undercroft.app.cli.client import connect
+from undercroft.app.cli.failures import WrongUsage
 from undercroft.app.cli.options import Everything, Json, Limit
 from undercroft.app.cli.show import moment_text, note, print_facts, print_json, print_table, say
+from undercroft.app.cli.urls import path_of
 
 app = typer.Typer(no_args_is_help=True, help="Users: create, list, remove; passwords and quotas.")
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from undercroft.app.cli.client import Failure, WrongUsage
+from undercroft.app.cli.failures import Failure, WrongUsage
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="What the lock is on: the same for all who exclude others.")]
 Namespace = Annotated[

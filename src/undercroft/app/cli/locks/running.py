@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from undercroft.app.cli.client import NotReachable, Refused, WrongUsage
+from undercroft.app.cli.failures import NotReachable, Refused, WrongUsage
 from undercroft.app.cli.locks import flags
 from undercroft.app.cli.locks.flags import Lost, Name, Namespace, NotObtained, Owner, Wait
 from undercroft.app.cli.options import Json

@@ -4,12 +4,14 @@ from typing import Annotated, Any
 
 import typer
 
-from undercroft.app.cli.client import WrongUsage, connect, path_of
+from undercroft.app.cli.client import connect
+from undercroft.app.cli.failures import WrongUsage
 from undercroft.app.cli.locks import flags
 from undercroft.app.cli.locks.flags import Lost, Name, Namespace, NotObtained, Owner, Token, Wait
 from undercroft.app.cli.options import Everything, Json, Limit
 from undercroft.app.cli.show import print_facts, print_json, say
 from undercroft.app.cli.timers.pages import Listing
+from undercroft.app.cli.urls import path_of
 
 LONGEST_WAIT = 60
 Ttl = Annotated[str, typer.Option("--ttl", metavar="DURATION", help="It ends by itself after this: 30s, 10m.")]

@@ -4,12 +4,14 @@ from typing import Annotated
 
 import typer
 
-from undercroft.app.cli.client import WrongUsage, connect, path_of
+from undercroft.app.cli.client import connect
+from undercroft.app.cli.failures import WrongUsage
 from undercroft.app.cli.mail import written
 from undercroft.app.cli.mail.written import EmailId, Namespace
 from undercroft.app.cli.options import Json
 from undercroft.app.cli.show import moment_and_distance, print_json, say
 from undercroft.app.cli.timers.written import At, In, due
+from undercroft.app.cli.urls import path_of
 
 
 def send(  # noqa: PLR0913 - one argument per flag

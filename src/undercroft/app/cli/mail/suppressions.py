@@ -4,12 +4,13 @@ from typing import Annotated, Any
 
 import typer
 
-from undercroft.app.cli.client import connect, path_of
+from undercroft.app.cli.client import connect
 from undercroft.app.cli.mail import written
 from undercroft.app.cli.mail.written import Address, Namespace
 from undercroft.app.cli.options import Everything, Json, Limit
 from undercroft.app.cli.show import moment_text, print_json, say
 from undercroft.app.cli.timers import pages
+from undercroft.app.cli.urls import path_of
 
 
 def suppress(

@@ -4,12 +4,14 @@ from typing import Annotated, Any
 
 import typer
 
-from undercroft.app.cli.client import WrongUsage, connect, path_of
+from undercroft.app.cli.client import connect
+from undercroft.app.cli.failures import WrongUsage
 from undercroft.app.cli.mail import written
 from undercroft.app.cli.mail.written import Namespace
 from undercroft.app.cli.options import Everything, Json, Limit
 from undercroft.app.cli.show import moment_text, print_facts, print_json, say
 from undercroft.app.cli.timers import pages
+from undercroft.app.cli.urls import path_of
 
 app = typer.Typer(no_args_is_help=True, help="Templates: e-mails with blanks, written {{ name }}.")
 

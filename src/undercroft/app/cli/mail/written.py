@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from undercroft.app.cli.client import WrongUsage
+from undercroft.app.cli.failures import WrongUsage
 
 Namespace = Annotated[str, typer.Option("--namespace", metavar="NAME", help="Whose it is, where that is not clear.")]
 EmailId = Annotated[str, typer.Argument(metavar="ID")]

@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
-from undercroft.app.cli.client import connect, path_of
+from undercroft.app.cli.client import connect
 from undercroft.app.cli.messaging.asking import ROOT, Namespace, Row, field, list_at, remove_at, report, where
 from undercroft.app.cli.options import Json
+from undercroft.app.cli.urls import path_of
 
 routes = typer.Typer(no_args_is_help=True, help="Routes: the webhooks that webhook:ROUTE means.")
 identities = typer.Typer(no_args_is_help=True, help="Identities: addresses, languages and time zones.")

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from undercroft.app.cli.client import WrongUsage, connect
+from undercroft.app.cli.client import connect
+from undercroft.app.cli.failures import WrongUsage
 from undercroft.app.cli.messaging.asking import (
     ROOT,
     Namespace,

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from undercroft.app.cli.client import Server, WrongUsage, connect
+from undercroft.app.cli.client import Server, connect
+from undercroft.app.cli.failures import WrongUsage
 from undercroft.app.cli.messaging.asking import (
     ROOT,
     Namespace,

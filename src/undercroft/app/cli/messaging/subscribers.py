@@ -8,7 +8,8 @@ from typing import Annotated, Any, NamedTuple, TextIO
 
 import typer
 
-from undercroft.app.cli.client import Failure, NotReachable, Server, WrongUsage, as_ours, connect
+from undercroft.app.cli.client import Server, as_ours, connect
+from undercroft.app.cli.failures import Failure, NotReachable, WrongUsage
 from undercroft.app.cli.messaging.asking import ROOT, Namespace, where
 from undercroft.app.cli.options import Json
 from undercroft.app.cli.show import console, note, print_json, say

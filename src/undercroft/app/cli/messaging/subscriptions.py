@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from undercroft.app.cli.client import connect, path_of
+from undercroft.app.cli.client import connect
 from undercroft.app.cli.messaging.asking import (
     ROOT,
     Namespace,
@@ -18,6 +18,7 @@ from undercroft.app.cli.messaging.asking import (
 )
 from undercroft.app.cli.options import Json
 from undercroft.app.cli.show import note, print_facts, print_json, print_table
+from undercroft.app.cli.urls import path_of
 
 _API = ("api", "v1", "subscriptions")
 

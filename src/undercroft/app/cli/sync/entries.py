@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from undercroft.app.cli.client import Server, WrongUsage, as_ours, connect
+from undercroft.app.cli.client import Server, as_ours, connect
+from undercroft.app.cli.failures import WrongUsage
 from undercroft.app.cli.options import Json
 from undercroft.app.cli.show import one_line, print_json, print_table, say
 from undercroft.app.cli.sync.paths import api

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from undercroft.app.cli.client import Refused, Server, as_ours, connect
+from undercroft.app.cli.client import Server, as_ours, connect
+from undercroft.app.cli.failures import Refused
 from undercroft.app.cli.options import Everything, Json
 from undercroft.app.cli.show import console, moment_text, print_json, print_table, say
 from undercroft.app.cli.sync.paths import api

@@ -1,6 +1,6 @@
 """Paths of the API."""
 
-from undercroft.app.cli.client import path_of
+from undercroft.app.cli.urls import path_of
 
 
 def api(*segments: str) -> str:

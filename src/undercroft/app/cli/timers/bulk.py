@@ -10,12 +10,14 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from undercroft.app.cli.client import Refused, Server, WrongUsage, connect, path_of
+from undercroft.app.cli.client import Server, connect
+from undercroft.app.cli.failures import Refused, WrongUsage
 from undercroft.app.cli.options import Collection, Db, Json
 from undercroft.app.cli.show import console, note, print_json, say
 from undercroft.app.cli.timers import written
 from undercroft.app.cli.timers.loading import Bulk, Failed, bulks
 from undercroft.app.cli.timers.written import After, At, Before, In, OfRoute, State
+from undercroft.app.cli.urls import path_of
 
 
 def import_jobs(

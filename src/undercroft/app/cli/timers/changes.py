@@ -4,11 +4,13 @@ from typing import Annotated
 
 import typer
 
-from undercroft.app.cli.client import WrongUsage, connect, path_of
+from undercroft.app.cli.client import connect
+from undercroft.app.cli.failures import WrongUsage
 from undercroft.app.cli.options import Collection, Db, Json
 from undercroft.app.cli.show import moment_and_distance, print_json, say
 from undercroft.app.cli.timers import written
 from undercroft.app.cli.timers.written import At, Cron, In, JobId, Meta, Retries, Timezone
+from undercroft.app.cli.urls import path_of
 
 
 def move(

@@ -2,9 +2,10 @@
 
 import typer
 
-from undercroft.app.cli.client import connect, path_of
+from undercroft.app.cli.client import connect
 from undercroft.app.cli.options import Collection, Db, Json
 from undercroft.app.cli.show import print_json, say
+from undercroft.app.cli.urls import path_of
 
 
 def pause(context: typer.Context, db: Db = "default", collection: Collection = "default", json: Json = False) -> None:

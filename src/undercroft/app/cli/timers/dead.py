@@ -4,10 +4,12 @@ from typing import Annotated, Any
 
 import typer
 
-from undercroft.app.cli.client import WrongUsage, connect, path_of
+from undercroft.app.cli.client import connect
+from undercroft.app.cli.failures import WrongUsage
 from undercroft.app.cli.options import Db, Everything, Json, Limit
 from undercroft.app.cli.show import moment_text, print_json, say
 from undercroft.app.cli.timers import pages, written
+from undercroft.app.cli.urls import path_of
 
 app = typer.Typer(no_args_is_help=True, help="Dead letters: jobs whose attempts are used up.")
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from undercroft.app.cli.client import as_ours, connect, path_of
+from undercroft.app.cli.client import as_ours, connect
 from undercroft.app.cli.options import Collection, Db, Everything, Json, Limit
 from undercroft.app.cli.show import (
     distance_text,
@@ -32,6 +32,7 @@ from undercroft.app.cli.timers.written import (
     State,
     Timezone,
 )
+from undercroft.app.cli.urls import path_of
 from undercroft.app.notation import duration_text
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import BinaryIO, NamedTuple
 
-from undercroft.app.cli.client import WrongUsage
+from undercroft.app.cli.failures import WrongUsage
 
 MOST_JOBS = 500
 MOST_BYTES = 8 * 2**20  # well below what a server takes in one request

@@ -5,11 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from undercroft.app.cli.client import WrongUsage, as_ours, connect, path_of
+from undercroft.app.cli.client import as_ours, connect
+from undercroft.app.cli.failures import WrongUsage
 from undercroft.app.cli.options import Db, Everything, Json, Limit
 from undercroft.app.cli.show import print_facts, print_json, say
 from undercroft.app.cli.timers import pages, written
 from undercroft.app.cli.timers.written import Retries
+from undercroft.app.cli.urls import path_of
 from undercroft.app.notation import duration_text
 
 app = typer.Typer(no_args_is_help=True, help="Routes: the webhooks that jobs call.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from undercroft.app import notation
-from undercroft.app.cli.client import WrongUsage
+from undercroft.app.cli.failures import WrongUsage
 from undercroft.app.cli.show import now_ms
 
 if TYPE_CHECKING:
