@@ -8,7 +8,7 @@ import fnmatch
 import hashlib
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection
 
 FID_SPACE = uuid.UUID("bcd336f2-d023-4856-bc92-e79dd24b64d7")
 LONGEST_NAME = 255
@@ -78,10 +78,12 @@ def complaint(filename: str) -> str | None:
     return None
 
 
-def is_ignored(path: bytes, patterns: Iterable[str]) -> bool:
+def is_ignored(path: bytes, patterns: Collection[str]) -> bool:
     """What is the server's own, or matches as a path or by its name."""
     if path == OWN_FOLDER.encode() or path.startswith(OWN_FOLDER.encode() + b"/"):
         return True
+    if not patterns:
+        return False
     text = shown(path)
     name = text.rpartition("/")[2]
     return any(fnmatch.fnmatchcase(text, p) or fnmatch.fnmatchcase(name, p) for p in patterns)

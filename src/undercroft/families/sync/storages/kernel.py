@@ -3,6 +3,7 @@ what is below a folder without a link on the way, one sync for all, beginning to
 
 import ctypes
 import errno
+import functools
 import os
 import struct
 
@@ -26,13 +27,18 @@ def rename(from_folder: int, source: bytes, to_folder: int, target: bytes, flags
 def open_beneath(folder: int, path: bytes, flags: int) -> int:
     """openat2(2) (Linux 5.6): what the path leads to, below the folder. Raises OSError: NotADirectoryError where there
     is a link on the way."""
-    how = struct.pack("QQQ", flags, 0, _NO_SYMLINKS | _BENEATH)
+    how = _how(flags)
     descriptor: int = _libc.syscall(_OPENAT2, folder, path, how, len(how))
     if descriptor < 0:
         number = ctypes.get_errno()
         number = errno.ENOTDIR if number == errno.ELOOP else number
         raise OSError(number, os.strerror(number), os.fsdecode(path))
     return descriptor
+
+
+@functools.cache
+def _how(flags: int) -> bytes:
+    return struct.pack("QQQ", flags, 0, _NO_SYMLINKS | _BENEATH)
 
 
 def sync(descriptor: int) -> None:

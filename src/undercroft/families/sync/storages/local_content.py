@@ -81,8 +81,11 @@ def _take_up(source: Source, target: int, content: Content, digest: "blake3") ->
 def hash_of(descriptor: int, size: int) -> str:
     """`size`: what it is likely to be."""
     digest = _digest(size)
-    while block := os.read(descriptor, 4 * BLOCK if size >= LARGE else min(BLOCK, size + 1)):
+    asked = 4 * BLOCK if size >= LARGE else min(BLOCK, size + 1)
+    while block := os.read(descriptor, asked):
         digest.update(block)
+        if size < asked and len(block) == size:
+            break  # the end: whoever goes on writing changes its state
     return digest.hexdigest()
 
 
@@ -117,6 +120,11 @@ def unfit(mode: int, path: bytes) -> str | None:
 
 def revision_of(about: os.stat_result) -> str:
     return f"{about.st_size}.{about.st_mtime_ns}.{about.st_ino}.{about.st_ctime_ns}"
+
+
+def is_same(one: os.stat_result, other: os.stat_result) -> bool:
+    """Whether both are of one file that was not changed in between, although it may have been renamed."""
+    return (one.st_ino, one.st_mtime_ns, one.st_size) == (other.st_ino, other.st_mtime_ns, other.st_size)
 
 
 def same(revision: str, about: os.stat_result) -> bool:

@@ -58,8 +58,8 @@ class Folders:
         return self.at(above, make=make), name
 
     def open(self, path: str) -> int:
-        folder, name = self.parent(path)
-        return os.open(name, READ, dir_fd=folder)
+        """To read it, in one step: the folders on the way need not be open."""
+        return _reach(self.root, raw(path), READ)
 
     def stat(self, path: bytes) -> os.stat_result | None:
         above, _, name = path.rpartition(b"/")
@@ -103,7 +103,8 @@ class Folders:
 
 
 def _reach(root: int, path: bytes, flags: int, *, make: bool = False) -> int:
-    """A folder below, opened. Raises NotADirectoryError for a link on the way, InTheWay where it is to be made."""
+    """What is below, opened: a folder, or a file that is not to be made. Raises NotADirectoryError for a link on the
+    way, InTheWay where a folder is to be made."""
     try:
         return kernel.open_beneath(root, path, flags)
     except FileNotFoundError:

@@ -122,10 +122,11 @@ class LocalLooking:
             after = os.fstat(descriptor)
         finally:
             os.close(descriptor)
-        if revision_of(before) != revision_of(after):
+        revision = revision_of(after)
+        if revision != revision_of(before):
             return None
         content = Content(digest, after.st_size, fitting(after.st_mtime_ns), stat.S_IMODE(after.st_mode) & 0o777)
-        return Seen(path, content, revision_of(after))
+        return Seen(path, content, revision)
 
     def open_source(self, path: str) -> Source:
         """Raises SourceChanged where there is no file, SourceLost where it can't be read at this moment."""

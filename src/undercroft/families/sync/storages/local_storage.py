@@ -24,7 +24,7 @@ from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
 from undercroft.families.sync.storages import kernel
 from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, SourceLost, Vanished
 from undercroft.families.sync.storages.judging import fitting
-from undercroft.families.sync.storages.local_content import BLOCK, are_equal, copy, hash_of, revision_of, same
+from undercroft.families.sync.storages.local_content import BLOCK, are_equal, copy, hash_of, is_same, revision_of, same
 from undercroft.families.sync.storages.local_folders import FOLDER, READ, joined, mode_of, remove_empty
 from undercroft.families.sync.storages.local_looking import OWN, LocalLooking
 from undercroft.families.sync.storages.local_mark import Owner, require_mark
@@ -116,12 +116,12 @@ class LocalStorage(LocalLooking):
         return None
 
     def make_names_durable(self, paths: list[str]) -> None:
-        folders = {raw(path).rpartition(b"/")[0] for path in paths}
+        folders = {path.rpartition("/")[0] for path in paths}
         if len(folders) > 4:
             return kernel.sync(self._folders.root)
         for folder in folders:
             with contextlib.suppress(OSError):
-                os.fsync(self._folders.at(folder))
+                os.fsync(self._folders.at(raw(folder)))
         return None
 
     def put_in_place(self, put: Put, token: bytes) -> Placed:
@@ -159,7 +159,7 @@ class LocalStorage(LocalLooking):
 
     def _take_back(self, put: Put, place: bytes, mine: os.stat_result, folder: int, name: bytes) -> None:
         kernel.rename(self._versions, place, folder, name, kernel.EXCHANGE)
-        if same(revision_of(mine), os.stat(place, dir_fd=self._versions, follow_symlinks=False)):
+        if is_same(mine, os.stat(place, dir_fd=self._versions, follow_symlinks=False)):
             os.unlink(place, dir_fd=self._versions)
         else:
             self._keep_beside(self._versions, place, _name_beside(put.path))
@@ -321,5 +321,4 @@ def _revision_now(folder: int, name: bytes, mine: os.stat_result) -> str:
         now = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return revision_of(mine)
-    mine_still = same(revision_of(mine), now)
-    return revision_of(now if mine_still else mine)
+    return revision_of(now if is_same(mine, now) else mine)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import gc
 import os
 import signal
 import sys
@@ -275,6 +276,8 @@ async def connect(socket: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWri
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # nothing half done is visible at any moment
     os.umask(0o022)
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)  # what a message of some hundred operations is made of is no garbage
     sys.exit(asyncio.run(live(Path(sys.argv[1]), sys.argv[2])))
 
 

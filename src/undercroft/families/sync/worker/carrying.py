@@ -134,20 +134,19 @@ class Carrier:
             self._attempt(one.put, place, done)
 
     def _attempt(self, operation: Any, do: Callable[[Any, Done], None], done: Done) -> None:
-        paths = paths_of(operation)
         expected, by = False, ""
         try:
             do(operation, done)
             return
         except (Changed, SourceChanged) as error:
             reason, expected = str(error), not isinstance(error, SourceLost)
-            for path in paths if isinstance(error, Changed) else ():
+            for path in paths_of(operation) if isinstance(error, Changed) else ():
                 self._index.doubt(path)
         except InTheWay as error:
             reason, by = str(error), self._index.in_the_way(operation.path)
         except (OSError, UnicodeEncodeError, Vanished) as error:
             reason = _reason(error)
-        done.failed += [Failed(path, operation.version, reason, expected, by) for path in paths]
+        done.failed += [Failed(path, operation.version, reason, expected, by) for path in paths_of(operation)]
 
     def _receive(self, put: Put) -> bytes:
         if not put.sources:
@@ -224,8 +223,8 @@ class Carrier:
                 storage.close()
 
 
-def paths_of(operation: Operation) -> set[str]:
-    return {operation.path, operation.source} if isinstance(operation, Move) else {operation.path}
+def paths_of(operation: Operation) -> tuple[str, ...]:
+    return (operation.path, operation.source) if isinstance(operation, Move) else (operation.path,)
 
 
 def unsure_of(done: Done) -> list[str]:
