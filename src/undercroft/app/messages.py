@@ -50,7 +50,8 @@ def transports_of(
     lookup: messaging.Lookup | None,
 ) -> dict[str, Transport]:
     mailed = messaging.MailTransport(database, post.transport, post.outgoing, settings.mail_from or NOBODY, lookup)
-    return messaging.transports(clock, posting, mailed, lookup)
+    to_sender = posting.beside(allow_private=settings.messaging_sender_private, setting="messaging_sender_private")
+    return messaging.transports(clock, posting, to_sender, mailed, lookup)
 
 
 def _own_url(settings: Settings) -> str:

@@ -255,6 +255,7 @@ READERS: dict[str, Callable[[object], Any]] = {
     "messaging_url": _base_url,
     "messaging_sender_url": _base_url,
     "messaging_sender_token": _secret,
+    "messaging_sender_private": _switch,
     "messaging_identity_url": _base_url,
     "messaging_identity_token": _secret,
     "messaging_files": _bucket,

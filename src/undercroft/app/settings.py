@@ -66,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     messaging_url: str = ""
     messaging_sender_url: str = ""
     messaging_sender_token: Secret = Secret()
+    messaging_sender_private: bool = False
     messaging_identity_url: str = ""
     messaging_identity_token: Secret = Secret()
     messaging_files: str = ""

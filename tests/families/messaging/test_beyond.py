@@ -142,6 +142,43 @@ async def test_a_sender_and_an_identity_service(sqlite_url: str, receiver: Recei
         assert sent["reply"] == '{"id": "out-7"}'
 
 
+async def test_the_operators_sender_may_be_where_routes_of_users_may_not(database_url: str, receiver: Receiver) -> None:
+    """And a 410 of it ends one message: the others go on."""
+    receiver.answer("/outbound/", Answer(410), Answer(201, b'{"id": "out-8"}'))
+    settings = {"messaging_sender_url": receiver.url(""), "allow_private_targets": False}
+    async with opened(database_url, really=True, messaging_sender_private=True, **settings) as house:
+        await house.make_series()
+        await house.made("routes/", name="hook", url=receiver.url("/inside"))
+        await house.made("messageset/", short_name="sms", default_schedule=1, channel="sender")
+        await house.made("message/", messageset=2, sequence_number=1, lang="eng", text_content="x")
+        ids = [
+            await house.subscribe(f"+2782000100{n}", messageset=messageset) for n, messageset in enumerate((2, 2, 1))
+        ]
+        for id in ids:
+            assert (await house.call("POST", f"subscriptions/{id}/send")).status == 201
+            await house.go_on()
+        assert len(receiver.calls("/outbound/")) == 2 and receiver.calls("/inside") == []
+        assert [(await house.subscription(id))["completed"] for id in ids] == [False, True, False]
+        [failed] = (await house.get("failed-tasks/"))["results"]
+        assert failed["subscription_id"] == ids[0] and "does not take this message" in failed["reason"]
+        [refused] = (await house.get(f"subscriptions/{ids[2]}/sends"))["results"]
+        assert "allow_private_targets" in refused["reason"]
+
+
+async def test_a_sender_at_a_private_address_is_refused_with_its_own_setting(
+    database_url: str, receiver: Receiver
+) -> None:
+    settings = {"messaging_sender_url": receiver.url(""), "allow_private_targets": False}
+    async with opened(database_url, really=True, **settings) as house:
+        await house.make_series()
+        await house.call("PATCH", "messageset/1/", {"channel": "sender"})
+        id = await house.subscribe()
+        assert (await house.call("POST", f"subscriptions/{id}/send")).status == 201
+        await house.go_on()
+        [refused] = (await house.get(f"subscriptions/{id}/sends"))["results"]
+        assert "UNDERCROFT_MESSAGING_SENDER_PRIVATE=1" in refused["reason"] and receiver.calls() == []
+
+
 async def test_a_search_is_no_send_and_is_not_shown_as_one(house: House) -> None:
     assert (await house.call("POST", "behind-subscriptions/find_behind_subscriptions/")).status == 202
     [search] = await house.database.read(lambda tx: tx.one("SELECT id FROM messaging_runs"))

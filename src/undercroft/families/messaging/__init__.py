@@ -6,7 +6,7 @@ from undercroft.base.clock import Clock
 from undercroft.database import Database
 from undercroft.families.messaging.behind import Search
 from undercroft.families.messaging.binaries import Removal
-from undercroft.families.messaging.channels import Sender, Ways, capture, mail, webhook
+from undercroft.families.messaging.channels import Sender, Ways, capture, mail, sender, webhook
 from undercroft.families.messaging.channels.mail import MailTransport
 from undercroft.families.messaging.channels.targets import FAMILY
 from undercroft.families.messaging.failed import replay
@@ -64,11 +64,13 @@ def family(database: Database, enter: Enter, ways: Ways, files: Files) -> Family
 
 
 def transports(
-    clock: Clock, posting: WebhookTransport, mailed: MailTransport, lookup: Lookup | None
+    clock: Clock, posting: WebhookTransport, to_sender: WebhookTransport, mailed: MailTransport, lookup: Lookup | None
 ) -> dict[str, Transport]:
-    """By the names that targets of this family have."""
+    """By the names that targets of this family have. `posting`: to users' routes; `to_sender`: to the operator's
+    message sender."""
     return {
         webhook.TRANSPORT: webhook.PostTransport(posting, lookup),
+        sender.TRANSPORT: sender.SenderTransport(to_sender, lookup),
         capture.TRANSPORT: capture.CaptureTransport(clock),
         mail.TRANSPORT: mailed,
     }

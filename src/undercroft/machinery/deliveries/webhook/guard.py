@@ -25,8 +25,15 @@ class AddressRefused(Exception):
     """The target's address is one that deliveries may not go to; the message says which and what to set."""
 
 
-async def resolve(host: str, port: int, *, allow_private: bool) -> list[tuple[int, tuple[str, int]]]:
-    """The (family, (address, port)) pairs of the host that may be connected to, in the resolver's order.
+# The setting that lets deliveries go to private addresses.
+FOR_ALL = "allow_private_targets"
+
+
+async def resolve(
+    host: str, port: int, *, allow_private: bool, setting: str = FOR_ALL
+) -> list[tuple[int, tuple[str, int]]]:
+    """The (family, (address, port)) pairs of the host that may be connected to, in the resolver's order. `setting`: the
+    one by which `allow_private` is chosen.
 
     Raises AddressRefused when none may, OSError when the name has no address.
     """
@@ -34,7 +41,7 @@ async def resolve(host: str, port: int, *, allow_private: bool) -> list[tuple[in
     allowed = [(family, (ip, port)) for family, ip in found if is_allowed(ip, allow_private=allow_private)]
     if not allowed:
         shown = ", ".join(ip for _, ip in found)
-        raise AddressRefused(_explain(host, shown, allow_private))
+        raise AddressRefused(_explain(host, shown, None if allow_private else setting))
     return allowed
 
 
@@ -83,10 +90,11 @@ async def _ask(host: str, port: int) -> list[tuple[Any, ...]]:
     return await loop.run_in_executor(_LOOKERS, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
 
 
-def _explain(host: str, shown: str, allow_private: bool) -> str:
-    if allow_private:
+def _explain(host: str, shown: str, setting: str | None) -> str:
+    """`setting`: the one that would let deliveries go there, unless it does so already."""
+    if setting is None:
         return f"{host} is at {shown}, a link-local or special address; deliveries never go there"
     return (
         f"{host} is at {shown}, a loopback, private or special address; deliveries go there only"
-        " when allow_private_targets is set (UNDERCROFT_ALLOW_PRIVATE_TARGETS=1)"
+        f" when {setting} is set (UNDERCROFT_{setting.upper()}=1)"
     )

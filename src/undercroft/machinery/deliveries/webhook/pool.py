@@ -7,7 +7,7 @@ from collections import deque
 from typing import Any, NamedTuple
 
 from undercroft.machinery.deliveries.webhook.connection import Answer, Connection, NoAnswer
-from undercroft.machinery.deliveries.webhook.guard import resolve
+from undercroft.machinery.deliveries.webhook.guard import FOR_ALL, resolve
 
 IDLE_SECONDS = 30.0
 MOST_IDLE_PER_ORIGIN = 64
@@ -26,8 +26,10 @@ class _Idle(NamedTuple):
 
 
 class Pool:
-    def __init__(self, *, allow_private: bool, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *, allow_private: bool, setting: str = FOR_ALL, tls: ssl.SSLContext | None = None) -> None:
+        """`setting`: the one by which `allow_private` is chosen."""
         self._allow_private = allow_private
+        self._setting = setting
         self._tls = tls or ssl.create_default_context()
         self._idle: dict[Origin, deque[_Idle]] = {}
         self._idle_count = 0
@@ -94,7 +96,9 @@ class Pool:
         """One look-up per origin at a time: those of a name that hangs would take every thread that looks up names."""
         looking = self._looking.get(origin)
         if looking is None:
-            looking = asyncio.ensure_future(resolve(origin.host, origin.port, allow_private=self._allow_private))
+            looking = asyncio.ensure_future(
+                resolve(origin.host, origin.port, allow_private=self._allow_private, setting=self._setting)
+            )
             self._looking[origin] = looking
             looking.add_done_callback(lambda done: self._looked_up(origin, done))
         return await asyncio.shield(looking)

@@ -10,7 +10,7 @@ from undercroft.base.clock import Clock
 from undercroft.machinery.deliveries.model import Delivery, NotSent, Outcome, Result, Target
 from undercroft.machinery.deliveries.webhook import request
 from undercroft.machinery.deliveries.webhook.connection import Answer, NoAnswer
-from undercroft.machinery.deliveries.webhook.guard import AddressRefused
+from undercroft.machinery.deliveries.webhook.guard import FOR_ALL, AddressRefused
 from undercroft.machinery.deliveries.webhook.pool import Pool
 
 # Faults of this machine, which say nothing about the receiver.
@@ -19,9 +19,19 @@ _MAY_ASK_FOR_TIME = (429, 503)
 
 
 class WebhookTransport:
-    def __init__(self, clock: Clock, *, allow_private: bool) -> None:
+    def __init__(self, clock: Clock, *, allow_private: bool, setting: str = FOR_ALL) -> None:
+        """`setting`: the one by which `allow_private` is chosen."""
         self._clock = clock
-        self._pool = Pool(allow_private=allow_private)
+        self._allow_private = allow_private
+        self._pool = Pool(allow_private=allow_private, setting=setting)
+        self._beside: list[WebhookTransport] = []
+
+    def beside(self, *, allow_private: bool, setting: str) -> "WebhookTransport":
+        """Another one, for receivers that the settings name: with a switch and connections of its own, which are hung
+        up on with these."""
+        other = WebhookTransport(self._clock, allow_private=self._allow_private or allow_private, setting=setting)
+        self._beside.append(other)
+        return other
 
     async def send(
         self, target: Target, delivery: Delivery, webhook_id: str, family_headers: dict[str, str]
@@ -68,11 +78,13 @@ class WebhookTransport:
 
     async def tidy(self, _now: int) -> bool:
         """A step: hang up on connections that nobody has used for a while."""
-        self._pool.close_idle()
+        for each in (self, *self._beside):
+            each._pool.close_idle()
         return False
 
     def close(self) -> None:
-        self._pool.close_idle(older_than=0)
+        for each in (self, *self._beside):
+            each._pool.close_idle(older_than=0)
 
 
 def meaning(status: int) -> tuple[Result, str | None]:
