@@ -1,0 +1,62 @@
+"""What is said of an entry between its states, and of a fault of ours."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.families.sync.parts import house
+from undercroft.base.refusals import Kind, Refusal, conflict, not_found, unavailable
+from undercroft.families.sync import store_entries
+from undercroft.families.sync.refusing import refuse
+
+
+def test_an_entry_is_active_stopping_stopped_or_starting(sqlite_url: str, tmp_path: Path) -> None:
+    """What is wanted of it, beside whether its process is there."""
+
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as h:
+            await h.add("A")
+            assert await h.engine.status("A") == "active"
+            await h.database.write(store_entries.set_up, "A", False, None)
+            assert await h.engine.status("A") == "stopping"
+            await h.database.write(store_entries.set_up, "A", True, None)
+            await h.engine.end("A")
+            assert await h.engine.status("A") == "stopped"
+            await h.database.write(store_entries.set_up, "A", True, None)
+            assert await h.engine.status("A") == "starting"
+            with pytest.raises(Refusal, match="entry A is not running"):
+                await h.engine.figures("A")
+
+    asyncio.run(story())
+
+
+def test_a_restart_that_does_not_come_about_says_so(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as h:
+            await h.add("A")
+
+            async def never(_name: str) -> bool:
+                return False
+
+            monkeypatch.setattr(h.supervisor, "settled", never)
+            with pytest.raises(Refusal, match="did not restart in time") as told:
+                await h.engine.restart("A")
+            assert told.value.kind is Kind.UNAVAILABLE
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status"),
+    [
+        (not_found("x", "why"), 404), (conflict("x", "why"), 409), (unavailable("why"), 503),
+        (Refusal(Kind.INTERNAL, "internal", "why"), 500),
+    ],
+)  # fmt: skip
+def test_whatever_is_refused_has_the_same_two_keys(refusal: Refusal, status: int) -> None:
+    reply = refuse(refusal)
+    assert (reply.status, json.loads(reply.body)) == (status, {"status": "error", "reason": "why"})
