@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import hypothesis
 import pytest
@@ -29,17 +29,30 @@ hypothesis.settings.load_profile("shared machine")
 servers = pytest.StashKey[list[Croft]]()
 
 
+class Server(Protocol):
+    def start(self) -> None: ...
+
+    def remove(self) -> None: ...
+
+
+S = TypeVar("S", bound=Server)
+
+
+def kept(server: S) -> Iterator[S]:
+    """Of the whole session."""
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
 @pytest.fixture(scope="session")
 def postgres_cluster() -> Iterator[Postgres]:
     binaries = find_postgres()
     if binaries is None:
         pytest.skip("PostgreSQL server not found: apt-get install postgresql")
-    cluster = Postgres(binaries)
-    try:
-        cluster.start()
-        yield cluster
-    finally:
-        cluster.remove()
+    yield from kept(Postgres(binaries))
 
 
 @pytest.fixture
@@ -126,12 +139,7 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture(scope="session")
 def s3() -> Iterator[S3Server]:
     """The session's S3 server; a test takes a bucket of its own."""
-    server = S3Server()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
+    yield from kept(S3Server())
 
 
 @pytest.fixture(scope="session")
@@ -140,12 +148,7 @@ def sshd() -> Iterator[Sshd]:
     program = find_sshd()
     if program is None:
         pytest.skip("sshd not found: apt-get install openssh-server")
-    server = Sshd(program)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
+    yield from kept(Sshd(program))
 
 
 @pytest.fixture(scope="session")
@@ -154,12 +157,7 @@ def apache() -> Iterator[Apache]:
     program = find_apache()
     if program is None:
         pytest.skip("Apache not found: apt-get install apache2-bin")
-    server = Apache(program)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
+    yield from kept(Apache(program))
 
 
 @pytest.fixture(scope="session")

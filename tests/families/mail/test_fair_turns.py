@@ -2,12 +2,12 @@
 and the house's own, by which passwords are reset, at any time."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
 from tests.families.mail.house import EMAIL, SENT, TOKEN, House, house
 from tests.services.mailserver import MailServer
+from tests.services.waiting import until
 from undercroft.app.application import Head
 from undercroft.machinery.deliveries.smtp.relay import CONNECTIONS
 from undercroft.machinery.deliveries.smtp.room import share_of_one
@@ -27,15 +27,6 @@ async def send_list(one: House, namespace: str, domain: str, count: int) -> None
 async def ask_accounts(one: House, path: str, body: bytes = b"") -> None:
     head = Head("POST", path.encode(), {b"authorization": f"Bearer {TOKEN}".encode()}, "127.0.0.1")
     assert (await one.parts.server.answer(head, body)).status == 200
-
-
-async def until(holds: Callable[[], object], what: str) -> None:
-    try:
-        async with asyncio.timeout(20):
-            while not holds():  # noqa: ASYNC110 - the relay has a thread of its own
-                await asyncio.sleep(0.01)
-    except TimeoutError:
-        raise AssertionError(f"waited for {what}") from None
 
 
 async def test_what_hangs_for_one_namespace_keeps_neither_another_nor_the_house(

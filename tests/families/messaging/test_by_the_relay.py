@@ -1,7 +1,7 @@
 """Messages that leave as mail go by the relay as all mail of the house does: its connections, turns and signature."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from tests.families.messaging.house import TOKEN, House, opened
 from tests.services.dkimkey import DkimKey
 from tests.services.mailserver import MailServer
+from tests.services.waiting import until
 from undercroft.app.notation import Secret, SmtpUrl
 from undercroft.machinery.deliveries.actions import LONGEST_TIMEOUT
 from undercroft.machinery.deliveries.smtp.relay import CONNECTIONS
@@ -56,15 +57,6 @@ async def send_to(house: House, namespace: str, *people: str) -> None:
 
 async def ask(house: House, path: str, body: Any = None) -> int:
     return (await house.call("POST", path, body, authorization=f"Bearer {TOKEN}")).status
-
-
-async def until(holds: Callable[[], object], what: str) -> None:
-    try:
-        async with asyncio.timeout(20):
-            while not holds():  # noqa: ASYNC110 - the relay has a thread of its own
-                await asyncio.sleep(0.01)
-    except TimeoutError:
-        raise AssertionError(f"waited for {what}") from None
 
 
 async def test_what_hangs_for_one_namespace_keeps_no_other_and_not_the_house(

@@ -5,9 +5,10 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+from tests.services.waiting import until
 from undercroft.base.clock import wall_clock
 from undercroft.base.refusals import Refusal
 from undercroft.database import Database, migrations_in, open_database
@@ -37,13 +38,6 @@ async def house(url: str, folder: Path) -> AsyncIterator[tuple[Supervisor, Datab
             if process.child is not None:
                 children.send(process.child.pid, process.created, signal.SIGKILL)
         await database.close()
-
-
-async def until(condition: Callable[[], bool], what: str) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - another process is waited for
-            await asyncio.sleep(0.01)
-    assert condition(), what
 
 
 def pid_of(supervisor: Supervisor, name: str = "one") -> int:
