@@ -110,3 +110,8 @@ def test_one_entrys_fault_keeps_no_versions_of_another(sqlite_url: str, tmp_path
                     await asyncio.sleep(0.02)
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize(("driver", "option"), [(d, o) for d, given in NEEDED.items() for o in given])
+def test_what_is_needed_is_not_empty(driver: str, option: str) -> None:
+    assert f"needs the option {option!r}" in refused(driver, **{option: ""})

@@ -105,7 +105,7 @@ def check_entry(name: str, driver: str, options: dict[str, Any]) -> dict[str, An
         if option not in known:
             raise invalid("entry", f"{driver} has no option {option[:50]!r}; it has {', '.join(known)}")
         _check_option(option, known[option], value)
-    missing = [option for option, about in known.items() if about.required and option not in options]
+    missing = [option for option, about in known.items() if about.required and not options.get(option)]
     if missing:
         raise invalid("entry", f"{driver} needs the option {missing[0]!r}")
     return options

@@ -70,6 +70,14 @@ def test_a_password_lets_in_and_a_wrong_one_is_told_without_it(guest: tuple[Kind
         assert "hunter2" not in str(told.value)
 
 
+def test_a_user_whose_name_none_can_have_is_told(tmp_path: Path) -> None:
+    with AsyncSshd() as server:
+        kind = Kind("sftp", {**_with_password(server, tmp_path), "username": "\ue000"}, set, lambda: None, None)
+        with pytest.raises(Vanished, match="option username"):
+            kind.open().check(0)
+        kind.close()
+
+
 def test_a_folder_that_cant_be_read_is_skipped_for_itself(guest: tuple[Kind, Path]) -> None:
     kind, _ = guest
     storage = kind.open()
@@ -220,6 +228,12 @@ def test_an_address_that_is_none_is_told_without_what_is_in_it(hostname: str) ->
     with pytest.raises(Vanished) as told:
         drive("webdav", with_defaults("webdav", {"hostname": hostname})).check()
     assert "hunter2" not in str(told.value)
+
+
+@pytest.mark.parametrize("root", ["..", "a/../..", "./a"])
+def test_a_root_leads_nowhere_else(root: str) -> None:
+    with pytest.raises(Vanished, match="option root"):
+        drive("webdav", with_defaults("webdav", {"hostname": "x", "root": root})).check()
 
 
 def test_what_is_no_certificate_is_told(apache: Apache, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncssh
+from asyncssh.saslprep import SASLPrepError
 
 from undercroft.families.sync.storages.errors import Vanished
 from undercroft.families.sync.storages.named_file import read_named
@@ -135,7 +136,7 @@ class Connection:
     def _as_ours(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, UnicodeError, asyncssh.Error) as error:
+        except (OSError, UnicodeError, SASLPrepError, asyncssh.Error) as error:
             if isinstance(error, _LOST):
                 self._drop()
             raise self._ours(error) from None
@@ -145,6 +146,8 @@ class Connection:
         match error:
             case asyncssh.PermissionDenied():
                 return Vanished(f"{self.where} does not let {user} in: check username, password or private key")
+            case SASLPrepError():
+                return Vanished("the option username holds a character that no name of a user has: mend it")
             case asyncssh.HostKeyNotVerifiable():
                 shows = (
                     f" It shows {self._told}: if that is right, give it as the option host_key." if self._told else ""

@@ -194,6 +194,8 @@ def _url_of(options: dict[str, Any]) -> str:
         raise wrong from None
     if not good or parts.username is not None or parts.query or parts.fragment:
         raise wrong
+    if any(part in (".", "..") for part in options["root"].split("/")):
+        raise Vanished("the option root has parts . or ..: mend it")
     root = urllib.parse.quote(options["root"].strip("/").encode(), safe=_SAFE)
     path = "/".join(part for part in (parts.path.strip("/"), root) if part)
     return f"{parts.scheme}://{parts.netloc}/{path}/" if path else f"{parts.scheme}://{parts.netloc}/"
