@@ -133,6 +133,24 @@ def test_stats(seed: Example) -> None:
     assert again["age"] < info["age"]
 
 
+def test_openapi_has_the_keys_of_these_answers(seed: Example) -> None:
+    document = seed.croft.http.get("/openapi.json").json()
+    fid = fid_of("toto")
+    for path, asked in {
+        "/files": "/files", "/files/{fid}/metadata": f"/files/{fid}/metadata", "/entries": "/entries",
+        "/files/{fid}/versions": f"/files/{fid}/versions", "/entries/{name}": "/entries/A",
+        "/entries/{name}/stats": "/entries/A/stats", "/entries/{name}/status": "/entries/A/status",
+        "/entries/{name}/progress": "/entries/A/progress", "/rules": "/rules", "/transfers": "/transfers",
+        "/conflicts": "/conflicts",
+    }.items():  # fmt: skip
+        answers = document["paths"][f"/api/v1.0{path}"]["get"]["responses"]
+        assert {"200", "400", "401", "403", "404", "409", "503"} <= set(answers)
+        _has_keys(seed.get(asked), answers["200"]["content"]["application/json"]["schema"], document)
+        problem = {"status": "error", "reason": "why"}
+        _has_keys(problem, answers["404"]["content"]["application/json"]["schema"], document)
+    assert {"200", "206", "416"} <= set(document["paths"]["/api/v1.0/files/{fid}/content"]["get"]["responses"])
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [("GET", ""), ("GET", "/stats"), ("GET", "/status"), ("PUT", "/stop"), ("PUT", "/start"), ("PUT", "/restart"),
@@ -149,3 +167,16 @@ def _is_answer(body: Any, status: str) -> None:
     assert list(body) == ["name", "status", "time"]
     assert (body["name"], body["status"]) == ("A", status)
     assert isinstance(body["time"], float)
+
+
+def _has_keys(value: Any, schema: Any, document: Any) -> None:
+    """What is there is described, and what is promised is there, all the way down."""
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    if isinstance(value, list) and isinstance(schema.get("items"), dict):
+        for item in value:
+            _has_keys(item, schema["items"], document)
+    if isinstance(value, dict) and "properties" in schema:
+        assert set(schema["required"]) <= set(value) <= set(schema["properties"])
+        for name, inner in value.items():
+            _has_keys(inner, schema["properties"][name], document)
