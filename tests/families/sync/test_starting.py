@@ -11,7 +11,9 @@ from tests.families.sync.parts import house, until, write
 from undercroft.base.clock import wall_clock
 from undercroft.base.refusals import Refusal, unavailable
 from undercroft.database import Database, Transaction
-from undercroft.families.sync import Declared, keeping, store, store_entries
+from undercroft.families.sync import Declared, keeping, store, store_entries, store_versions
+from undercroft.families.sync.model import Match, Rule
+from undercroft.families.sync.names import fid_of
 
 
 class Breaking:
@@ -28,6 +30,10 @@ class Breaking:
     async def write(self, action: Any, *args: Any, **kwargs: Any) -> Any:
         self._count(action)
         return await self._database.write(action, *args, **kwargs)
+
+    async def write_once(self, action: Any, *args: Any, **kwargs: Any) -> Any:
+        self._count(action)
+        return await self._database.write_once(action, *args, **kwargs)
 
     async def read(self, query: Any, *args: Any, **kwargs: Any) -> Any:
         self._count(query)
@@ -120,3 +126,40 @@ def test_a_removal_that_is_cut_short_is_finished_by_the_next(sqlite_url: str, tm
 def _own(tx: Transaction, path: str, owners: tuple[str, ...]) -> None:
     """As a reload that was cut short may have left it."""
     tx.run("UPDATE sync_files SET owners = :owners WHERE path = :path", path=path, owners=json.dumps(owners))
+
+
+class Twice(Breaking):
+    """A database whose answers to commits are lost, each once: what may be run again is."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, "", 0)
+
+    async def write(self, action: Any, *args: Any, **kwargs: Any) -> Any:
+        await self._database.write(action, *args, **kwargs)
+        return await self._database.write(action, *args, **kwargs)
+
+
+def test_what_is_run_again_after_a_lost_answer_says_and_does_the_same(sqlite_url: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as h:
+            h.engine._database = h.engine._board._database = Twice(h.database)
+            await h.add("A", "B", "C")
+            await h.share(Rule(Match("/"), ("A", "B")))
+            write(h.folders["A"], {b"f": b"1"})
+            await h.equal("A", "B")
+            await h.engine.end("B")
+            write(h.folders["A"], {b"f": b"22"})
+            write(h.folders["B"], {b"f": b"333"})
+            await h.engine.begin("B")
+            await until(lambda: len(h.tree("A")) == 2, "both to be kept")
+            await h.equal("A", "B")
+            assert len(await h.database.read(store_entries.conflicts, 9)) == 1
+            (h.folders["A"] / "f").unlink()
+            await until(lambda: len(h.tree("B")) == 1, "it to be deleted")
+            await h.equal("A", "B")
+            kept = await h.database.read(store_versions.of_file, fid_of("f"))
+            assert len(kept) == len({one.place for one in kept}) >= 1
+            await h.engine.confirm("A", True)
+            await h.engine.remove("C")
+
+    asyncio.run(story())

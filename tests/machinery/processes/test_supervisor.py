@@ -8,12 +8,14 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
+
 from tests.services.waiting import until
 from undercroft.base.clock import wall_clock
 from undercroft.base.refusals import Refusal
 from undercroft.database import Database, migrations_in, open_database
 from undercroft.machinery.processes import children, store
-from undercroft.machinery.processes.plan import Spec
+from undercroft.machinery.processes.plan import Child, Past, Spec
 from undercroft.machinery.processes.supervisor import Supervisor
 
 SLEEPS = Spec((sys.executable, "-c", "import time; print('here', flush=True); time.sleep(600)"), graceful=5_000)
@@ -166,3 +168,44 @@ def test_a_large_log_is_rotated_under_the_child(tmp_path: Path) -> None:
         file.write(b"after\n")
     assert log.read_bytes() == b"after\n"
     assert (tmp_path / "x.log.1").stat().st_size == children.LARGEST_LOG
+
+
+def test_a_node_that_lost_a_process_writes_nothing_over_the_new_ones_row(database_url: str, tmp_path: Path) -> None:
+    """It is taken over in the moment in which this node starts it."""
+
+    async def story() -> None:
+        async with house(database_url, tmp_path) as (supervisor, database):
+            really, pids = children.start, []
+
+            def start(spec: Spec, log: Path) -> children.Started:
+                started = really(spec, log)
+                pids.append(started.pid)
+                taking = asyncio.run_coroutine_threadsafe(take_over(), loop)
+                taking.result(20)
+                return started
+
+            async def take_over() -> None:
+                await database.write(store.want, "one", "another", SLEEPS, True)
+                await database.write(store.note_started, "one", "another", Child(4_711, 1, 5), 6)
+
+            loop = asyncio.get_running_loop()
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(children, "start", start)
+                await supervisor.want("one", SLEEPS, up=True)
+                async with asyncio.timeout(20):
+                    while not pids or children.created_at(pids[0]) is not None:  # noqa: ASYNC110 - it is another process
+                        await asyncio.sleep(0.01)
+            await supervisor.tend(wall_clock())
+            assert len(pids) == 1, "and does not try again"
+            past = Past(9, 9)
+            await database.write(store.note_asked, "one", "node", 9)
+            await database.write(store.note_killed, "one", "node", 9)
+            await database.write(store.note_ended, "one", "node", past, "ended")
+            await database.write(store.forgive, "one", "node")
+            process = await database.read(store.find, "one")
+            assert process is not None
+            assert (process.child, process.created, process.ended_how) == (Child(4_711, 1, 5), 6, None)
+            assert await database.read(store.find, "one", "node") is None
+            await database.write(store.note_ended, "one", "another", past, "ended")
+
+    asyncio.run(story())

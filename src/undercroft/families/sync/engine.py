@@ -1,8 +1,6 @@
-"""The entries of this node: their processes, the links to their workers, and what people ask of them."""
+"""The entries, on the node that runs them: what people ask of them, and what is done for all of them now and then."""
 
 import asyncio
-import contextlib
-import os
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -13,15 +11,17 @@ import msgspec
 import structlog
 
 from undercroft.base.clock import MINUTE, SECOND, Clock
-from undercroft.base.refusals import conflict, invalid, unavailable
+from undercroft.base.refusals import conflict, unavailable
 from undercroft.database import Database
-from undercroft.families.sync import actions, kept, store_entries, tallies, wire
+from undercroft.families.sync import actions, kept, store_entries, tallies
 from undercroft.families.sync.actions import Noticed
-from undercroft.families.sync.drivers import LOCAL, place
+from undercroft.families.sync.happenings import Happenings
 from undercroft.families.sync.links import Link
 from undercroft.families.sync.model import FAMILY, Rule, check_entry
 from undercroft.families.sync.recording import HOUSE, Deed, record, recorded
+from undercroft.families.sync.roots import require_apart
 from undercroft.families.sync.store_versions import KeptVersion
+from undercroft.families.sync.switchboard import Switchboard
 from undercroft.machinery.processes import store as processes
 from undercroft.machinery.processes.children import Figures
 from undercroft.machinery.processes.plan import Spec
@@ -32,11 +32,8 @@ log = structlog.get_logger()
 GRACEFUL = SECOND
 # A node that runs the entries says so as often (s); when it has not for LEASE (ms), another runs them.
 KEEP_EVERY, LEASE = 5, 20 * SECOND
-SOCKET = "sync.sock"
 # A node that has just started runs its entries after a moment (s).
 LONGEST_START = 5.0
-# What workers have said before they were hung up on is heard out for so long (s).
-LAST_WORDS = 5.0
 
 
 class Engine:
@@ -44,14 +41,12 @@ class Engine:
         """`folder`: for the socket to which workers connect; this user's alone."""
         self._database = database
         self._supervisor = supervisor
-        self._socket = folder.absolute() / SOCKET
+        self._folder = folder.absolute()
         self._clock = clock
-        self._links: dict[str, Link] = {}
-        self._server: asyncio.Server | None = None
-        self._listeners: set[asyncio.Queue[bytes]] = set()
+        self._board = Switchboard(database, self._folder, clock, self._noticed, self._stopped)
+        self._happenings = Happenings()
         self._changing = asyncio.Lock()
         self._here = asyncio.Event()
-        self._meetings: set[asyncio.Task[Any]] = set()
         self._made = time.monotonic()
         self._drop_at = 0
 
@@ -62,13 +57,13 @@ class Engine:
 
         A start that fails half-way leaves nothing behind: the next one begins anew.
         """
-        if self._server is not None:
+        if self._board.is_open:
             return False
         await self._database.write(tallies.count_first)
         while await self._database.write(kept.name_files):
             pass
         try:
-            await self._listen()
+            await self._board.open()
             for entry in await self._database.read(store_entries.entries):
                 await self._supervisor.want(_process(entry.name), self._spec(entry.name), up=entry.up)
         except BaseException:
@@ -77,31 +72,14 @@ class Engine:
         self._here.set()
         return True
 
-    async def _listen(self) -> None:
-        self._socket.unlink(missing_ok=True)
-        folder = os.open(self._socket.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:  # by its folder's descriptor: the path of a socket may have 107 bytes only
-            self._server = await asyncio.start_unix_server(self._meet, f"/proc/self/fd/{folder}/{SOCKET}")
-        finally:
-            os.close(folder)
-        self._socket.chmod(0o600)
-
     async def close(self) -> None:
         """What workers have said by now is written down."""
-        server, self._server = self._server, None
         self._here.clear()
-        if server is None:
-            return
-        server.close()
-        self._socket.unlink(missing_ok=True)
-        for link in self._links.values():
-            link.hang_up()
-        if self._meetings:
-            await asyncio.wait(self._meetings, timeout=LAST_WORDS)
+        await self._board.close()
 
     async def leave(self, _now: int) -> bool:
         """A step: another node runs the entries. Workers of this one find no server here any more, and end."""
-        if self._server is not None:
+        if self._board.is_open:
             log.warning("entries_left")
             await self.close()
         return False
@@ -112,7 +90,7 @@ class Engine:
         if now < self._drop_at:
             return False
         self._drop_at = now + MINUTE
-        for link in list(self._links.values()):
+        for link in self.links():
             try:
                 await self._drop_old(link, now)
             except Exception:  # one entry's fault keeps nothing of the others
@@ -141,27 +119,27 @@ class Engine:
         """`by`: whom the record names, here and in the others."""
         await self._be_here()
         async with self._changing:
-            await self._check_place(name, driver, options)
+            await self._require_apart(name, driver, options)
             deed = self._deed(by, "add entry", name, {"driver": driver})
-            await self._database.write(recorded, deed, actions.add_entry, name, driver, options, deed.now)
+            await self._database.write_once(recorded, deed, actions.add_entry, name, driver, options, deed.now)
             await self._supervisor.want(_process(name), self._spec(name), up=True)
-            await self._all_anew(name)
+            self._board.connect_anew(but=name)
 
     async def change(self, name: str, options: dict[str, Any], by: str = HOUSE) -> None:
         await self._be_here()
         async with self._changing:
             entry = await self._database.read(actions.require_entry, name)
-            await self._check_place(name, entry.driver, options)
+            await self._require_apart(name, entry.driver, options)
             deed = self._deed(by, "change entry", name, {"options": sorted(options)})
-            await self._database.write(recorded, deed, actions.change_entry, name, options)
-            await self._all_anew("")
+            await self._database.write_once(recorded, deed, actions.change_entry, name, options)
+            self._board.connect_anew()
 
     async def remove(self, name: str, by: str = HOUSE) -> None:
         await self._be_here()
         async with self._changing:
             await self._database.read(actions.require_entry, name)
             deed = self._deed(by, "remove entry", name)
-            await self._database.write(recorded, deed, actions.begin_removal, name)
+            await self._database.write_once(recorded, deed, actions.begin_removal, name)
             await self._supervisor.forget(_process(name))
             if link := self.link(name):  # what it still says is written down before what is known of it goes
                 link.hang_up()
@@ -170,8 +148,8 @@ class Engine:
             after: str | None = ""
             while after is not None:
                 after = await self._database.write(actions.disown_page, name, after)
-            await self._database.write(actions.remove_entry, name)
-            self._all_again()
+            await self._database.write_once(actions.remove_entry, name)
+            self._board.try_again()
 
     async def begin(self, name: str, by: str = HOUSE) -> None:
         """Raises Refusal: CONFLICT where it runs, UNAVAILABLE where it is not started in time."""
@@ -191,10 +169,10 @@ class Engine:
         if not entry.up:
             raise conflict("not_running", f"entry {name} is not running")
         await self._be_here()
-        await self._database.write(record, self._deed(by, "restart entry", name))
+        await self._database.write_once(record, self._deed(by, "restart entry", name))
         await self._supervisor.restart(_process(name))
         await self._until_settled(name, "restart")
-        self._tell("entries", {"name": name, "status": "active"})
+        self._happenings.tell("entries", {"name": name, "status": "active"})
 
     async def status(self, name: str) -> str:
         """`active`, `stopped`, `starting` or `stopping`."""
@@ -224,10 +202,10 @@ class Engine:
         return link
 
     def link(self, name: str) -> Link | None:
-        return self._links.get(name)
+        return self._board.links.get(name)
 
     def links(self) -> list[Link]:
-        return list(self._links.values())
+        return list(self._board.links.values())
 
     # Rules and deletions
 
@@ -235,7 +213,7 @@ class Engine:
         """Every known file is given out by the stored rules: also where they are the same, for an earlier walk may have
         been cut short. A page writes only what differs."""
         await self._be_here()
-        await self._database.write(recorded, self._deed(by, "apply rules", "rules"), actions.apply_rules)
+        await self._database.write_once(recorded, self._deed(by, "apply rules", "rules"), actions.apply_rules)
         after: str | None = ""
         while after is not None:
             noticed, after = await self._database.write(actions.reassign_page, after)
@@ -243,13 +221,13 @@ class Engine:
 
     async def put_rules(self, rules: tuple[Rule, ...], by: str = HOUSE) -> None:
         deed = self._deed(by, "change rules", "rules", {"rules": msgspec.to_builtins(rules)})
-        await self._database.write(recorded, deed, actions.put_rules, rules)
+        await self._database.write_once(recorded, deed, actions.put_rules, rules)
 
     async def restore(self, path: str, version: KeptVersion, by: str) -> None:
         """Raises Refusal(CONFLICT) where the entry that keeps it does not run."""
         link = await self.running(version.entry)
         details = {"entry": version.entry, "version": version.id}
-        await self._database.write(record, self._deed(by, "restore file", path, details))
+        await self._database.write_once(record, self._deed(by, "restore file", path, details))
         link.restore(path, version.place)
 
     async def confirm(self, name: str, really: bool, by: str = HOUSE) -> int:
@@ -259,136 +237,59 @@ class Engine:
             link.vanishings.forget()
         count = 0
         while True:
-            noticed = await self._database.write(actions.confirm_deletions, name, really, self._clock())
+            noticed = await self._database.write_once(actions.confirm_deletions, name, really, self._clock())
             self._noticed(noticed)
             count += len(noticed.paths)
             if not noticed.paths:
                 break
         deed = self._deed(by, "confirm deletions" if really else "undo deletions", name, {"files": count})
-        await self._database.write(record, deed)
+        await self._database.write_once(record, deed)
         return count
 
-    # What happens, for who listens
-
-    async def happenings(self) -> AsyncIterator[bytes]:
-        """Server-sent events: which files have changed."""
-        queue: asyncio.Queue[bytes] = asyncio.Queue(1_000)
-        self._listeners.add(queue)
-        try:
-            yield b": listening\n\n"
-            while True:
-                yield await queue.get()
-        finally:
-            self._listeners.discard(queue)
-
-    def _tell(self, event: str, data: object) -> None:
-        line = b"event: %s\ndata: %s\n\n" % (event.encode(), msgspec.json.encode(data))
-        for queue in self._listeners:
-            with contextlib.suppress(asyncio.QueueFull):
-                queue.put_nowait(line)
+    def happenings(self) -> AsyncIterator[bytes]:
+        """Server-sent events: which files have changed, which entries run."""
+        return self._happenings.heard()
 
     # Parts
 
-    async def _check_place(self, name: str, driver: str, options: dict[str, Any]) -> None:
-        """Roots stand apart: a file that arrives in one within another would arrive there again, for ever."""
+    async def _require_apart(self, name: str, driver: str, options: dict[str, Any]) -> None:
         check_entry(name, driver, options)
-        mine = _place(driver, options)
-        others = await self._database.read(store_entries.entries)
-        places = {
-            f"the root of {other.name}": _place(other.driver, other.options) for other in others if other.name != name
-        }
-        places["the server's own folder"] = str(self._socket.parent)
-        for what, there in places.items():
-            if _within(mine, there) or _within(there, mine):
-                raise invalid("entry", f"this root and {what} are one, or one is in the other; choose a folder apart")
-        if driver == LOCAL and _is_the_systems(mine):
-            raise invalid("entry", f"{mine} is the system's own and holds no files to share; choose another folder")
-
-    async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """A worker has connected."""
-        task, server = asyncio.current_task(), self._server
-        assert task is not None
-        self._meetings.add(task)
-        task.add_done_callback(self._meetings.discard)
-        hello = await wire.receive(reader, msgspec.msgpack.Decoder(wire.Hello))
-        entry = hello and await self._database.read(store_entries.find_entry, hello.entry)
-        while entry and entry.name in self._links:
-            # What the one before has said is written down first: it would come after what this one says.
-            await self._links[entry.name].ended()
-            entry = await self._database.read(store_entries.find_entry, entry.name)
-        if not entry or not entry.up or self._server is not server:
-            writer.close()
-            return
-        link = Link(entry, reader, writer, self._database, self._clock, self._noticed, self._all_again)
-        self._links[entry.name] = link
-        reason = None
-        try:
-            reason = await link.serve(await self._database.read(store_entries.entries))
-        except Exception:
-            log.exception("link_failed", entry=entry.name)
-        finally:
-            if self._links.get(entry.name) is link:
-                del self._links[entry.name]
-            writer.close()
-        if reason is not None:
-            log.warning("entry_stopped", entry=entry.name, reason=reason)
-            deed = self._deed(HOUSE, "stop entry", entry.name, {"reason": reason})
-            await self._database.write(recorded, deed, store_entries.set_up, entry.name, False, reason)
-            await self._supervisor.want(_process(entry.name), self._spec(entry.name), up=False)
+        others = [entry for entry in await self._database.read(store_entries.entries) if entry.name != name]
+        await asyncio.to_thread(require_apart, driver, options, others, str(self._folder))
 
     def _noticed(self, noticed: Noticed) -> None:
         for name in noticed.busy:
-            if name in self._links:
-                self._links[name].giving.wake(noticed.paths)
-        if noticed.paths and self._listeners:
-            self._tell("files", {"filenames": noticed.paths[:100], "count": len(noticed.paths)})
+            if link := self.link(name):
+                link.giving.wake(noticed.paths)
+        if noticed.paths and self._happenings.is_heard:
+            self._happenings.tell("files", {"filenames": noticed.paths[:100], "count": len(noticed.paths)})
 
-    def _all_again(self) -> None:
-        """A storage is back, or gone for good: what others have to do may be other than before."""
-        for link in self.links():
-            link.giving.try_again()
+    async def _stopped(self, name: str, reason: str) -> None:
+        """By itself: its storage can't be used."""
+        log.warning("entry_stopped", entry=name, reason=reason)
+        deed = self._deed(HOUSE, "stop entry", name, {"reason": reason})
+        await self._database.write_once(recorded, deed, store_entries.set_up, name, False, reason)
+        await self._supervisor.want(_process(name), self._spec(name), up=False)
 
     async def _turn(self, name: str, up: bool, by: str) -> None:
         await self._be_here()
         deed = self._deed(by, "start entry" if up else "stop entry", name)
-        await self._database.write(recorded, deed, store_entries.set_up, name, up, None)
+        await self._database.write_once(recorded, deed, store_entries.set_up, name, up, None)
         await self._supervisor.want(_process(name), self._spec(name), up=up)
         await self._until_settled(name, "start" if up else "stop")
-        self._tell("entries", {"name": name, "status": "active" if up else "stopped"})
+        self._happenings.tell("entries", {"name": name, "status": "active" if up else "stopped"})
 
     async def _until_settled(self, name: str, verb: str) -> None:
         if not await self._supervisor.settled(_process(name)):
             raise unavailable(f"entry {name} did not {verb} in time; try again")
 
-    async def _all_anew(self, but: str) -> None:
-        """Workers read each other's storages: those who connected before a change learn of it by connecting anew."""
-        for link in self.links():
-            if link.name != but:
-                link.hang_up()
-
     def _deed(self, by: str, action: str, subject: str, details: dict[str, Any] | None = None) -> Deed:
         return Deed(by, self._clock(), action, subject, details)
 
     def _spec(self, name: str) -> Spec:
-        program = (sys.executable, "-m", "undercroft.families.sync.worker", str(self._socket), name)
+        program = (sys.executable, "-m", "undercroft.families.sync.worker", str(self._board.socket), name)
         return Spec(program, {"PYTHONUNBUFFERED": "1"}, graceful=GRACEFUL)
 
 
 def _process(name: str) -> str:
     return f"{FAMILY}:{name}"
-
-
-def _place(driver: str, options: dict[str, Any]) -> str:
-    """A folder of this machine with links followed, or where else the files are."""
-    return os.path.realpath(options["root"]) if driver == LOCAL else place(driver, options)
-
-
-def _is_the_systems(root: str) -> bool:
-    """One in /etc may be shared, and /dev/shm holds files."""
-    return root == "/etc" or (
-        not _within(root, "/dev/shm") and any(_within(root, there) for there in ("/proc", "/sys", "/dev"))
-    )
-
-
-def _within(inner: str, outer: str) -> bool:
-    return (inner + "/").startswith(outer.rstrip("/") + "/")

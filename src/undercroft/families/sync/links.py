@@ -201,7 +201,7 @@ class Link:
         for failed in done.failed:
             if failed.by:
                 now = self._clock()
-                self._on_noticed(await self._database.write(actions.make_way, failed.path, failed.by, now))
+                self._on_noticed(await self._database.write_once(actions.make_way, failed.path, failed.by, now))
         if done.settled or done.kept:
             now = self._clock()
             noticed = await self._database.write(actions.settle, self.name, done.settled, done.kept, now)

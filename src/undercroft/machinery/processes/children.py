@@ -39,6 +39,11 @@ class Started:
             self._process.stdin.write(b"go\n")
             self._process.stdin.close()
 
+    def give_up(self) -> None:
+        """It was never let go, and is not to be. Waits for its end."""
+        self._process.kill()
+        self._process.communicate()
+
     def reaped(self) -> int | None:
         """Its exit code once it has ended, negative for a signal's number."""
         return self._process.poll()

@@ -1,4 +1,7 @@
-"""The table of processes."""
+"""The table of processes.
+
+What a node notes of one counts only while that is its own: another may have taken it over meanwhile.
+"""
 
 from typing import NamedTuple
 
@@ -31,9 +34,10 @@ def all_of(tx: Transaction, node: str) -> list[Process]:
     return [_process(row) for row in rows]
 
 
-def find(tx: Transaction, name: str) -> Process | None:
+def find(tx: Transaction, name: str, node: str | None = None) -> Process | None:
+    """Whosever it is, or this node's."""
     row = tx.one(f"SELECT {_COLUMNS} FROM processes WHERE name = :name", name=name)
-    return None if row is None else _process(row)
+    return None if row is None or node not in (None, row[1]) else _process(row)
 
 
 def want(tx: Transaction, name: str, node: str, spec: Spec, up: bool) -> None:
@@ -59,39 +63,44 @@ def forget(tx: Transaction, name: str) -> None:
     tx.run("DELETE FROM processes WHERE name = :name", name=name)
 
 
-def note_started(tx: Transaction, name: str, child: Child, created: int) -> None:
-    tx.run(
+def note_started(tx: Transaction, name: str, node: str, child: Child, created: int) -> bool:
+    """False where it is not this node's any more: then nobody knows of the child."""
+    return tx.run(
         "UPDATE processes SET pid = :pid, created = :created, runs = :generation, started_at = :at,"
-        " asked_at = NULL, killed_at = NULL WHERE name = :name",
+        " asked_at = NULL, killed_at = NULL WHERE name = :name AND node = :node",
         name=name,
+        node=node,
         pid=child.pid,
         created=created,
         generation=child.generation,
         at=child.started_at,
-    )
+    ) > 0  # fmt: skip
 
 
-def note_asked(tx: Transaction, name: str, now: int) -> None:
-    tx.run("UPDATE processes SET asked_at = :now WHERE name = :name", name=name, now=now)
+def note_asked(tx: Transaction, name: str, node: str, now: int) -> None:
+    sql = "UPDATE processes SET asked_at = :now WHERE name = :name AND node = :node"
+    tx.run(sql, name=name, node=node, now=now)
 
 
-def note_killed(tx: Transaction, name: str, now: int) -> None:
-    tx.run("UPDATE processes SET killed_at = :now WHERE name = :name", name=name, now=now)
+def note_killed(tx: Transaction, name: str, node: str, now: int) -> None:
+    sql = "UPDATE processes SET killed_at = :now WHERE name = :name AND node = :node"
+    tx.run(sql, name=name, node=node, now=now)
 
 
-def note_ended(tx: Transaction, name: str, past: Past, how: str) -> None:
+def note_ended(tx: Transaction, name: str, node: str, past: Past, how: str) -> None:
     tx.run(
         "UPDATE processes SET pid = NULL, created = NULL, started_at = NULL, asked_at = NULL, killed_at = NULL,"
-        " ended_at = :at, ended_how = :how, failures = :failures WHERE name = :name",
+        " ended_at = :at, ended_how = :how, failures = :failures WHERE name = :name AND node = :node",
         name=name,
+        node=node,
         at=past.ended_at,
         how=how,
         failures=past.failures,
     )
 
 
-def forgive(tx: Transaction, name: str) -> None:
-    tx.run("UPDATE processes SET failures = 0 WHERE name = :name", name=name)
+def forgive(tx: Transaction, name: str, node: str) -> None:
+    tx.run("UPDATE processes SET failures = 0 WHERE name = :name AND node = :node", name=name, node=node)
 
 
 def _process(row: Row) -> Process:

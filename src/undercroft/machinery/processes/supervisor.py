@@ -138,13 +138,13 @@ class Supervisor:
                 await self._start(process, now)
             case AskToEnd(pid):
                 children.send(pid, process.created, signal.SIGTERM)
-                await self._database.write(store.note_asked, name, now)
+                await self._database.write(store.note_asked, name, self._node, now)
             case Kill(pid):
                 log.warning("process_killed", process=name, pid=pid)
                 children.send(pid, process.created, signal.SIGKILL)
-                await self._database.write(store.note_killed, name, now)
+                await self._database.write(store.note_killed, name, self._node, now)
             case Forgive():
-                await self._database.write(store.forgive, name)
+                await self._database.write(store.forgive, name, self._node)
 
     async def _start(self, process: Process, now: int) -> None:
         name, wanted = process.name, process.wanted
@@ -153,10 +153,13 @@ class Supervisor:
         except OSError as error:
             log.error("process_cannot_start", process=name, reason=str(error))
             failed = after_end(Child(0, wanted.generation, now), process.past, wanted.spec, now)
-            await self._database.write(store.note_ended, name, failed, f"can't be started: {error}")
+            await self._database.write(store.note_ended, name, self._node, failed, f"can't be started: {error}")
             return
         child = Child(started.pid, wanted.generation, now)
-        await self._database.write(store.note_started, name, child, started.created)
+        if not await self._database.write(store.note_started, name, self._node, child, started.created):
+            log.warning("process_taken_over", process=name)
+            await asyncio.to_thread(started.give_up)
+            return
         self._started[name] = started
         started.let_go()
         self._watch(started.pid)
@@ -175,7 +178,7 @@ class Supervisor:
         how = "ended" if code is None else f"ended with {code}" if code >= 0 else f"ended by signal {-code}"
         if past.failures:
             log.warning("process_ended", process=process.name, pid=child.pid, how=how, failures=past.failures)
-        await self._database.write(store.note_ended, process.name, past, how)
+        await self._database.write(store.note_ended, process.name, self._node, past, how)
         return await self._reread(process)
 
     async def _end(self, process: Process) -> None:
@@ -188,7 +191,7 @@ class Supervisor:
             await self._gone(process, child, graceful)
         now = self._clock()
         past = after_end(child._replace(asked_at=now), process.past, process.wanted.spec, now)
-        await self._database.write(store.note_ended, process.name, past, "ended with the server")
+        await self._database.write(store.note_ended, process.name, self._node, past, "ended with the server")
 
     async def _gone(self, process: Process, child: Child, seconds: float) -> bool:
         ended = asyncio.Event()
@@ -204,7 +207,7 @@ class Supervisor:
         return True
 
     async def _reread(self, process: Process) -> Process:
-        found = await self._database.read(store.find, process.name)
+        found = await self._database.read(store.find, process.name, self._node)
         if found is not None:
             self._known[process.name] = found
         return found or process._replace(wanted=process.wanted._replace(up=False), child=None)

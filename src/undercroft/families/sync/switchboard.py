@@ -1,0 +1,112 @@
+"""The links to the workers of this node: each entry's process connects to one socket in the data folder."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from undercroft.base.clock import Clock
+from undercroft.database import Database
+from undercroft.families.sync import store_entries, wire
+from undercroft.families.sync.links import Link, OnNoticed
+from undercroft.families.sync.store_entries import Entry
+
+log = structlog.get_logger()
+
+SOCKET = "sync.sock"
+# What workers have said before they were hung up on is heard out for so long (s).
+LAST_WORDS = 5.0
+
+
+class Switchboard:
+    def __init__(
+        self,
+        database: Database,
+        folder: Path,
+        clock: Clock,
+        on_noticed: OnNoticed,
+        on_stopped: Callable[[str, str], Awaitable[None]],
+    ) -> None:
+        """`folder`: this user's alone; `on_stopped`: an entry has stopped by itself, and why."""
+        self.socket = folder / SOCKET
+        self.links: dict[str, Link] = {}
+        """By entry."""
+        self._database = database
+        self._clock = clock
+        self._on_noticed = on_noticed
+        self._on_stopped = on_stopped
+        self._server: asyncio.Server | None = None
+        self._meetings: set[asyncio.Task[Any]] = set()
+
+    @property
+    def is_open(self) -> bool:
+        return self._server is not None
+
+    async def open(self) -> None:
+        self.socket.unlink(missing_ok=True)
+        folder = os.open(self.socket.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:  # by its folder's descriptor: the path of a socket may have 107 bytes only
+            self._server = await asyncio.start_unix_server(self._meet, f"/proc/self/fd/{folder}/{SOCKET}")
+        finally:
+            os.close(folder)
+        self.socket.chmod(0o600)
+
+    async def close(self) -> None:
+        """What workers have said by now is written down."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.close()
+        self.socket.unlink(missing_ok=True)
+        for link in self.links.values():
+            link.hang_up()
+        if self._meetings:
+            await asyncio.wait(self._meetings, timeout=LAST_WORDS)
+
+    def try_again(self) -> None:
+        """A storage is back, or gone for good: what others have to do may be other than before."""
+        for link in list(self.links.values()):
+            link.giving.try_again()
+
+    def connect_anew(self, but: str = "") -> None:
+        """Workers read each other's storages: those who connected before a change learn of it by connecting anew."""
+        for link in list(self.links.values()):
+            if link.name != but:
+                link.hang_up()
+
+    async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A worker has connected."""
+        task, server = asyncio.current_task(), self._server
+        assert task is not None
+        self._meetings.add(task)
+        task.add_done_callback(self._meetings.discard)
+        hello = await wire.receive(reader, msgspec.msgpack.Decoder(wire.Hello))
+        entry = hello and await self._database.read(store_entries.find_entry, hello.entry)
+        while entry and entry.name in self.links:
+            # What the one before has said is written down first: it would come after what this one says.
+            await self.links[entry.name].ended()
+            entry = await self._database.read(store_entries.find_entry, entry.name)
+        if not entry or not entry.up or self._server is not server:
+            writer.close()
+            return
+        reason = await self._serve(entry, reader, writer)
+        if reason is not None:
+            await self._on_stopped(entry.name, reason)
+
+    async def _serve(self, entry: Entry, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str | None:
+        """Until the worker has hung up; why, where it can't go on."""
+        link = Link(entry, reader, writer, self._database, self._clock, self._on_noticed, self.try_again)
+        self.links[entry.name] = link
+        try:
+            return await link.serve(await self._database.read(store_entries.entries))
+        except Exception:
+            log.exception("link_failed", entry=entry.name)
+        finally:
+            if self.links.get(entry.name) is link:
+                del self.links[entry.name]
+            writer.close()
+        return None
