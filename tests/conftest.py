@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 import hypothesis
 import pytest
+import structlog
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.services.apache import Apache, find_apache
@@ -25,6 +26,14 @@ LAST = ("nodes", "browser")
 # A shared machine may stall anywhere; how fast an example runs is measured elsewhere.
 hypothesis.settings.register_profile("shared machine", deadline=None)
 hypothesis.settings.load_profile("shared machine")
+
+# A traceback with a picture of every frame's variables takes up to a second, and many tests bring about a fault.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 servers = pytest.StashKey[list[Croft]]()
 

@@ -96,10 +96,9 @@ def test_every_call_of_the_client(croft: Croft, client: Any, receiver: Receiver)
 def test_lists_follow_each_other_page_by_page(croft: Croft, client: Any) -> None:
     croft.http.post("/api/v1/schedule/", json={}).raise_for_status()
     croft.http.post("/api/v1/messageset/", json={"short_name": "s", "default_schedule": 1}).raise_for_status()
-    for _ in range(1_002):
-        croft.http.post(
-            "/api/v1/subscriptions/", json={"identity": "p", "messageset": 1, "schedule": 1, "lang": "eng"}
-        ).raise_for_status()
+    for third in range(3):
+        people = [{"identity": f"p{third}-{number}", "schedule": 1, "lang": "eng"} for number in range(334)]
+        croft.http.post("/api/v1/messageset/1/subscribers", json={"subscriptions": people}).raise_for_status()
     listed = ids(client.get_subscriptions())
     assert len(listed) == len(set(listed)) == 1_002
 
