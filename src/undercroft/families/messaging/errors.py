@@ -1,20 +1,38 @@
-"""How a rule of messaging says no: with the very JSON that the contract names."""
+"""How messaging says no; how that is written on the wire, `refusing.py` knows."""
 
-from typing import Any
+from collections.abc import Mapping
 
 from undercroft.base.refusals import Kind, Refusal
 
+WHOLE = ""
+"""Stands for the name of a field where it is about all of what was given."""
+
 
 class Wrong(Refusal):
-    """400 with this answer: `{"field": ["what is wrong"]}`, a bare list, or an object of its own."""
+    """What is wrong, field by field."""
 
-    def __init__(self, answer: Any) -> None:
-        super().__init__(Kind.INVALID, "fields", str(answer)[:500])
-        self.answer = answer
+    def __init__(self, fields: Mapping[str, list[str]]) -> None:
+        words = (" ".join([f"{name}:"] * bool(name) + said) for name, said in fields.items())
+        super().__init__(Kind.INVALID, "fields", "; ".join(words)[:500])
+        self.fields = fields
+
+
+class WrongMessage(Refusal):
+    """Of a message whose fields are right: what it says can't be sent."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(Kind.INVALID, "message", why)
+
+
+class NotAccepted(Refusal):
+    """Of a request to send: why nothing is sent."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(Kind.INVALID, "not_accepted", why)
 
 
 def missing() -> Refusal:
-    """404; the same for an id of the wrong sort. (contract §1)"""
+    """For an id of the wrong sort just so. (contract §1)"""
     return Refusal(Kind.NOT_FOUND, "missing", "Not found.")
 
 

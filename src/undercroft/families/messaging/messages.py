@@ -3,7 +3,7 @@
 from typing import Any
 
 from undercroft.database import Transaction
-from undercroft.families.messaging.errors import Wrong, missing
+from undercroft.families.messaging.errors import WHOLE, Wrong, WrongMessage, missing
 from undercroft.families.messaging.given import Given, check
 from undercroft.families.messaging.messagesets import require as require_set
 from undercroft.families.messaging.model import Binary, Message, breaks_whatsapp
@@ -15,7 +15,7 @@ NOT_FOR_WHATSAPP = "Text for WhatsApp must not include newline, tabs, or 4 conse
 
 
 def create(tx: Transaction, namespace: str, given: Given, now: int) -> Message:
-    """Raises Wrong in this order: fields, uniqueness, what is in it. (contract §5 message)"""
+    """Raises Wrong for fields, then for uniqueness; then WrongMessage for what it says. (contract §5 message)"""
     check(tx, namespace, given)
     defaults = {"metadata": "{}", "text_content": None, "binary_content": None}
     values: dict[str, Any] = {**defaults, **given.values}
@@ -23,7 +23,7 @@ def create(tx: Transaction, namespace: str, given: Given, now: int) -> Message:
     _check_content(tx, namespace, values)
     made = MESSAGES.insert(tx, {**values, "namespace": namespace, "created_at": now, "updated_at": now})
     if made is None:  # another took the number at this moment
-        raise Wrong({"non_field_errors": [NOT_UNIQUE]})
+        raise Wrong({WHOLE: [NOT_UNIQUE]})
     return made
 
 
@@ -64,14 +64,14 @@ def _check_unique(tx: Transaction, values: dict[str, Any], own: int | None) -> N
         number=values["sequence_number"],
     )
     if taken is not None and taken[0] != own:
-        raise Wrong({"non_field_errors": [NOT_UNIQUE]})
+        raise Wrong({WHOLE: [NOT_UNIQUE]})
 
 
 def _check_content(tx: Transaction, namespace: str, values: dict[str, Any]) -> None:
     channel = require_set(tx, namespace, values["messageset"]).channel
     wrong = wrong_content(values["text_content"], has_file=values["binary_content"] is not None, channel=channel)
     if wrong is not None:
-        raise Wrong([wrong])
+        raise WrongMessage(wrong)
 
 
 def wrong_content(text: str | None, *, has_file: bool, channel: str | None) -> str | None:

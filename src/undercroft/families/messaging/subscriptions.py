@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from undercroft.base.refusals import Refusal
 from undercroft.database import Transaction
 from undercroft.families.messaging.channels import Ways
-from undercroft.families.messaging.errors import Wrong, missing
+from undercroft.families.messaging.errors import NotAccepted, Wrong, missing
 from undercroft.families.messaging.given import Given, check, find_errors
 from undercroft.families.messaging.ids import new_uuid
 from undercroft.families.messaging.model import NO_ADDRESS, READY, Subscription, metadata_keys
@@ -114,21 +114,21 @@ def delete(tx: Transaction, namespace: str, id: str, _now: int) -> None:
 
 
 def send_next(tx: Transaction, namespace: str, id: str, ways: Ways, now: int) -> None:
-    """Send the next message now. Raises Wrong that says why not. (contract §0)"""
+    """Send the next message now. Raises NotAccepted. (contract §0)"""
     subscription = SUBSCRIPTIONS.find(tx, namespace, id, locked=True)
     if subscription is None:
-        raise _not_accepted(f"Cannot find subscription with ID {id}")
+        raise NotAccepted(f"Cannot find subscription with ID {id}")
     if not subscription.is_ready:
-        raise _not_accepted(f"The subscription is not ready: {_why_not(subscription)}")
+        raise NotAccepted(f"The subscription is not ready: {_why_not(subscription)}")
     if subscription.under_way:
-        raise _not_accepted("A message of this subscription is under way already")
+        raise NotAccepted("A message of this subscription is under way already")
     queued = queue_messages(tx, namespace, [subscription], ways, Occasion(now))
     if queued.without_message:
         number, lang = subscription.next_sequence_number, subscription.lang
-        raise _not_accepted(f"The message set has no message {number} in the language {lang}")
+        raise NotAccepted(f"The message set has no message {number} in the language {lang}")
     if queued.without_address:
         SUBSCRIPTIONS.update(tx, subscription.number, {"process_status": READY})
-        raise _not_accepted("The identity has no address on the channel of the message set")
+        raise NotAccepted("The identity has no address on the channel of the message set")
 
 
 def resend(tx: Transaction, namespace: str, id: str, ways: Ways, now: int) -> None:
@@ -136,7 +136,7 @@ def resend(tx: Transaction, namespace: str, id: str, ways: Ways, now: int) -> No
     not told. (contract §5, §7)"""
     subscription = SUBSCRIPTIONS.find(tx, namespace, id, locked=True)
     if subscription is None:
-        raise _not_accepted(f"Cannot find subscription with ID {id}")
+        raise NotAccepted(f"Cannot find subscription with ID {id}")
     if subscription.process_status == NO_ADDRESS:  # asked for once more: perhaps there is one by now
         SUBSCRIPTIONS.update(tx, subscription.number, {"process_status": READY})
         subscription = subscription._replace(process_status=READY)
@@ -185,10 +185,6 @@ def require(tx: Transaction, namespace: str, id: str, *, locked: bool = False) -
     if found is None:
         raise missing()
     return found
-
-
-def _not_accepted(reason: str) -> Wrong:
-    return Wrong({"accepted": False, "reason": reason})
 
 
 def _why_not(subscription: Subscription) -> str:

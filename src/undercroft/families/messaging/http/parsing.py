@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from undercroft.base.refusals import Refusal, invalid
-from undercroft.families.messaging.errors import Wrong, missing
+from undercroft.families.messaging.errors import WHOLE, Wrong, missing
 from undercroft.machinery.operations import Request
 
 JSON = "application/json"
@@ -36,7 +36,7 @@ class Body(NamedTuple):
         if isinstance(self.fields, dict):
             return self.fields
         kind = type(self.fields).__name__
-        raise Wrong({"non_field_errors": [f"Invalid data. Expected a dictionary, but got {kind}."]})
+        raise Wrong({WHOLE: [f"Invalid data. Expected a dictionary, but got {kind}."]})
 
 
 def read_body(request: Request) -> Body:

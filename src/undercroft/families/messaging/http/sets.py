@@ -4,13 +4,14 @@ import asyncio
 
 from undercroft.database import Database
 from undercroft.families.messaging import importing, messages, messagesets, setfiles
-from undercroft.families.messaging.errors import Wrong
+from undercroft.families.messaging.errors import WHOLE, Wrong
 from undercroft.families.messaging.given import Given
 from undercroft.families.messaging.http import fields, rendering
 from undercroft.families.messaging.http.entering import Doorway
 from undercroft.families.messaging.http.fields import Bad, Field, read_fields
 from undercroft.families.messaging.http.paging import base_url
 from undercroft.families.messaging.http.parsing import number_in_path, read_body
+from undercroft.families.messaging.refusing import by_field
 from undercroft.machinery.operations import Reply, Request, json_reply
 
 _NAME = (Field("short_name", fields.text(100), required=True),)
@@ -81,7 +82,7 @@ class MessageSets:
             raise Wrong({"subscriptions": [f"Expected a list of up to {importing.MOST_SUBSCRIBERS} subscriptions."]})
         page = [_person(row) for row in rows]
         done = await self._database.write_once(importing.subscribe_many, place, id, page, request.now)
-        failed = [{"row": row, "error": why.answer} for row, why in done.failed.items()]
+        failed = [{"row": row, "error": by_field(why)} for row, why in done.failed.items()]
         return json_reply({"subscribed": done.subscribed, "passed_by": done.passed_by, "failed": failed})
 
     def _messages_in(self, content: bytes, kind: str) -> list[dict[str, object]]:
@@ -97,7 +98,7 @@ class MessageSets:
 
 def _person(row: object) -> Given:
     if not isinstance(row, dict):
-        return Given({}, {"non_field_errors": ["Expected an object with identity and lang."]})
+        return Given({}, {WHOLE: ["Expected an object with identity and lang."]})
     return read_fields(_PERSON, row, partial=False)
 
 

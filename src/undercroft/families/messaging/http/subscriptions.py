@@ -7,7 +7,7 @@ from typing import Any
 from undercroft.database import Database, Transaction
 from undercroft.families.messaging import subscriptions
 from undercroft.families.messaging.channels import Ways
-from undercroft.families.messaging.errors import Wrong, missing
+from undercroft.families.messaging.errors import WHOLE, Wrong, missing
 from undercroft.families.messaging.http import fields, filters
 from undercroft.families.messaging.http.entering import Doorway
 from undercroft.families.messaging.http.paging import base_url, envelope, shown, window
@@ -59,7 +59,7 @@ class Subscriptions:
         data = body["data"]
         if not isinstance(data, dict):
             kind = type(data).__name__
-            raise Wrong({"non_field_errors": [f"Invalid data. Expected a dictionary, but got {kind}."]})
+            raise Wrong({WHOLE: [f"Invalid data. Expected a dictionary, but got {kind}."]})
         given = fields.read_fields(fields.SUBSCRIPTION, _completed(data), partial=False)
         await self._database.batch(subscriptions.create_many, Order(place, given, request.now))
         return json_reply(_ACCEPTED, 201)

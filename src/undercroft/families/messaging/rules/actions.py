@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from undercroft.database import Transaction
-from undercroft.families.messaging.errors import Wrong, missing
+from undercroft.families.messaging.errors import WHOLE, Wrong, missing
 from undercroft.families.messaging.given import Given, check
 from undercroft.families.messaging.rules.matching import FIELD, OF_SUBSCRIPTIONS, REACHED, SUBSCRIBE, Rule, leads_back
 from undercroft.families.messaging.store import RULES
@@ -22,7 +22,7 @@ def create(tx: Transaction, namespace: str, given: Given, now: int) -> Rule:
     _check(tx, namespace, given, {**_DEFAULTS, **given.values})
     [count] = tx.one("SELECT COUNT(*) FROM messaging_rules WHERE namespace = :place", place=namespace) or (0,)
     if count >= MOST_RULES:
-        raise Wrong({"non_field_errors": [f"There are {MOST_RULES} rules already. Remove one first."]})
+        raise Wrong({WHOLE: [f"There are {MOST_RULES} rules already. Remove one first."]})
     values = {**_DEFAULTS, **given.values, "namespace": namespace, "created_at": now, "updated_at": now}
     made = RULES.insert(tx, values)
     assert made is not None, "nothing in it is unique"
