@@ -79,12 +79,12 @@ def _take_up(source: Source, target: int, content: Content, digest: "blake3") ->
 
 
 def hash_of(descriptor: int, size: int) -> str:
-    """`size`: what it is likely to be."""
+    """`size`: what it is likely to be. Into one block again and again: it stays in the processor's cache."""
     digest = _digest(size)
-    asked = 4 * BLOCK if size >= LARGE else min(BLOCK, size + 1)
-    while block := os.read(descriptor, asked):
-        digest.update(block)
-        if size < asked and len(block) == size:
+    block = memoryview(bytearray(min(BLOCK, size + 1)))
+    while count := os.readv(descriptor, [block]):
+        digest.update(block[:count])
+        if count == size < len(block):
             break  # the end: whoever goes on writing changes its state
     return digest.hexdigest()
 
