@@ -268,7 +268,7 @@ def _as_held(change: Change, copies: Mapping[str, Copy]) -> Change:
     new. A copy that is held waits for somebody's word, and the file with it.
     """
     file = change.file
-    if file is None:
+    if file is None or any(up_to_date(file, copy) for copy in change.copies.values()):
         return change
     left = {**copies, **change.copies}
     holding = {copy.entry: copy for copy in left.values() if copy.content is not None}
