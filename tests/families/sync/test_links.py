@@ -169,6 +169,7 @@ def test_everything_that_is_behind_is_given_though_nobody_names_it(
     """As after a start; and where more have changed than are remembered by their names."""
 
     async def story(database: Database, worker: Worker) -> None:
+        await _given(database, worker, "first")  # by then all that was behind at the start has been walked through
         monkeypatch.setattr(giving, "PAGE", 3)
         monkeypatch.setattr(giving, "MOST_NAMED", 5)
         names = [f"f{n}" for n in range(10)]
@@ -198,14 +199,17 @@ def test_what_is_said_before_the_worker_is_set_up_waits(tell: Callable[[Story], 
 
 
 def test_a_worker_whose_word_can_t_be_written_down_is_told_so(tell: Callable[[Story], None]) -> None:
+    heard: list[wire.Message] = []
+
     async def story(database: Database, worker: Worker) -> None:
         worker.say(wire.Report([Seen("f", Content("x", 2**63, 1, 0o644), "r")]))
         for _ in range(20):
             worker.say(wire.Report([Seen("more", Content("x", 1, 1, 0o644), "r")]))
-        await worker.told(wire.Refused)
+        heard.append(await worker.told(wire.Refused))
 
     with pytest.raises(OverflowError):
         tell(story)
+    assert heard
 
 
 def test_others_try_again_when_an_entry_has_been_looked_at_for_the_first_time(

@@ -86,6 +86,20 @@ def test_what_an_entry_holds_is_counted_when_a_wave_begins(tell: Callable[[Story
     tell(story)
 
 
+def test_what_went_a_moment_before_was_there_when_it_began(tell: Callable[[Story], None]) -> None:
+    """Eight of 24 and four of the 16 that are left are half of them, and not more."""
+
+    async def story(shore: Shore) -> None:
+        await shore.fill(24)
+        vanishings = await shore.link()
+        assert not await vanishings.are_held(page(1, 8), is_first=False)
+        await shore.database.write(actions.note_seen, "A", [Seen(str(n), None, "") for n in range(8)], NOW)
+        assert not await vanishings.are_held(page(2, 4), is_first=False)
+        assert await vanishings.are_held(page(3, 1), is_first=False)
+
+    tell(story)
+
+
 def test_a_rename_is_no_wave_even_just_after_one(tell: Callable[[Story], None]) -> None:
     async def story(shore: Shore) -> None:
         await shore.fill(30)
@@ -96,7 +110,7 @@ def test_a_rename_is_no_wave_even_just_after_one(tell: Callable[[Story], None]) 
         assert await vanishings.are_held(Report([], 4, 1, emptied=True), is_first=False)
         assert await vanishings.are_held(page(5, 1), is_first=False), "one more of that wave"
         vanishings.forget()
-        assert not await vanishings.are_held(page(6, 1), is_first=False), "somebody has said what was meant"
+        assert not await vanishings.are_held(page(6, 9), is_first=False), "somebody has said what was meant"
 
     tell(story)
 
