@@ -73,9 +73,6 @@ class Supervisor:
         process = self._known.get(name)
         return None if process is None else process.child
 
-    def known(self, name: str) -> Process | None:
-        return self._known.get(name)
-
     def figures(self, name: str) -> children.Figures:
         """As `children.figures`. Raises LookupError where it does not run."""
         child = self.running(name)
