@@ -113,7 +113,8 @@ class House:
         with contextlib.suppress(AssertionError):
             await until(lambda: all(self.tree(name) == wanted for name in entries), "this", seconds)
         found = await self.equal(*names, seconds=seconds)
-        assert {path: content[:40] for path, content in found.items()} == {p: c[:40] for p, c in wanted.items()}
+        told = {path: content[:40] for path, content in found.items()}
+        assert told == {p: c[:40] for p, c in wanted.items()}, f"they hold {sorted(told.items())[:9]}"
         assert found == wanted
 
     async def holds_all(self, contents: set[bytes]) -> Tree:

@@ -96,7 +96,7 @@ def test_what_is_deleted_can_be_restored(example: Example) -> None:
     example.wait_for("precious", ["A", "B"], 4)
     (example.folder / "A/precious").unlink()
     versions = f"/files/{fid_of('precious')}/versions"
-    wait_until(lambda: bool(example.get(versions)["versions"]), "what was deleted at B")
+    wait_until(lambda: bool(example.call("GET", versions).json().get("versions")), "what was deleted at B")
     assert not (example.folder / "B/precious").exists()
     [kept] = example.get(versions)["versions"]
     assert (kept["entry"], kept["size"]) == ("B", 4)
