@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -199,6 +200,32 @@ def test_who_is_refused_comes_back_after_a_pause_that_grows(tmp_path: Path, monk
     asyncio.run(whole())
     pauses = [later - earlier for earlier, later in itertools.pairwise(came)]
     assert all(pause > 0.03 * 2**n for n, pause in enumerate(pauses)), pauses
+
+
+def test_a_report_that_can_not_be_sent_ends_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be lost for good: what was told once is not told again. The worker's part of it in this process."""
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/f").write_bytes(b"content")
+    really = wire.packed
+
+    def packed(message: wire.Message) -> bytes:
+        if isinstance(message, wire.Report):
+            raise OverflowError("a number that no message holds")
+        return really(message)
+
+    async def whole() -> None:
+        theirs, ours = [await asyncio.open_unix_connection(sock=end) for end in socket.socketpair()]
+        storages = {"B": ("local_storage", {"root": str(tmp_path / "root")})}
+        for message in (wire.Setup("B", storages, 0, {"B": "B 1"}), wire.Known([], True), wire.KnownKept([], True)):
+            ours[1].write(really(message))
+        monkeypatch.setattr(wire, "packed", packed)
+        async with asyncio.timeout(10):
+            with pytest.raises(OverflowError):
+                await Worker(*theirs, "B", tmp_path / "spool").run()
+        for _, writer in (theirs, ours):
+            writer.close()
+
+    asyncio.run(whole())
 
 
 def test_what_is_to_be_done_waits_for_the_root_and_keeps_nothing_else_waiting(tmp_path: Path) -> None:

@@ -133,7 +133,14 @@ class Worker:
 
     def _tell(self, message: wire.Message) -> None:
         """From any thread; in the order in which they are called."""
-        self._loop.call_soon_threadsafe(self._send, message)
+        self._loop.call_soon_threadsafe(self._send_told, message)
+
+    def _send_told(self, message: wire.Message) -> None:
+        """Who told it takes it for said: what can't be said ends the process, and the next one finds it anew."""
+        try:
+            self._send(message)
+        except Exception as error:
+            self._break(error)
 
     # Obeying
 
@@ -173,7 +180,11 @@ class Worker:
 
     def _note_failure(self, task: "asyncio.Task[None]") -> None:
         error = None if task.cancelled() else task.exception()
-        if error is not None and not self._broken.done():
+        if error is not None:
+            self._break(error)
+
+    def _break(self, error: BaseException) -> None:
+        if not self._broken.done():
             self._broken.set_exception(error)
 
     async def _fail(self) -> None:
