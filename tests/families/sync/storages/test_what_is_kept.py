@@ -1,5 +1,6 @@
 """What is replaced is kept, whatever breaks in that very moment."""
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from tests.families.sync.storages import kinds
 from tests.families.sync.storages.kinds import contents, write
 from undercroft.families.sync.names import OWN_FOLDER
-from undercroft.families.sync.reconcile import Put, Seen
+from undercroft.families.sync.reconcile import Delete, Put, Seen
 from undercroft.families.sync.storages import kernel
 from undercroft.families.sync.storages.local_storage import LocalStorage
 
@@ -50,6 +51,32 @@ def test_a_kill_in_the_step_that_replaces_leaves_the_old_content_kept(
     assert (root / "f").read_bytes() == b"new"
     assert _contents(root, "versions") == [b"old"]
     assert _contents(root, "incoming") == []
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.ENAMETOOLONG, errno.EEXIST])
+def test_who_loses_a_conflict_and_can_not_be_kept_beside_is_a_version(
+    root: Path, storage: LocalStorage, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    """No room for one more name, a shorter limit of names, a thousand conflicts under one name."""
+    bases = [write(storage, name, b"lost").revision for name in "fg"]
+    really = kernel.rename
+
+    def rename(from_folder: int, source: bytes, folder: int, name: bytes, flags: int) -> None:
+        if b"conflict" in name:
+            (root / "f.conflict").mkdir(exist_ok=True)
+            raise OSError(error, os.strerror(error))
+        really(from_folder, source, folder, name, flags)
+
+    monkeypatch.setattr(kernel, "rename", rename)
+    replaced = [
+        write(storage, "f", b"won", bases[0], "f.conflict").replaced,
+        storage.delete(Delete("g", 1, bases[1], "f.conflict")),
+    ]
+    for one in replaced:
+        assert one is not None
+        assert one.kept_as == ""
+        assert (root / OWN_FOLDER / "versions" / one.place).read_bytes() == b"lost"
+    assert contents(storage) == {"f": b"won"}
 
 
 def test_what_could_not_replace_is_gone_on_with_and_nothing_is_kept(

@@ -152,10 +152,16 @@ class LocalStorage(LocalLooking):
         if not same(put.base, old):
             self._take_back(put, place, mine, folder, name)
             raise Changed("it was changed while its successor arrived")
-        if put.keep_as:
-            kept = self._keep_beside(self._versions, place, put.keep_as)
-            return Replaced("", kept, old.st_size, fitting(old.st_mtime_ns))
-        return Replaced(place.decode(), "", old.st_size, fitting(old.st_mtime_ns))
+        return self._kept(place, old, put.keep_as)
+
+    def _kept(self, place: bytes, old: os.stat_result, keep_as: str) -> Replaced:
+        """What has lost its name to another stays where it is, unless it can be kept beside: it is told of in any case,
+        for its successor is there."""
+        kept_as = ""
+        if keep_as:
+            with contextlib.suppress(Changed, InTheWay, OSError):
+                kept_as = self._keep_beside(self._versions, place, keep_as)
+        return Replaced("" if kept_as else place.decode(), kept_as, old.st_size, fitting(old.st_mtime_ns))
 
     def _take_back(self, put: Put, place: bytes, mine: os.stat_result, folder: int, name: bytes) -> None:
         kernel.rename(self._versions, place, folder, name, kernel.EXCHANGE)
@@ -174,11 +180,9 @@ class LocalStorage(LocalLooking):
         if not same(delete.base, old):
             self._put_back(self._versions, place, folder, name, delete.path)
             raise Changed("it was changed while it was deleted")
-        if delete.keep_as:
-            kept = self._keep_beside(self._versions, place, delete.keep_as)
-            return Replaced("", kept, old.st_size, fitting(old.st_mtime_ns))
+        replaced = self._kept(place, old, delete.keep_as)
         self._folders.prune(raw(delete.path).rpartition(b"/")[0])
-        return Replaced(place.decode(), "", old.st_size, fitting(old.st_mtime_ns))
+        return replaced
 
     def move(self, move: Move) -> str:
         """The revision under the new name; "" where it has to be read again. Raises Changed, InTheWay, OSError."""
