@@ -1,6 +1,7 @@
 """Two entries are never on one folder, whatever is done to the folders above."""
 
 import asyncio
+import shutil
 from pathlib import Path
 
 from tests.families.sync.parts import House, house, write
@@ -31,6 +32,27 @@ def test_a_root_that_leads_to_anothers_stops_its_entry(sqlite_url: str, tmp_path
             await h.engine.begin("B")
             assert "not the folder that it was" in await reason(h, "B")
             assert h.tree("A") == {b"f": b"1"}
+
+    asyncio.run(story())
+
+
+def test_an_entry_begins_on_a_copy_of_anothers_root(database_url: str, tmp_path: Path) -> None:
+    """`cp -a` spares sending everything; nothing of it is a conflict, and nothing is put anew."""
+
+    async def story() -> None:
+        async with house(database_url, tmp_path) as h:
+            await h.add("A")
+            write(h.folders["A"], {b"d/f": b"1", b"g": b"2"})
+            await h.settle()
+            shutil.copytree(h.folders["A"], tmp_path / "B", symlinks=True)
+            copied = (tmp_path / "B/g").stat()
+            await h.add("B")
+            await h.share()
+            await h.holds({b"d/f": b"1", b"g": b"2"})
+            now = (tmp_path / "B/g").stat()
+            assert (now.st_ino, now.st_mtime_ns) == (copied.st_ino, copied.st_mtime_ns)
+            (tmp_path / "B/g").write_bytes(b"3")
+            await h.holds({b"d/f": b"1", b"g": b"3"})
 
     asyncio.run(story())
 

@@ -1,12 +1,13 @@
 """A folder that has taken the root's place is told from it by its mark."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.families.sync.storages.kinds import write
-from undercroft.families.sync.storages import Owner, open_storage
+from undercroft.families.sync.storages import Other, Owner, open_storage
 from undercroft.families.sync.storages.errors import Vanished
 from undercroft.families.sync.worker.index import Index
 
@@ -17,9 +18,10 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "root"
 
 
-def check(root: Path, mark: str, expected: int = 0, *known: tuple[str, str]) -> None:
-    """As the entry of this mark; there is another whose mark is `b 2`."""
-    storage = open_storage(("local_storage", {"root": str(root)}), None, Owner(mark, {"b 2": "b"}, list(known)))
+def check(root: Path, mark: str, expected: int = 0, *known: tuple[str, str], theirs: Path | None = None) -> None:
+    """As the entry of this mark; there is another whose mark is `b 2`, and its root `theirs`."""
+    others = {"b 2": Other("b", str(theirs or ""))}
+    storage = open_storage(("local_storage", {"root": str(root)}), None, Owner(mark, others, list(known)))
     try:
         storage.check(expected)
     finally:
@@ -42,6 +44,29 @@ def test_another_entrys_root_stops_it_also_where_it_holds_nothing_yet(root: Path
     for expected in (0, 10):
         with pytest.raises(Vanished, match="the root of the entry b"):
             check(root, "a 1", expected)
+    assert mark_of(root) == "entry b 2"
+
+
+def test_a_copy_of_anothers_root_is_taken_over_by_a_new_entry(root: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "copied"
+    check(root, "b 2")
+    shutil.copytree(root, copied)
+    with pytest.raises(Vanished, match=r"or a copy of it.*make an empty file .undercroft/root"):
+        check(copied, "a 1", 10, theirs=root)
+    check(copied, "a 1", theirs=root)
+    assert (mark_of(copied), mark_of(root)) == ("entry a 1", "entry b 2")
+    assert [path.name for path in (root / ".undercroft").iterdir() if path.name.startswith("probe")] == []
+
+
+def test_anothers_root_is_no_copy_of_itself_nor_where_its_own_is_not_there(root: Path, tmp_path: Path) -> None:
+    """A link on the way stands for another mount of it; the disk of the other may be mounted here by now."""
+    check(root, "b 2")
+    (tmp_path / "way").symlink_to(tmp_path)
+    bare = tmp_path / "bare"
+    (bare / ".undercroft").mkdir(parents=True)
+    for theirs in (tmp_path / "way/root", bare, tmp_path / "nothing"):
+        with pytest.raises(Vanished, match="the root of the entry b"):
+            check(root, "a 1", theirs=theirs)
     assert mark_of(root) == "entry b 2"
 
 

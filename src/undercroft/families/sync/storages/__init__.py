@@ -5,7 +5,7 @@ from typing import Any
 
 from undercroft.families.sync.drivers import LOCAL, with_defaults
 from undercroft.families.sync.storages.drive import Drive
-from undercroft.families.sync.storages.local_mark import Owner
+from undercroft.families.sync.storages.local_mark import Other, Owner
 from undercroft.families.sync.storages.local_storage import LocalStorage
 from undercroft.families.sync.storages.remote import RemoteStorage
 from undercroft.families.sync.storages.storage import Storage
@@ -49,4 +49,4 @@ def drive(driver: str, options: dict[str, Any]) -> Drive:
     raise LookupError(driver)
 
 
-__all__ = ["Owner", "Place", "Storage", "drive", "open_storage"]
+__all__ = ["Other", "Owner", "Place", "Storage", "drive", "open_storage"]

@@ -2,31 +2,42 @@
 
 A folder that has taken another's place (a bare mount point, a link on the way that leads elsewhere by now) has another
 entry's mark or none: the entry stops, for what is not there would be taken for deleted. Roots of days before there were
-marks get theirs when a file that was known is there as it was.
+marks get theirs when a file that was known is there as it was. So does a copy of another entry's root, with that one's
+mark in it, when an entry begins there.
 """
 
 import os
 import stat
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
+from undercroft.base.ids import sortable_id
 from undercroft.families.sync.names import OWN_FOLDER
 from undercroft.families.sync.storages.errors import Vanished
-from undercroft.families.sync.storages.local_folders import READ
+from undercroft.families.sync.storages.local_folders import FOLDER, READ
 
 _NAME, _NEW = "root", "root.new"
 _LONGEST = 4_096
 _WORDS = "Undercroft keeps files in sync here. Without this file it stops.\n"
 _ENTRY = "entry "
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+_IF_RIGHT = f"If it is the right one, make an empty file {OWN_FOLDER}/{_NAME} in it. Nothing was deleted elsewhere"
+
+
+class Other(NamedTuple):
+    """Another entry, and its root where that is a folder of this machine; else ""."""
+
+    name: str
+    root: str
 
 
 class Owner(NamedTuple):
     """The entry whose root it should be."""
 
     mark: str
-    others: Mapping[str, str]
-    """Of the other entries there are: mark → name."""
+    others: Mapping[str, Other]
+    """By their marks."""
     known: list[tuple[str, str]]
     """(path, revision) of some files that it held."""
 
@@ -38,17 +49,17 @@ def require_mark(own: int, root: str, owner: Owner, expected: int, look: Callabl
         found = _read(own)
         if found == owner.mark:
             return
-        if found is not None and found in owner.others:
+        other = owner.others.get(found or "")
+        if other is not None and (expected or not _is_copy(own, found, other.root)):
             raise Vanished(
-                f"the folder {root} is the root of the entry {owner.others[found]}: does a link on the way lead there?"
-                " Nothing was deleted elsewhere"
+                f"the folder {root} is the root of the entry {other.name}, or a copy of it: does a link on the way lead"
+                f" there? {_IF_RIGHT}"
             )
         # An empty one is made by who knows that the folder is the right one.
         if expected and found != "" and not _agrees(owner.known, look):
             raise Vanished(
                 f"the root {root} is not the folder that it was: nothing in it is as it was known, and its mark is not"
-                f" there. If it is the right one, make an empty file {OWN_FOLDER}/{_NAME} in it. Nothing was deleted"
-                " elsewhere"
+                f" there. {_IF_RIGHT}"
             )
         _write(own, owner.mark)
     except OSError as error:
@@ -67,6 +78,28 @@ def _read(own: int) -> str | None:
         text = file.read(_LONGEST).decode(errors="replace")
     named = [line.removeprefix(_ENTRY) for line in text.splitlines() if line.startswith(_ENTRY)]
     return named[0] if named else "" if not text else None
+
+
+def _is_copy(own: int, mark: str | None, root: str) -> bool:
+    """Of the root of the entry with this mark, which is where it was. Two ways may lead to one folder, such as another
+    mount of it: what is made on the one is there on the other. Raises OSError."""
+    if not root:
+        return False
+    try:
+        theirs = os.open(Path(root, OWN_FOLDER), FOLDER)
+    except OSError:
+        return False
+    probe = f"probe-{sortable_id()}"
+    try:
+        if _read(theirs) != mark:
+            return False
+        os.close(os.open(probe, _WRITE, 0o600, dir_fd=own))
+        try:
+            return probe not in os.listdir(theirs)  # noqa: PTH208 - a descriptor
+        finally:
+            os.unlink(probe, dir_fd=own)
+    finally:
+        os.close(theirs)
 
 
 def _agrees(known: list[tuple[str, str]], look: Callable[[str], str | None]) -> bool:

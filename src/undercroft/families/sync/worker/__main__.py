@@ -16,9 +16,9 @@ import msgspec
 from blake3 import blake3
 
 from undercroft.families.sync import wire
-from undercroft.families.sync.drivers import option
+from undercroft.families.sync.drivers import LOCAL, option
 from undercroft.families.sync.reconcile import Operation
-from undercroft.families.sync.storages import Owner, Storage, open_storage
+from undercroft.families.sync.storages import Other, Owner, Storage, open_storage
 from undercroft.families.sync.storages.errors import SourceChanged, Vanished
 from undercroft.families.sync.worker import keeping
 from undercroft.families.sync.worker.carrying import SMALL, Carrier, Pace, paths_of, unsure_of
@@ -71,7 +71,7 @@ class Worker:
             return open_storage(setup.storages[entry], self._spool, owner)
 
         async with contextlib.AsyncExitStack() as stack:  # not in this thread: a drive may have a loop of its own
-            self._storage = opened(self._entry, self._owner(setup.marks))
+            self._storage = opened(self._entry, self._owner(setup))
             stack.push_async_callback(asyncio.to_thread, self._storage.close)
             pace = Pace(option(*setup.storages[self._entry], "bandwidth"), lambda *how: self._tell(wire.Moving(*how)))
             self._large, *self._lanes = [
@@ -96,9 +96,12 @@ class Worker:
         for thread in threads:
             await asyncio.to_thread(thread.shutdown)
 
-    def _owner(self, marks: dict[str, str]) -> Owner:
-        others = {mark: name for name, mark in marks.items() if name != self._entry}
-        return Owner(marks[self._entry], others, self._index.some(MOST_COMPARED))
+    def _owner(self, setup: wire.Setup) -> Owner:
+        others = {}
+        for name, (driver, options) in setup.storages.items():
+            if name != self._entry:
+                others[setup.marks[name]] = Other(name, options["root"] if driver == LOCAL else "")
+        return Owner(setup.marks[self._entry], others, self._index.some(MOST_COMPARED))
 
     async def _take_known(self) -> None:
         while isinstance(known := await self._hear(), wire.Known):
