@@ -10,6 +10,7 @@ from typing import NamedTuple
 from blake3 import blake3
 
 from undercroft.base.clock import DAY, HOUR
+from undercroft.base.refusals import not_found
 from undercroft.database import Transaction
 from undercroft.families.sync import store, store_versions
 from undercroft.families.sync.drivers import option
@@ -86,6 +87,23 @@ def expired(tx: Transaction, entry: Entry, now: int, after: tuple[int, str]) -> 
 def keeping_of(entry: Entry) -> int:
     """How long it keeps what was replaced (ms)."""
     return int(option(entry.driver, entry.options, "keep_versions") * DAY)
+
+
+def require_path(tx: Transaction, fid: str) -> str:
+    """Of a file that is there, or of which only versions are left. Raises Refusal(NOT_FOUND)."""
+    path = store_versions.paths_of(tx, [fid]).get(fid)
+    if path is None:
+        raise not_found("unknown_file", f"file {fid} not found")
+    return path
+
+
+def require_version(tx: Transaction, fid: str, id: str) -> tuple[str, KeptVersion]:
+    """The file's path, and this version of it. Raises Refusal(NOT_FOUND)."""
+    path = require_path(tx, fid)
+    version = next((one for one in store_versions.of_file(tx, fid) if one.id == id), None)
+    if version is None:
+        raise not_found("version", f"version {id[:100]} not found")
+    return path, version
 
 
 def forget(tx: Transaction, entry: str, places: Collection[str]) -> None:

@@ -70,7 +70,7 @@ def _few(tx: Transaction, wanted: Wanted) -> list[tuple[str, str]] | None:
     """All (fid, path), found by their copies, where those are few: in the order of ids they would be far apart."""
     if wanted.behind and _few_are_late(tx):
         paths = tx.all("SELECT path FROM sync_copies WHERE behind = 1")
-    elif wanted.entry is not None and _count(tx, wanted.entry, None) <= FEW:
+    elif wanted.entry is not None and tallies.count(tx, wanted.entry, None) <= FEW:
         paths = tx.all("SELECT path FROM sync_copies WHERE entry = :entry", entry=wanted.entry)
     else:
         return None
@@ -83,7 +83,7 @@ def _few(tx: Transaction, wanted: Wanted) -> list[tuple[str, str]] | None:
 
 def _conditions(tx: Transaction, wanted: Wanted) -> tuple[str, dict[str, str]]:
     conditions, given = "", {}
-    if wanted.entry is not None and _count(tx, wanted.entry, None) < _count(tx, None, None):
+    if wanted.entry is not None and tallies.count(tx, wanted.entry, None) < tallies.count(tx, None, None):
         conditions += f" AND {_HELD}"
         given["entry"] = wanted.entry
     if wanted.behind is not None:
@@ -91,16 +91,16 @@ def _conditions(tx: Transaction, wanted: Wanted) -> tuple[str, dict[str, str]]:
         conditions += f" AND {late}" if wanted.behind else f" AND NOT {late}"
     if wanted.text is not None:
         conditions += " AND lower(f.path) LIKE :text ESCAPE '!'"
-        given["text"] = "%" + "".join("!" + c if c in "!%_" else c for c in wanted.text.lower()) + "%"
+        given["text"] = _pattern(wanted.text)
     return conditions, given
 
 
+def _pattern(text: str) -> str:
+    return "%" + "".join("!" + c if c in "!%_" else c for c in text.lower()) + "%"
+
+
 def _few_are_late(tx: Transaction) -> bool:
-    return _count(tx, None, True) <= FEW
-
-
-def _count(tx: Transaction, entry: str | None, behind: bool | None) -> int:
-    return sum(files for _, files in tallies.of(tx, entry, behind))
+    return tallies.count(tx, None, True) <= FEW
 
 
 def _listed(tx: Transaction, rows: list[tuple[str, str]]) -> list[Listed]:

@@ -74,6 +74,10 @@ def of(tx: Transaction, entry: str | None, behind: bool | None) -> list[tuple[st
     return [(letters, files) for letters, files in sorted(shelves.items()) if files > 0]
 
 
+def count(tx: Transaction, entry: str | None, behind: bool | None) -> int:
+    return sum(files for _, files in of(tx, entry, behind))
+
+
 def count_first(tx: Transaction) -> None:
     """In a database from before they were kept."""
     if tx.one("SELECT 1 FROM sync_tallies LIMIT 1") is None:

@@ -10,7 +10,7 @@ import msgspec
 from undercroft.base.clock import SECOND
 from undercroft.base.refusals import Refusal, conflict, invalid, not_found
 from undercroft.database import Database
-from undercroft.families.sync import listing, names, store, store_entries, store_versions
+from undercroft.families.sync import kept, listing, names, store, store_entries, store_versions
 from undercroft.families.sync.drivers import LOCAL
 from undercroft.families.sync.engine import Engine
 from undercroft.families.sync.http import shapes
@@ -72,20 +72,21 @@ class Files:
         return Reply(status, b"", kind, tuple(headers), _blocks(opened, start, end), length=end - start)
 
     async def versions(self, request: Request) -> Reply:
-        await self._path(request)
-        kept = await self._database.read(store_versions.of_file, request.path["fid"])
+        await self._door.admit(request)
+        fid = request.path["fid"]
+        await self._database.read(kept.require_path, fid)
+        found = await self._database.read(store_versions.of_file, fid)
         return reply(shapes.VersionList([
             shapes.VersionOut(one.id, one.entry, one.size, one.hash, one.mtime / 1e9, one.replaced_at / SECOND)
-            for one in kept
+            for one in found
         ]))  # fmt: skip
 
     async def restore(self, request: Request) -> Reply:
-        path = await self._path(request)
+        await self._door.admit(request)
+        fid = request.path["fid"]
+        await self._database.read(kept.require_path, fid)
         wanted = decode(_restore, request.body).version
-        kept = await self._database.read(store_versions.of_file, request.path["fid"])
-        version = next((one for one in kept if one.id == wanted), None)
-        if version is None:
-            raise not_found("version", f"version {wanted[:100]} not found")
+        path, version = await self._database.read(kept.require_version, fid, wanted)
         await self._engine.restore(path, version, request.identity.email)
         return reply(shapes.Done())
 
@@ -96,15 +97,6 @@ class Files:
         if found is None:
             raise not_found("unknown_file", f"file {fid} not found")
         return found
-
-    async def _path(self, request: Request) -> str:
-        """Of a file that is there, or of which only versions are left."""
-        await self._door.admit(request)
-        fid = request.path["fid"]
-        path = (await self._database.read(store_versions.paths_of, [fid])).get(fid)
-        if path is None:
-            raise not_found("unknown_file", f"file {fid} not found")
-        return path
 
     async def _open(self, listed: listing.Listed, content: Content, start: int, end: int) -> "Opened":
         path = listed.file.path
