@@ -14,6 +14,7 @@ from undercroft.families.sync.storages.errors import SourceChanged, SourceLost
 from undercroft.families.sync.storages.local_source import LocalSource
 from undercroft.families.sync.storages.local_storage import LocalStorage
 from undercroft.families.sync.wire import Done
+from undercroft.families.sync.worker import carrying
 from undercroft.families.sync.worker.carrying import Carrier, Pace
 from undercroft.families.sync.worker.index import Index
 
@@ -28,7 +29,8 @@ class Three:
         for name in "ABC":
             (folder / name / ".undercroft").mkdir(parents=True)
         self.opened: list[str] = []
-        pace = Pace(0, lambda *_: None)
+        self.moved: list[tuple[str, int, int]] = []
+        pace = Pace(0, lambda *how: self.moved.append(how))
         self.carrier = Carrier("C", self.open, Index(), pace)
 
     def open(self, name: str) -> Storage:
@@ -96,6 +98,16 @@ def test_a_source_that_cant_be_read_is_told_where_there_is_no_other(
     [failed] = three.get(b"small").failed
     assert failed.reason == "the source can't be read at this moment: Input/output error"
     assert not failed.expected
+
+
+def test_a_restore_says_of_how_many_bytes(three: Three, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(carrying, "TELL_EVERY", -1)
+    (three.folder / "C/.undercroft/versions").mkdir()
+    (three.folder / "C/.undercroft/versions/place").write_bytes(b"kept")
+    done, [seen] = three.carrier.restore("f", "place")
+    assert done.failed == []
+    assert (seen.path, three.read()) == ("f", b"kept")
+    assert three.moved == [("f", 4, 4)]
 
 
 def test_a_folder_that_was_opened_before_its_disk_was_mounted_is_opened_again(three: Three) -> None:

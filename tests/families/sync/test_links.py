@@ -163,6 +163,16 @@ def test_what_has_failed_and_is_gone_is_forgotten(tell: Callable[[Story], None])
     tell(story)
 
 
+def test_what_is_restored_is_no_transfer_any_more(tell: Callable[[Story], None]) -> None:
+    async def story(database: Database, worker: Worker) -> None:
+        for path in ("f", "other"):
+            worker.say(wire.Moving(path, 1, 2))
+        worker.say(wire.Report([Seen("f", Content("x", 2, 1, 0o644), "r")]))
+        await until(lambda: worker.link.transfers == {"other": (1, 2)}, "it to have arrived")
+
+    tell(story)
+
+
 def test_everything_that_is_behind_is_given_though_nobody_names_it(
     tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

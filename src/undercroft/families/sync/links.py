@@ -185,6 +185,8 @@ class Link:
         hold = await self.vanishings.are_held(report, is_first=self.scanned is None)
         gone = [seen for seen in report.seen if seen.content is None]
         here = [seen for seen in report.seen if seen.content is not None]
+        for seen in here:  # what was restored is told as any other change
+            self.transfers.pop(seen.path, None)
         now = self._clock()
         self._on_noticed(await self._database.write(_note_all, self.name, here, gone, now, hold))
 

@@ -17,7 +17,7 @@ from tests.services.sshd import Sshd
 from undercroft.families.sync.names import OWN_FOLDER
 from undercroft.families.sync.reconcile import Content, Put
 from undercroft.families.sync.storages import Storage, open_storage
-from undercroft.families.sync.storages.storage import Placed
+from undercroft.families.sync.storages.storage import Pace, Placed
 
 NOON = 1_700_000_000 * 10**9
 
@@ -146,6 +146,10 @@ def write(storage: Storage, path: str, content: bytes, base: str = "", keep_as: 
     placed = storage.put_in_place(put, token)
     storage.make_names_durable([path])
     return placed
+
+
+def unpaced(_size: int) -> Pace:
+    return lambda _: None
 
 
 def wanted(path: str, content: bytes, base: str = "", keep_as: str = "") -> Put:

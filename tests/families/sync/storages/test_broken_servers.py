@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.families.sync.storages import kinds
-from tests.families.sync.storages.kinds import contents, write
+from tests.families.sync.storages.kinds import contents, unpaced, write
 from tests.services.apache import Apache
 from tests.services.talker import Say, Talker
 from undercroft.families.sync.drivers import with_defaults
@@ -293,9 +293,9 @@ def test_a_kept_version_that_comes_in_part_is_not_given_its_name(
     assert replaced is not None
     with monkeypatch.context() as cut, pytest.raises(SourceChanged, match="another length"):
         cut.setattr("undercroft.families.sync.storages.webdav.Reading.blocks", lambda _: iter([b"o"]))
-        storage.restore("f", replaced.place, lambda _: None)
+        storage.restore("f", replaced.place, unpaced)
     assert contents(storage) == {"f": b"two"}
-    storage.restore("f", replaced.place, lambda _: None)
+    storage.restore("f", replaced.place, unpaced)
     assert contents(storage) == {"f": b"one"}
     kind.close()
 

@@ -13,7 +13,7 @@ from unittest.mock import ANY
 import pytest
 
 from tests.families.sync.storages import kinds
-from tests.families.sync.storages.kinds import NOON, Bytes, Kind, contents, read, revision, wanted, write
+from tests.families.sync.storages.kinds import NOON, Bytes, Kind, contents, read, revision, unpaced, wanted, write
 from tests.services.dropboxserver import DropboxServer
 from tests.services.proxy import Proxy
 from undercroft.families.sync.names import OWN_FOLDER, fid_of
@@ -158,13 +158,13 @@ def test_what_is_replaced_is_what_was_expected_and_kept(storage: Storage) -> Non
         write(storage, "nothing here", b"three", first)
     assert contents(storage) == {"folder/f": b"two"}
 
-    restored = storage.restore("folder/f", placed.replaced.place, lambda _: None)
+    restored = storage.restore("folder/f", placed.replaced.place, unpaced)
     assert contents(storage) == {"folder/f": b"one"}
     assert restored.seen.content is not None
     assert restored.seen.content.hash == wanted("", b"one").content.hash
     assert _old(restored.seen.revision) == _old(revision(storage, "folder/f"))
     assert restored.replaced is not None
-    assert storage.restore("elsewhere", restored.replaced.place, lambda _: None).replaced is None
+    assert storage.restore("elsewhere", restored.replaced.place, unpaced).replaced is None
     assert contents(storage) == {"folder/f": b"one", "elsewhere": b"two"}
 
     storage.drop(placed.replaced.place)
@@ -173,7 +173,7 @@ def test_what_is_replaced_is_what_was_expected_and_kept(storage: Storage) -> Non
         storage.hash_of_version(placed.replaced.place)
     assert placed.replaced.place not in {one.place for one in storage.versions()}
     with pytest.raises(OSError):
-        storage.restore("dropped", placed.replaced.place, lambda _: None)
+        storage.restore("dropped", placed.replaced.place, unpaced)
 
 
 def test_what_lost_a_conflict_is_kept_beside(storage: Storage) -> None:
@@ -239,7 +239,7 @@ def test_moves_and_deletes_hold_to_what_they_expect(storage: Storage) -> None:
     assert contents(storage) == {"taken": b"other"}
     write(storage, "a", b"a file where folders were")
     write(storage, "x", b"here too")
-    storage.restore("back/again", kept.place, lambda _: None)
+    storage.restore("back/again", kept.place, unpaced)
     assert contents(storage) == {
         "taken": b"other",
         "a": b"a file where folders were",
@@ -277,14 +277,14 @@ def test_nothing_takes_the_place_of_a_folder_or_goes_below_a_file(kind: Kind, st
         with pytest.raises(InTheWay):
             storage.move(Move(taken, 1, content, "file", 1, file))
         with pytest.raises((InTheWay, OSError, Changed)):
-            storage.restore(taken, kept, lambda _: None)
+            storage.restore(taken, kept, unpaced)
     for base in ("1.1", file):
         with pytest.raises((Changed, OSError)):
             write(storage, "folder", b"over it", base)
         with pytest.raises((Changed, OSError)):
             storage.delete(Delete("folder", 1, base))
     assert contents(storage) == {"file": b"a file", "folder/inner/f": b"in a folder"}
-    storage.restore("back", kept, lambda _: None)
+    storage.restore("back", kept, unpaced)
     assert contents(storage)["back"] == b"a file"
 
 
@@ -295,7 +295,7 @@ def test_odd_names_are_moved_kept_and_put_back_exactly(kind: Kind, storage: Stor
         content = wanted("", b"content").content
         storage.move(Move(f"to/{name}", 1, content, "plain one", 1, base))
         place = storage.delete(Delete(f"to/{name}", 1, revision(storage, f"to/{name}"))).place
-        storage.restore(f"back/{name}", place, lambda _: None)
+        storage.restore(f"back/{name}", place, unpaced)
         write(storage, f"back/{name}", b"other", revision(storage, f"back/{name}"), f"back/{name}.kept")
         assert contents(storage) == {f"back/{name}": b"other", f"back/{name}.kept": b"content"}
         for path in contents(storage):

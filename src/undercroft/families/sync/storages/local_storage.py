@@ -13,7 +13,7 @@ import io
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from blake3 import blake3
 
@@ -214,8 +214,11 @@ class LocalStorage(LocalLooking):
             os.close(descriptor)
         return ""
 
-    def restore(self, path: str, place: str, pace: Pace) -> Restored:
-        """A kept version under this name, over whatever is there. Raises Changed, SourceChanged, OSError."""
+    def restore(self, path: str, place: str, paced: Callable[[int], Pace]) -> Restored:
+        """A kept version under this name, over whatever is there; `paced` gives the pace of so many bytes.
+
+        Raises Changed, SourceChanged, OSError.
+        """
         with io.FileIO(os.open(place.encode(), READ, dir_fd=self._versions)) as source:
             about = os.fstat(source.fileno())
             content = Content(
@@ -223,7 +226,7 @@ class LocalStorage(LocalLooking):
             )
             source.seek(0)
             put = Put(path, 0, content, self.look(path) or "", "", ())
-            token = self.receive(put, source, pace)
+            token = self.receive(put, source, paced(about.st_size))
         self.make_durable([token])
         placed = self.put_in_place(put, token)
         self.make_names_durable([path])

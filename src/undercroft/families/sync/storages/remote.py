@@ -11,7 +11,7 @@ import errno
 import io
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -174,7 +174,7 @@ class RemoteStorage:
         with _in_the_way():
             return self._drive.move(_text(move.source), move.source_base, _text(move.path)).revision
 
-    def restore(self, path: str, place: str, pace: Pace) -> Restored:
+    def restore(self, path: str, place: str, paced: Callable[[int], Pace]) -> Restored:
         token = f"restore-{sortable_id()}".encode()
         spooled = self._spooled(token, make=True)
         digest = blake3()
@@ -187,7 +187,7 @@ class RemoteStorage:
                 raise SourceChanged("the kept version came with another length than it has")
             base = self.look(path) or ""
             content = Content(digest.hexdigest(), spooled.stat().st_size, time.time_ns(), MODE)
-            self._paces[token] = pace
+            self._paces[token] = paced(content.size)
             placed = self.put_in_place(Put(path, 0, content, base, "", ()), token)
         finally:
             spooled.unlink(missing_ok=True)

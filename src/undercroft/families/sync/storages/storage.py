@@ -113,8 +113,11 @@ class Storage(Protocol):
     def move(self, move: Move) -> str:
         """The revision under the new name; "" where it has to be read again. Raises Changed, InTheWay, OSError."""
 
-    def restore(self, path: str, place: str, pace: Pace) -> Restored:
-        """A kept version under this name, over whatever is there. Raises Changed, SourceChanged, OSError."""
+    def restore(self, path: str, place: str, paced: Callable[[int], Pace]) -> Restored:
+        """A kept version under this name, over whatever is there; `paced` gives the pace of so many bytes.
+
+        Raises Changed, SourceChanged, OSError.
+        """
 
     def make_names_durable(self, paths: list[str]) -> None: ...
 

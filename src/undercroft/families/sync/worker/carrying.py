@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import os
 import time
 from collections.abc import Callable
@@ -93,7 +94,7 @@ class Carrier:
 
         def put_back(_: Put, done: Done) -> None:
             self._index.claim(path)
-            restored = self._own.restore(path, place, self._pace.of(path, 0))
+            restored = self._own.restore(path, place, functools.partial(self._pace.of, path))
             self._keep(path, restored.replaced, done)
             self._index.note(restored.seen)
             seen.append(restored.seen)
