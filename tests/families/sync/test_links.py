@@ -18,6 +18,7 @@ from undercroft.families.sync import actions, giving, store, store_entries, wire
 from undercroft.families.sync.links import Link
 from undercroft.families.sync.model import Match, Rule
 from undercroft.families.sync.reconcile import Content, Put, Seen
+from undercroft.families.sync.waves import Vanishings
 
 NOW = 1_800_000_000_000
 
@@ -77,7 +78,8 @@ async def _linked(database: Database, early: Callable[[Link], None] = lambda _: 
     """`early` is called before the worker is set up."""
     ends = [await asyncio.open_unix_connection(sock=end) for end in socket.socketpair()]
     entries = await database.read(store_entries.entries)
-    link = Link(entries[1], *ends[0], database, wall_clock, lambda noticed: None, lambda: None)
+    vanishings = Vanishings(entries[1], database, wall_clock)
+    link = Link(entries[1], *ends[0], database, wall_clock, vanishings, lambda noticed: None, lambda: None)
     early(link)
     serving = asyncio.create_task(link.serve(entries))
     try:

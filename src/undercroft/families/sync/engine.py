@@ -149,6 +149,7 @@ class Engine:
             while after is not None:
                 after = await self._database.write(actions.disown_page, name, after)
             await self._database.write_once(actions.remove_entry, name)
+            self._board.waves.forget(name)
             self._board.try_again()
 
     async def begin(self, name: str, by: str = HOUSE) -> None:
@@ -233,8 +234,7 @@ class Engine:
     async def confirm(self, name: str, really: bool, by: str = HOUSE) -> int:
         """Deletions that were held are carried out, or undone; how many."""
         await self._be_here()
-        if link := self.link(name):
-            link.vanishings.forget()
+        self._board.waves.forget(name)
         count = 0
         while True:
             noticed = await self._database.write_once(actions.confirm_deletions, name, really, self._clock())

@@ -34,6 +34,7 @@ class Link:
         writer: asyncio.StreamWriter,
         database: Database,
         clock: Clock,
+        vanishings: Vanishings,
         on_noticed: OnNoticed,
         on_back: Callable[[], None],
     ) -> None:
@@ -55,7 +56,7 @@ class Link:
         self._clock = clock
         self._on_noticed = on_noticed
         self._on_back = on_back
-        self.vanishings = Vanishings(entry, database, clock)
+        self._vanishings = vanishings
         self._is_set_up = False
         self._to_say: list[wire.Message] = []
         self._ended = asyncio.Event()
@@ -182,16 +183,19 @@ class Link:
             self._on_back()
 
     async def _note(self, report: wire.Report) -> None:
-        hold = await self.vanishings.are_held(report, is_first=self.scanned is None)
+        hold = await self._vanishings.are_held(report, is_first=self.scanned is None)
         gone = [seen for seen in report.seen if seen.content is None]
         here = [seen for seen in report.seen if seen.content is not None]
         for seen in here:  # what was restored is told as any other change
             self.transfers.pop(seen.path, None)
         now = self._clock()
-        self._on_noticed(await self._database.write(_note_all, self.name, here, gone, now, hold))
+        noticed = await self._database.write(_note_all, self.name, here, gone, now, hold)
+        self._vanishings.note_written(report)
+        self._on_noticed(noticed)
 
     def _note_scan(self, scanned: wire.Scanned) -> None:
         self.giving.note_scan()
+        self._vanishings.note_scan(scanned.seconds)
         if self.scanned is None:
             self._on_back()
         self.scanned, self.scanned_at = scanned, self._clock()
@@ -208,6 +212,7 @@ class Link:
             now = self._clock()
             noticed = await self._database.write(actions.settle, self.name, done.settled, done.kept, now)
             self.giving.note_settled(done.settled)
+            self._vanishings.note_back([one.seen.path for one in done.settled if one.seen.content is not None])
             self._on_noticed(noticed)
 
 

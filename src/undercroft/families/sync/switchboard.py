@@ -14,6 +14,7 @@ from undercroft.database import Database
 from undercroft.families.sync import store_entries, wire
 from undercroft.families.sync.links import Link, OnNoticed
 from undercroft.families.sync.store_entries import Entry
+from undercroft.families.sync.waves import Waves
 
 log = structlog.get_logger()
 
@@ -35,6 +36,7 @@ class Switchboard:
         self.socket = folder / SOCKET
         self.links: dict[str, Link] = {}
         """By entry."""
+        self.waves = Waves(database, clock)
         self._database = database
         self._clock = clock
         self._on_noticed = on_noticed
@@ -99,7 +101,8 @@ class Switchboard:
 
     async def _serve(self, entry: Entry, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str | None:
         """Until the worker has hung up; why, where it can't go on."""
-        link = Link(entry, reader, writer, self._database, self._clock, self._on_noticed, self.try_again)
+        vanishings = self.waves.of(entry)
+        link = Link(entry, reader, writer, self._database, self._clock, vanishings, self._on_noticed, self.try_again)
         self.links[entry.name] = link
         try:
             return await link.serve(await self._database.read(store_entries.entries))

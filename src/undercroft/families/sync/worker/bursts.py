@@ -1,11 +1,11 @@
 """Whether what has vanished is told now, or more of it is vanishing at this moment. Pure: times (s) are handed in."""
 
 from undercroft.base.clock import SECOND
-from undercroft.families.sync.waves import FEW, WAVE_LASTS
+from undercroft.families.sync.waves import FEW, TOLD_WITHIN
 
 # As many vanish without a wait within this long.
 JUST_NOW = 1.0
-LONGEST = WAVE_LASTS / SECOND
+LONGEST = TOLD_WITHIN / SECOND
 
 
 class Burst:
