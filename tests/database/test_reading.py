@@ -1,4 +1,4 @@
-"""Reading has limits: no query lasts for ever, and those of requests never keep the house's own waiting."""
+"""Reading sees one moment, and has limits: no query lasts for ever, and none keeps the house's own waiting."""
 
 import asyncio
 import threading
@@ -47,6 +47,45 @@ async def test_each_statement_has_its_own_time(database: Database, monkeypatch: 
         return found
 
     assert await database.read(slow) == [(200_000,)] * 4
+
+
+@pytest.mark.parametrize("apart", [False, True])
+async def test_all_statements_of_a_query_see_the_same_moment(database: Database, apart: bool) -> None:
+    has_begun, go_on = threading.Event(), threading.Event()
+
+    def count_twice(tx: Transaction) -> list[object]:
+        first = tx.one("SELECT count(*) FROM things")
+        has_begun.set()
+        go_on.wait(20)
+        return [first, tx.one("SELECT count(*) FROM things")]
+
+    reading = asyncio.ensure_future((database.read_apart if apart else database.read)(count_twice))
+    await asyncio.to_thread(has_begun.wait, 20)
+    await database.write(lambda tx: tx.run("INSERT INTO things (name) VALUES ('meanwhile')"))
+    go_on.set()
+
+    assert await reading == [(0,), (0,)]
+    assert await database.read(lambda tx: tx.one("SELECT count(*) FROM things")) == (1,)
+
+
+async def test_a_query_that_breaks_leaves_its_moment(database: Database) -> None:
+    """SQLite's reader is the same one for the next query, if it is free."""
+
+    def broken(tx: Transaction) -> None:
+        tx.one("SELECT count(*) FROM things")
+        raise LookupError
+
+    for _ in range(9):
+        with pytest.raises(LookupError):
+            await database.read(broken)
+    await database.write(lambda tx: tx.run("INSERT INTO things (name) VALUES ('later')"))
+
+    assert await database.read(lambda tx: tx.one("SELECT count(*) FROM things")) == (1,)
+
+
+async def test_a_query_writes_nothing(database: Database) -> None:
+    with pytest.raises(Exception, match=r"read-?only"):
+        await database.read(lambda tx: tx.run("INSERT INTO things (name) VALUES ('unasked')"))
 
 
 @pytest.mark.parametrize("pool", [3, 8])

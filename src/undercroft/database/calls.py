@@ -16,7 +16,7 @@ log = structlog.get_logger()
 class Call:
     """One action with its arguments and, after the run, its result or its error."""
 
-    __slots__ = ("action", "args", "batched", "error", "future", "kwargs", "once", "result", "since")
+    __slots__ = ("action", "args", "batched", "error", "future", "kwargs", "once", "reads", "result", "since")
 
     future: "asyncio.Future[Any]"
 
@@ -28,15 +28,17 @@ class Call:
         *,
         batched: bool = False,
         once: bool = False,
+        reads: bool = False,
         since: float | None = None,
     ) -> None:
-        """`once`: it is not run again when it is durable. `since`: when it was asked for, by `time.monotonic`; None for
-        now."""
+        """`once`: it is not run again when it is durable. `reads`: it writes nothing, and sees one moment.
+        `since`: when it was asked for, by `time.monotonic`; None for now."""
         self.action = action
         self.args = args
         self.kwargs = kwargs
         self.batched = batched
         self.once = once
+        self.reads = reads
         self.since = time.monotonic() if since is None else since
         self.result: Any = None
         self.error: BaseException | None = None

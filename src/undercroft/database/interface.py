@@ -86,7 +86,7 @@ class Database(Protocol):
         """
 
     async def read(self, query: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a query that writes nothing.
+        """Run a query that writes nothing. All its statements see the database at one moment, that of the first.
 
         Raises Refusal(UNAVAILABLE) when one of its statements takes longer than `LONGEST_STATEMENT`.
         """

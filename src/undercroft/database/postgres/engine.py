@@ -121,13 +121,13 @@ class PostgresDatabase:
 
     async def read(self, query: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         self._refuse_when_closing()
-        call = Call(query, args, kwargs)
+        call = Call(query, args, kwargs, reads=True)
         async with self._may_read:
             return await self._run(call)  # type: ignore[no-any-return]
 
     async def read_apart(self, query: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         self._refuse_when_closing()
-        return await self._run(Call(query, args, kwargs))  # type: ignore[no-any-return]
+        return await self._run(Call(query, args, kwargs, reads=True))  # type: ignore[no-any-return]
 
     async def can_be_written(self) -> bool:
         """Every node writes its heartbeat anyway: what came of that is known."""
@@ -196,6 +196,8 @@ class PostgresDatabase:
             except (*_AGAIN, psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
                 if not _is_passing(error) and not isinstance(error, _ENDED):
                     raise
+                if call.reads and isinstance(error, errors.ReadOnlySqlTransaction):
+                    raise  # it is the query that writes, not the server that may not
                 if not _worth_another_try(error) or time.monotonic() > deadline:
                     self._is_away = isinstance(error, PoolTimeout)
                     if isinstance(error, errors.DiskFull | errors.IoError):

@@ -18,6 +18,8 @@ from undercroft.database.calls import Call
 from undercroft.database.interface import Row
 from undercroft.database.postgres.transaction import PostgresTransaction
 
+_BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+"""Each statement of an ordinary transaction sees what was committed before it; these all see the same."""
 # Both values are ours: hexadecimal digits, and a number. In one go with BEGIN, which a turn more would make dearer.
 _BEGIN = (
     "BEGIN; INSERT INTO last_commits (slot, number, at) VALUES ('%s', %d, now()) ON CONFLICT (slot) DO UPDATE"
@@ -70,7 +72,7 @@ class Tries:
         if self._done is None and self._call.once:  # an earlier try, if there was one, did not come to its COMMIT
             self._entry = self._slots.take()
         tx = PostgresTransaction(connection)
-        if _begin(tx, self._entry):
+        if self._begin(tx):
             self._done = None
             try:
                 self._done = self._call.action(tx, *self._call.args, **self._call.kwargs), tx.told
@@ -81,13 +83,15 @@ class Tries:
         assert self._done is not None, "its entry is there only if it has run"
         return self._done
 
+    def _begin(self, tx: PostgresTransaction) -> bool:
+        """False where it was committed before, by its entry."""
+        if self._entry is not None:
+            return tx.begin(_BEGIN % self._entry) == 1
+        tx.begin(_BEGIN_READING if self._call.reads else "BEGIN")
+        return True
+
     def end(self) -> None:
         """The last transaction has ended, or ends with what its action raised."""
         if self._entry is not None:
             self._slots.give_back(self._entry)
             self._entry = None
-
-
-def _begin(tx: PostgresTransaction, entry: Entry | None) -> bool:
-    """False where it was committed before, by this entry."""
-    return tx.begin("BEGIN" if entry is None else _BEGIN % entry) == 1 or entry is None

@@ -269,7 +269,7 @@ class SqliteDatabase:
 
         def run() -> R:
             with translated_errors(self._path):
-                return query(SqliteTransaction(self._own_reader()))
+                return _read_in(self._own_reader(), query)
 
         return await self._loop.run_in_executor(readers, run)
 
@@ -283,6 +283,15 @@ class SqliteDatabase:
             self._reader.connection = connection
             self._reader_connections.append(connection)
         return connection
+
+
+def _read_in(connection: apsw.Connection, query: Callable[[Transaction], R]) -> R:
+    """All statements see the database as it was at the first."""
+    connection.execute("BEGIN")
+    try:
+        return query(SqliteTransaction(connection))
+    finally:
+        connection.execute("ROLLBACK")  # there is nothing to commit
 
 
 def _write_a_little(tx: Transaction) -> None:
