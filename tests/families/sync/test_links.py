@@ -81,7 +81,7 @@ async def _linked(database: Database, early: Callable[[Link], None] = lambda _: 
     vanishings = Vanishings(entries[1], database, wall_clock)
     link = Link(entries[1], *ends[0], database, wall_clock, vanishings, lambda noticed: None, lambda: None)
     early(link)
-    serving = asyncio.create_task(link.serve(entries))
+    serving = asyncio.create_task(link.serve())
     try:
         yield Worker(link, *ends[1])
     finally:

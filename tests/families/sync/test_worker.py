@@ -18,8 +18,8 @@ from blake3 import blake3
 from undercroft.families.sync import wire
 from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
 from undercroft.families.sync.worker import __main__ as program
-from undercroft.families.sync.worker.__main__ import Worker
 from undercroft.families.sync.worker.index import FEW_FOLDERS, Index, below
+from undercroft.families.sync.worker.serving import Worker
 
 Story = Callable[["Talk"], Awaitable[None]]
 

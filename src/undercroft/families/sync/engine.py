@@ -123,7 +123,7 @@ class Engine:
             deed = self._deed(by, "add entry", name, {"driver": driver})
             await self._database.write_once(recorded, deed, actions.add_entry, name, driver, options, deed.now)
             await self._supervisor.want(_process(name), self._spec(name), up=True)
-            self._board.connect_anew(but=name)
+            await self._board.tell_storages()
 
     async def change(self, name: str, options: dict[str, Any], by: str = HOUSE) -> None:
         await self._be_here()
@@ -132,7 +132,8 @@ class Engine:
             await self._require_apart(name, entry.driver, options)
             deed = self._deed(by, "change entry", name, {"options": sorted(options)})
             await self._database.write_once(recorded, deed, actions.change_entry, name, options)
-            self._board.connect_anew()
+            self._board.connect_anew(name)
+            await self._board.tell_storages()
 
     async def remove(self, name: str, by: str = HOUSE) -> None:
         await self._be_here()
@@ -150,6 +151,7 @@ class Engine:
                 after = await self._database.write(actions.disown_page, name, after)
             await self._database.write_once(actions.remove_entry, name)
             self._board.waves.forget(name)
+            await self._board.tell_storages()
             self._board.try_again()
 
     async def begin(self, name: str, by: str = HOUSE) -> None:

@@ -61,10 +61,10 @@ class Link:
         self._to_say: list[wire.Message] = []
         self._ended = asyncio.Event()
 
-    async def serve(self, entries: list[Entry]) -> str | None:
+    async def serve(self) -> str | None:
         """Until the worker hangs up; why, where it said so."""
         try:
-            return await self._serve(entries)
+            return await self._serve()
         except ConnectionError:
             return None
         except Exception:
@@ -86,8 +86,8 @@ class Link:
         """Until all that the worker said is written down."""
         await self._ended.wait()
 
-    async def _serve(self, entries: list[Entry]) -> str | None:
-        await self._set_up(entries)
+    async def _serve(self) -> str | None:
+        await self._set_up()
         giving = asyncio.create_task(self.giving.run())
         decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(wire.ToServer)
         try:
@@ -108,6 +108,9 @@ class Link:
     def drop(self, places: list[str]) -> None:
         self._say(wire.Drop(places))
 
+    def tell_storages(self, entries: list[Entry]) -> None:
+        self._say(wire.Storages(_places(entries)))
+
     def hang_up(self) -> None:
         self._writer.close()
 
@@ -122,12 +125,12 @@ class Link:
         self._writer.write(wire.packed(message))
         await self._writer.drain()
 
-    async def _set_up(self, entries: list[Entry]) -> None:
+    async def _set_up(self) -> None:
+        entries = await self._database.read(store_entries.entries)
         present = await self._database.read(store.count_present, self.name)
-        storages = {entry.name: (entry.driver, entry.options) for entry in entries}
         marks = {entry.name: entry.mark for entry in entries}
         kept_after = await self._database.read(kept.told_after, self.name)
-        await self._send(wire.Setup(self.name, storages, present, marks, kept_after))
+        await self._send(wire.Setup(self.name, _places(entries), present, marks, kept_after))
         after, last = "", False
         while not last:
             rows = await self._database.read(store.present_at, self.name, after, _KNOWN_PAGE)
@@ -214,6 +217,10 @@ class Link:
             self.giving.note_settled(done.settled)
             self._vanishings.note_back([one.seen.path for one in done.settled if one.seen.content is not None])
             self._on_noticed(noticed)
+
+
+def _places(entries: list[Entry]) -> dict[str, tuple[str, dict[str, Any]]]:
+    return {entry.name: (entry.driver, entry.options) for entry in entries}
 
 
 def _note_all(tx: Transaction, entry: str, here: list[Seen], gone: list[Seen], now: int, hold: bool) -> Noticed:

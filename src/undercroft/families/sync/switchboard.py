@@ -74,11 +74,17 @@ class Switchboard:
         for link in list(self.links.values()):
             link.giving.try_again()
 
-    def connect_anew(self, but: str = "") -> None:
-        """Workers read each other's storages: those who connected before a change learn of it by connecting anew."""
+    def connect_anew(self, name: str) -> None:
+        """An entry's options have changed: its worker begins anew with them."""
+        if link := self.links.get(name):
+            link.hang_up()
+
+    async def tell_storages(self) -> None:
+        """Workers read each other's storages: who has connected before one changed is told. That hangs up on nobody:
+        whoever is in the middle of a first look at everything goes on with it."""
+        entries = await self._database.read(store_entries.entries)
         for link in list(self.links.values()):
-            if link.name != but:
-                link.hang_up()
+            link.tell_storages(entries)
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """A worker has connected."""
@@ -86,18 +92,27 @@ class Switchboard:
         assert task is not None
         self._meetings.add(task)
         task.add_done_callback(self._meetings.discard)
+        try:
+            entry = await self._welcome(reader)
+            if entry and entry.up and self._server is server:
+                reason = await self._serve(entry, reader, writer)
+                if reason is not None:
+                    await self._on_stopped(entry.name, reason)
+        except Exception as error:  # without the stack: whoever is refused comes again and again
+            log.warning("link_refused", reason=str(error))
+            writer.write(wire.packed(wire.Refused()))
+        finally:
+            writer.close()
+
+    async def _welcome(self, reader: asyncio.StreamReader) -> Entry | None:
+        """Whose worker this is. What the one before has said is written down first: it would come after what this one
+        says. Raises ValueError for what is no worker of ours."""
         hello = await wire.receive(reader, msgspec.msgpack.Decoder(wire.Hello))
         entry = hello and await self._database.read(store_entries.find_entry, hello.entry)
         while entry and entry.name in self.links:
-            # What the one before has said is written down first: it would come after what this one says.
             await self.links[entry.name].ended()
             entry = await self._database.read(store_entries.find_entry, entry.name)
-        if not entry or not entry.up or self._server is not server:
-            writer.close()
-            return
-        reason = await self._serve(entry, reader, writer)
-        if reason is not None:
-            await self._on_stopped(entry.name, reason)
+        return entry or None
 
     async def _serve(self, entry: Entry, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str | None:
         """Until the worker has hung up; why, where it can't go on."""
@@ -105,11 +120,10 @@ class Switchboard:
         link = Link(entry, reader, writer, self._database, self._clock, vanishings, self._on_noticed, self.try_again)
         self.links[entry.name] = link
         try:
-            return await link.serve(await self._database.read(store_entries.entries))
+            return await link.serve()
         except Exception:
             log.exception("link_failed", entry=entry.name)
         finally:
             if self.links.get(entry.name) is link:
                 del self.links[entry.name]
-            writer.close()
         return None

@@ -6,7 +6,7 @@ never passes through the server: a worker that needs some opens the source's sto
 number of files: lists come in pages.
 
     worker → server   Hello · Left · Report · Skipped · Scanned · Done · Moving · Dropped · Trouble · Away
-    server → worker   Setup · Known · KnownKept · Do · Rescan · Restore · Drop · Refused
+    server → worker   Setup · Known · KnownKept · Storages · Do · Rescan · Restore · Drop · Refused
 """
 
 import asyncio
@@ -134,6 +134,12 @@ class KnownKept(Message):
     last: bool
 
 
+class Storages(Message):
+    """Of all entries, as in `Setup`, whenever another one's has come, gone or changed."""
+
+    storages: dict[str, tuple[str, dict[str, Any]]]
+
+
 class Do(Message):
     puts: list[Put]
     moves: list[Move]
@@ -162,7 +168,7 @@ class Refused(Message):
 
 
 ToServer = Hello | Left | Report | Skipped | Scanned | Done | Moving | Dropped | Trouble | Away
-ToWorker = Setup | Known | KnownKept | Do | Rescan | Restore | Drop | Refused
+ToWorker = Setup | Known | KnownKept | Storages | Do | Rescan | Restore | Drop | Refused
 
 _encoder = msgspec.msgpack.Encoder()
 

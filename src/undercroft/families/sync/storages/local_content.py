@@ -13,7 +13,7 @@ from undercroft.families.sync.names import LONGEST_PATH, is_too_long
 from undercroft.families.sync.reconcile import Content
 from undercroft.families.sync.storages import kernel
 from undercroft.families.sync.storages.errors import SourceChanged
-from undercroft.families.sync.storages.storage import Source
+from undercroft.families.sync.storages.storage import Pace, Source, freely
 
 BLOCK = 2**20
 # Larger ones are hashed on all cores, and tell how far they are.
@@ -22,10 +22,10 @@ LARGE = 8 * 2**20
 _TICKS, _LONGEST_TICK = 5, 20_000_000
 
 
-def copy(source: Source, target: int, content: Content, block_size: int, pace: Callable[[int], None]) -> None:
+def copy(source: Source, target: int, content: Content, block_size: int, pace: Pace) -> None:
     """Hashed on the way. Raises SourceChanged where it is not what was asked for."""
     digest = _digest(content.size)
-    done = begun = _take_up(source, target, content, digest)
+    done = begun = _take_up(source, target, content, digest, pace)
     with _Beside(digest.update) if content.size >= LARGE else contextlib.nullcontext(digest.update) as note:
         # No more than what is left: room for a whole block costs more than what a small file holds.
         while done < content.size and (block := source.read(min(block_size, content.size - done))):
@@ -64,7 +64,7 @@ class _Beside:
             self._last.result()
 
 
-def _take_up(source: Source, target: int, content: Content, digest: "blake3") -> int:
+def _take_up(source: Source, target: int, content: Content, digest: "blake3", pace: Pace) -> int:
     """Hash what an earlier try left behind and go on there: the sum at the end tells whether that was right."""
     there = os.fstat(target).st_size
     if not there:
@@ -74,16 +74,19 @@ def _take_up(source: Source, target: int, content: Content, digest: "blake3") ->
         return 0
     while block := os.read(target, BLOCK):
         digest.update(block)
+        pace(0)  # none of it arrives now
     source.seek(there)
     return there
 
 
-def hash_of(descriptor: int, size: int) -> str:
+def hash_of(descriptor: int, size: int, pace: Pace = freely) -> str:
     """`size`: what it is likely to be. Into one block again and again: it stays in the processor's cache."""
-    digest = _digest(size)
+    digest, done = _digest(size), 0
     block = memoryview(bytearray(min(BLOCK, size + 1)))
     while count := os.readv(descriptor, [block]):
         digest.update(block[:count])
+        done += count
+        pace(done)
         if count == size < len(block):
             break  # the end: whoever goes on writing changes its state
     return digest.hexdigest()

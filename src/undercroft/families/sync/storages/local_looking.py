@@ -12,7 +12,7 @@ from undercroft.families.sync.storages.judging import fitting
 from undercroft.families.sync.storages.local_content import BLOCK, aged, hash_of, revision_of, unfit
 from undercroft.families.sync.storages.local_folders import Folders, joined
 from undercroft.families.sync.storages.local_source import lost, opened
-from undercroft.families.sync.storages.storage import Found, OnFolder, Source
+from undercroft.families.sync.storages.storage import Found, OnFolder, Pace, Source, freely
 
 OWN = OWN_FOLDER.encode()
 
@@ -111,14 +111,14 @@ class LocalLooking:
         self.skipped.pop(path, None)
         return revision_of(about)
 
-    def read(self, path: str) -> Seen | None:
-        """Hash it. None where it changes meanwhile. Raises OSError where it can't be read."""
+    def read(self, path: str, pace: Pace = freely) -> Seen | None:
+        """Hash it. None where it changes meanwhile. Raises OSError where it can't be read, and what `pace` raises."""
         descriptor = self._folders.open(path)
         try:
             before = aged(descriptor)
             if not stat.S_ISREG(before.st_mode):
                 return None
-            digest = hash_of(descriptor, before.st_size)
+            digest = hash_of(descriptor, before.st_size, pace)
             after = os.fstat(descriptor)
         finally:
             os.close(descriptor)

@@ -28,7 +28,7 @@ from undercroft.families.sync.storages.local_content import BLOCK, are_equal, co
 from undercroft.families.sync.storages.local_folders import FOLDER, READ, joined, mode_of, remove_empty
 from undercroft.families.sync.storages.local_looking import OWN, LocalLooking
 from undercroft.families.sync.storages.local_mark import Owner, require_mark
-from undercroft.families.sync.storages.storage import InVersions, Pace, Placed, Replaced, Restored, Source
+from undercroft.families.sync.storages.storage import InVersions, Pace, Placed, Replaced, Restored, Source, freely
 
 
 class LocalStorage(LocalLooking):
@@ -221,12 +221,12 @@ class LocalStorage(LocalLooking):
         """
         with io.FileIO(os.open(place.encode(), READ, dir_fd=self._versions)) as source:
             about = os.fstat(source.fileno())
-            content = Content(
-                hash_of(source.fileno(), about.st_size), about.st_size, time.time_ns(), about.st_mode & 0o777
-            )
+            pace = paced(about.st_size)
+            digest = hash_of(source.fileno(), about.st_size, lambda _: pace(0))  # none of it arrives yet
+            content = Content(digest, about.st_size, time.time_ns(), about.st_mode & 0o777)
             source.seek(0)
             put = Put(path, 0, content, self.look(path) or "", "", ())
-            token = self.receive(put, source, paced(about.st_size))
+            token = self.receive(put, source, pace)
         self.make_durable([token])
         placed = self.put_in_place(put, token)
         self.make_names_durable([path])
@@ -240,9 +240,9 @@ class LocalStorage(LocalLooking):
                     if stat.S_ISREG(about.st_mode):
                         yield InVersions(shown(os.fsencode(entry.name)), about.st_size, fitting(about.st_mtime_ns))
 
-    def hash_of_version(self, place: str) -> str:
+    def hash_of_version(self, place: str, pace: Pace = freely) -> str:
         with io.FileIO(os.open(place.encode(), READ, dir_fd=self._versions)) as kept:
-            return hash_of(kept.fileno(), os.fstat(kept.fileno()).st_size)
+            return hash_of(kept.fileno(), os.fstat(kept.fileno()).st_size, pace)
 
     def drop(self, place: str) -> None:
         """A kept version whose time is over."""

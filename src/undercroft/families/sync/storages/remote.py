@@ -35,6 +35,7 @@ from undercroft.families.sync.storages.storage import (
     Replaced,
     Restored,
     Source,
+    freely,
 )
 
 MARK = f"{OWN_FOLDER}/root"
@@ -102,13 +103,14 @@ class RemoteStorage:
         about = self._stat(path)
         return None if about is None else about.revision
 
-    def read(self, path: str) -> Seen | None:
-        """Hash it. None where it changes meanwhile. Raises OSError where it can't be read."""
+    def read(self, path: str, pace: Pace = freely) -> Seen | None:
+        """Hash it. None where it changes meanwhile. Raises OSError where it can't be read, and what `pace` raises."""
         digest, size = blake3(), 0
         with _named(), self._drive.open(_text(path)) as reading:
             for block in _blocks(reading):
                 digest.update(block)
                 size += len(block)
+                pace(size)
         about = self._stat(path)
         if about is None or about.revision != reading.stat.revision or about.size != size:
             return None
@@ -180,14 +182,16 @@ class RemoteStorage:
         digest = blake3()
         try:
             with spooled.open("wb") as file, self._drive.open(_place(place)) as reading:
+                pace = paced(reading.stat.size)
                 for block in _blocks(reading):
                     digest.update(block)
                     file.write(block)
+                    pace(0)  # it is told of on its way to its name
             if spooled.stat().st_size != reading.stat.size:
                 raise SourceChanged("the kept version came with another length than it has")
             base = self.look(path) or ""
             content = Content(digest.hexdigest(), spooled.stat().st_size, time.time_ns(), MODE)
-            self._paces[token] = paced(content.size)
+            self._paces[token] = pace
             placed = self.put_in_place(Put(path, 0, content, base, "", ()), token)
         finally:
             spooled.unlink(missing_ok=True)
@@ -197,11 +201,13 @@ class RemoteStorage:
         for about in self._drive.files_in(VERSIONS.rstrip("/")):
             yield InVersions(about.name.removeprefix(VERSIONS), about.size, fitting(about.mtime))
 
-    def hash_of_version(self, place: str) -> str:
-        digest = blake3()
+    def hash_of_version(self, place: str, pace: Pace = freely) -> str:
+        digest, size = blake3(), 0
         with self._drive.open(_place(place)) as reading:
             for block in _blocks(reading):
                 digest.update(block)
+                size += len(block)
+                pace(size)
         return digest.hexdigest()
 
     def drop(self, place: str) -> None:

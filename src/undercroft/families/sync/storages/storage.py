@@ -13,8 +13,12 @@ from undercroft.families.sync.reconcile import Delete, Move, Put, Seen
 Source = io.RawIOBase
 """Content to read from, as an open binary file. An `io.FileIO` has a descriptor, by which the kernel may copy it."""
 Pace = Callable[[int], None]
-"""Told of the bytes so far; it waits where that is too quick."""
+"""Told of the bytes so far; it waits where that is too quick, and raises where nobody wants them any more."""
 OnFolder = Callable[[bytes, int], None]
+
+
+def freely(_: int) -> None:
+    """A pace that keeps nobody waiting."""
 
 
 class Found(NamedTuple):
@@ -81,8 +85,8 @@ class Storage(Protocol):
     def look(self, path: str) -> str | None:
         """The revision of the file that is there; None where there is no file."""
 
-    def read(self, path: str) -> Seen | None:
-        """Hash it. None where it changes meanwhile. Raises OSError where it can't be read."""
+    def read(self, path: str, pace: Pace = freely) -> Seen | None:
+        """Hash it. None where it changes meanwhile. Raises OSError where it can't be read, and what `pace` raises."""
 
     def open_source(self, path: str) -> Source:
         """To read it, for any entry; reading raises SourceChanged, SourceLost as well.
@@ -124,8 +128,8 @@ class Storage(Protocol):
     def versions(self) -> Iterator[InVersions]:
         """All that lies in the versions area, in any order. Raises OSError."""
 
-    def hash_of_version(self, place: str) -> str:
-        """Raises FileNotFoundError, OSError."""
+    def hash_of_version(self, place: str, pace: Pace = freely) -> str:
+        """Raises FileNotFoundError, OSError, and what `pace` raises."""
 
     def drop(self, place: str) -> None:
         """A kept version whose time is over; that it is gone already is no fault. Raises Changed, OSError, Vanished."""

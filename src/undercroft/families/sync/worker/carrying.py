@@ -4,8 +4,9 @@ import contextlib
 import errno
 import functools
 import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 from undercroft.families.sync.actions import Settled
@@ -27,26 +28,33 @@ _NO_ROOM = "there is no room left on the storage"
 class Pace:
     """Keeps to a bandwidth, and tells how far a large file is."""
 
-    def __init__(self, bandwidth: int, tell: Callable[[str, int, int], None]) -> None:
+    def __init__(
+        self, bandwidth: int, tell: Callable[[str, int, int], None], stopped: threading.Event | None = None
+    ) -> None:
+        """`stopped`: the server has hung up."""
         self._bandwidth = bandwidth
         self._tell = tell
         self._earned = time.monotonic()
-        self.stopped = False
+        self._stopped = stopped or threading.Event()
 
     def of(self, path: str, size: int) -> Callable[[int], None]:
         done, told = 0, time.monotonic()
 
         def note(now_done: int) -> None:
             nonlocal done, told
-            if self.stopped:  # what has arrived stays, to be gone on with
-                raise ConnectionAbortedError(errno.ECONNABORTED, "the server has hung up")
+            self.require_heard()
             self._wait_for(now_done - done)
             done = now_done
-            if time.monotonic() - told > TELL_EVERY:
+            if done and time.monotonic() - told > TELL_EVERY:
                 told = time.monotonic()
                 self._tell(path, done, size)
 
         return note
+
+    def require_heard(self) -> None:
+        """Raises ConnectionAbortedError. What has arrived stays, to be gone on with."""
+        if self._stopped.is_set():
+            raise ConnectionAbortedError(errno.ECONNABORTED, "the server has hung up")
 
     def _wait_for(self, size: int) -> None:
         if not self._bandwidth:
@@ -54,7 +62,7 @@ class Pace:
         now = time.monotonic()
         self._earned = max(self._earned, now - 0.1) + size / self._bandwidth
         if self._earned > now:
-            time.sleep(self._earned - now)
+            self._stopped.wait(self._earned - now)
 
 
 class Ready(NamedTuple):
@@ -110,6 +118,7 @@ class Carrier:
         gone = []
         for place in places:
             with contextlib.suppress(Changed, OSError, Vanished):
+                self._pace.require_heard()
                 self._own.drop(place)
                 gone.append(place)
         return gone
@@ -215,13 +224,19 @@ class Carrier:
         Drives make their connections anew by themselves."""
         storage = self._sources.get(entry)
         if storage is not None and storage.polled is None and not storage.is_there():
-            storage.close()
-            del self._sources[entry]
+            self.close_sources({entry})
+
+    def close_sources(self, entries: Collection[str]) -> None:
+        """Who needs one of them opens it anew."""
+        for entry in entries:
+            if storage := self._sources.pop(entry, None):
+                with contextlib.suppress(OSError):
+                    storage.close()
 
     def close(self) -> None:
-        for storage in (self._own, *self._sources.values()):
-            with contextlib.suppress(OSError):
-                storage.close()
+        self.close_sources(list(self._sources))
+        with contextlib.suppress(OSError):
+            self._own.close()
 
 
 def paths_of(operation: Operation) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import math
 import os
+import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
@@ -13,6 +14,7 @@ from asyncinotify import Event, Inotify, Mask
 from undercroft.families.sync import wire
 from undercroft.families.sync.storages import Storage
 from undercroft.families.sync.storages.errors import Vanished
+from undercroft.families.sync.storages.storage import Pace
 from undercroft.families.sync.worker.bursts import Burst
 from undercroft.families.sync.worker.index import Index
 from undercroft.families.sync.worker.observing import GONE, Observer, Tell, path_in
@@ -41,16 +43,24 @@ class Unreachable(Exception):
 
 class Noticing:
     def __init__(
-        self, storage: Storage, index: Index, ask: Ask, send: Send, tell: Tell, begin: Callable[[], None]
+        self,
+        storage: Storage,
+        index: Index,
+        ask: Ask,
+        send: Send,
+        tell: Tell,
+        begin: Callable[[Pace], None],
+        stopped: threading.Event,
     ) -> None:
         """`tell` is called in the thread that looks; so is `begin`, once, when the root has been found to be the right
-        one and before anything in it is told of or changed."""
+        one and before anything in it is told of or changed. `stopped`: the server has hung up."""
         self._storage = storage
         self._index = index
         self._ask_thread = ask
         self._send = send
         self._tell = tell
-        self._begin: Callable[[], None] | None = begin
+        self._begin: Callable[[Pace], None] | None = begin
+        self._stopped = stopped
         self._observer: Observer
         self._burst = Burst(QUIET, AT_FIRST) if storage.polled is None else Burst(QUIET_FAR, 0.0)
         self._tell_at = math.inf
@@ -81,10 +91,10 @@ class Noticing:
     async def run(self, expected: int) -> None:
         """Until cancelled. `expected`: so many files should be there. Raises Vanished."""
         if self._storage.polled is not None:
-            self._observer = Observer(self._storage, self._index, None, self._tell)
+            self._observer = Observer(self._storage, self._index, None, self._tell, self._stopped)
             return await self._keep_trying(expected)
         with Inotify() as inotify:
-            self._observer = Observer(self._storage, self._index, inotify, self._tell)
+            self._observer = Observer(self._storage, self._index, inotify, self._tell, self._stopped)
             await self._ask(self._storage.check, expected)
             await until_one_ends(self._watch(inotify), self._keep_looking())
         return None
@@ -106,7 +116,7 @@ class Noticing:
 
     async def _keep_looking(self) -> None:
         if self._begin is not None:
-            await self._ask(self._begin)
+            await self._ask(self._begin, self._observer.go_on)
             self._begin = None
         self.usable.set()
         await self._scan()

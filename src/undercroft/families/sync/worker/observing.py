@@ -1,6 +1,7 @@
 """Looking at what others do in the storage, and telling what was found. Runs in one thread."""
 
 import errno
+import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from undercroft.families.sync.worker.found import Found, Skips
 from undercroft.families.sync.worker.index import Index, below
 
 BATCH = 500
+# A page that is not full is told after so long (s): what took long to read is not read again by the next connection.
+TELL_AFTER = 1.0
 _MASK = (
     Mask.CREATE | Mask.CLOSE_WRITE | Mask.MODIFY | Mask.MOVED_FROM | Mask.MOVED_TO | Mask.DELETE | Mask.ATTRIB
     | Mask.ONLYDIR
@@ -30,6 +33,10 @@ UNWATCHED = (
 Tell = Callable[[Message], None]
 
 
+class HungUp(Exception):
+    """The server hears nothing more of what is found."""
+
+
 class Look(NamedTuple):
     seen: Seen
     before: str | None
@@ -37,17 +44,27 @@ class Look(NamedTuple):
 
 
 class Observer:
-    def __init__(self, storage: Storage, index: Index, inotify: Inotify | None, tell: Tell) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        index: Index,
+        inotify: Inotify | None,
+        tell: Tell,
+        stopped: threading.Event | None = None,
+    ) -> None:
+        """`stopped`: the server has hung up: whatever is being looked at, HungUp is raised."""
         self._storage = storage
         self._index = index
         self._inotify = inotify
         self._tell = tell
+        self._stopped = stopped or threading.Event()
         self.folders: dict[Watch, bytes] = {}
         self._names: set[bytes] = set()
         self._skips = storage.skipped = Skips()
         self._found = Found()
         self._scanned: Scanned | None = None
         self._page: list[Look] = []
+        self._page_began = 0.0
         self._later: list[str] = []
         self._looks = 0
 
@@ -70,6 +87,7 @@ class Observer:
         missing = self._index.names()
         was_known = bool(missing)
         for path, revision in self._storage.walk(b"", self.watch):
+            self.go_on()
             files += 1
             missing.discard(path)
             before = self._index.revision(path)
@@ -113,6 +131,7 @@ class Observer:
             self._skips.forget(path)
         for name in here:
             for path, revision in self._storage.walk(name, self.watch):
+                self.go_on()
                 missing.discard(path)
                 self._found.note(path, self._index.revision(path), revision)
         for path in missing:
@@ -120,6 +139,7 @@ class Observer:
 
     def watch(self, folder: bytes, descriptor: int) -> None:
         """By its descriptor: it is certainly this folder, whatever its name leads to by now."""
+        self.go_on()
         assert self._inotify is not None, "only what is watched tells of its folders"
         try:
             watch = self._inotify.add_watch(f"/proc/self/fd/{descriptor}", _MASK)
@@ -136,11 +156,17 @@ class Observer:
         self._found.note(path, before, self._look(path))
 
     def _look(self, path: str) -> str | None:
+        self.go_on()
         try:
             return self._storage.look(path)
         except OSError as error:
             self._skips[path] = f"it can't be read: {error.strerror}"
             return self._index.revision(path)  # unreadable is not gone
+
+    def go_on(self, _: int = 0) -> None:
+        """Also a pace, for whoever reads. Raises HungUp."""
+        if self._stopped.is_set():
+            raise HungUp
 
     # Telling
 
@@ -157,7 +183,7 @@ class Observer:
             seen = self._read_into_page(path)
             if seen is not None and seen.content is not None and (same := going.get(seen.content.hash)):
                 self._page.append(self._taken(same.pop()))
-            if len(self._page) >= BATCH:
+            if self._is_page_full():
                 self._report(vanished)
         for path in list(self._found.gone):
             self._page.append(self._taken(path))
@@ -184,8 +210,9 @@ class Observer:
 
     def _read_into_page(self, path: str) -> Seen | None:
         """The page is told first where it is full."""
-        if len(self._page) >= BATCH:
+        if self._is_page_full():
             self._report(0)
+        self._page_began = self._page_began if self._page else time.monotonic()
         before = self._index.revision(path)
         seen = self._read(path)
         if seen is None or seen.revision == before:
@@ -193,11 +220,15 @@ class Observer:
         self._page.append(Look(seen, before))
         return seen
 
+    def _is_page_full(self) -> bool:
+        return len(self._page) >= BATCH or (bool(self._page) and time.monotonic() - self._page_began > TELL_AFTER)
+
     def _read(self, path: str) -> Seen | None:
         """None where there is nothing to tell now."""
+        self.go_on()
         seen = None
         try:
-            seen = None if path in self._index.busy else self._storage.read(path)
+            seen = None if path in self._index.busy else self._storage.read(path, self.go_on)
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:

@@ -1,0 +1,215 @@
+"""What a worker does when servers come, go and hang up. It is in this process; the test is the server."""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import threading
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from blake3 import blake3
+
+from undercroft.families.sync import wire
+from undercroft.families.sync.reconcile import Content, Put, Seen
+from undercroft.families.sync.storages.local_storage import LocalStorage
+from undercroft.families.sync.worker import __main__ as program
+from undercroft.families.sync.worker import observing
+
+TOO_LONG_TO_BE_READ = 2**40
+
+
+class Call:
+    """One connection of the worker of entry B, whose root is `root`."""
+
+    def __init__(self, root: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.at = time.monotonic()
+        self._root = root
+        self._reader = reader
+        self._writer = writer
+        self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(wire.ToServer)
+
+    def say(self, *messages: wire.Message) -> None:
+        for message in messages:
+            self._writer.write(wire.packed(message))
+
+    def set_up(self) -> None:
+        storages = {"B": ("local_storage", {"root": str(self._root)})}
+        self.say(wire.Setup("B", storages, 0, {"B": "B 1"}), wire.Known([], True), wire.KnownKept([], True))
+
+    async def hear(self) -> Any:
+        async with asyncio.timeout(10):
+            return await wire.receive(self._reader, self._decoder)
+
+    def hang_up(self) -> None:
+        self._writer.close()
+
+
+class Server:
+    def __init__(self) -> None:
+        self.calls: asyncio.Queue[Call] = asyncio.Queue()
+
+    async def met(self, seconds: float = 10) -> Call:
+        """The next call; its Hello has been heard."""
+        async with asyncio.timeout(seconds):
+            call = await self.calls.get()
+        assert isinstance(await call.hear(), wire.Hello)
+        return call
+
+
+@contextlib.asynccontextmanager
+async def serving(folder: Path) -> AsyncIterator[Server]:
+    """A worker lives in `folder`/root, until the end."""
+    (folder / "root").mkdir(exist_ok=True)
+    server = Server()
+
+    def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server.calls.put_nowait(Call(folder / "root", reader, writer))
+
+    descriptor = os.open(folder, os.O_RDONLY)  # the path of a socket may have 107 bytes only
+    listening = await asyncio.start_unix_server(meet, f"/proc/self/fd/{descriptor}/sock")
+    living = asyncio.create_task(program.live(folder / "sock", "B"))
+    try:
+        yield server
+    finally:
+        living.cancel()
+        await asyncio.wait({living})
+        listening.close()
+        os.close(descriptor)
+
+
+def is_open(path: Path) -> bool:
+    links = Path("/proc/self/fd")
+    return any(link.exists() and link.samefile(path) for link in links.iterdir())
+
+
+def test_who_hashes_hears_that_the_server_has_hung_up(tmp_path: Path) -> None:
+    """In the middle of a file that takes hours."""
+    (tmp_path / "root").mkdir()
+    endless = tmp_path / "root/endless"
+    with endless.open("wb") as file:
+        file.truncate(TOO_LONG_TO_BE_READ)
+
+    async def story() -> None:
+        async with serving(tmp_path) as server:
+            call = await server.met()
+            call.set_up()
+            async with asyncio.timeout(10):
+                while not is_open(endless):  # noqa: ASYNC110 - the worker has nothing to say meanwhile
+                    await asyncio.sleep(0.01)
+            call.hang_up()
+            await server.met(2)
+            async with asyncio.timeout(2):
+                while is_open(endless):  # noqa: ASYNC110 - a thread closes it
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(story())
+
+
+def test_a_disk_that_does_not_answer_keeps_nobody_from_coming_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a disk is played: its folders are listed for as long as the test wants."""
+    asked, answers = threading.Event(), threading.Event()
+    closed: list[str] = []
+
+    def walk(*_: Any) -> Any:
+        asked.set()
+        answers.wait(20)
+        return iter(())
+
+    def close(storage: LocalStorage) -> None:
+        closed.append(threading.current_thread().name)
+        really(storage)
+
+    really = LocalStorage.close
+    monkeypatch.setattr(LocalStorage, "walk", walk)
+    monkeypatch.setattr(LocalStorage, "close", close)
+
+    async def story() -> None:
+        async with serving(tmp_path) as server:
+            call = await server.met()
+            call.set_up()
+            assert await asyncio.to_thread(asked.wait, 10)
+            call.hang_up()
+            await server.met(2)
+            lanes = len(closed)
+            answers.set()
+            async with asyncio.timeout(10):
+                while len(closed) == lanes:  # noqa: ASYNC110 - a thread closes it
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(story())
+
+
+def test_what_took_long_to_read_is_told_before_more_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observing, "TELL_AFTER", 0.0)
+    (tmp_path / "root").mkdir()
+    for number in range(3):
+        (tmp_path / f"root/{number}").write_bytes(b"x")
+    told: list[list[Seen]] = []
+
+    async def story() -> None:
+        async with serving(tmp_path) as server:
+            call = await server.met()
+            call.set_up()
+            while not isinstance(message := await call.hear(), wire.Scanned):
+                told.extend([message.seen] if isinstance(message, wire.Report) else [])
+
+    asyncio.run(story())
+    assert [len(seen) for seen in told] == [1, 1, 1]
+
+
+def test_who_is_not_served_tries_again_now_and_then_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by a server that wants this entry to stand still, and has not ended its process."""
+    monkeypatch.setattr(program, "PATIENCE", 0.4)
+    monkeypatch.setattr(program, "AGAIN", 0.1)
+    came: list[float] = []
+
+    def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(time.monotonic())
+        writer.close()
+
+    async def story() -> None:
+        server = await asyncio.start_unix_server(hang_up, "sock")
+        async with asyncio.timeout(10):
+            assert await program.live(tmp_path / "sock", "B") == 0
+        server.close()
+
+    monkeypatch.chdir(tmp_path)  # the path of a socket may have 107 bytes only
+    asyncio.run(story())
+    assert 2 <= len(came) <= 5
+    assert all(later - earlier >= 0.1 for earlier, later in itertools.pairwise(came))
+
+
+def test_where_another_entry_keeps_its_files_is_heard_without_hanging_up(tmp_path: Path) -> None:
+    """A new entry's files are fetched from it, and those of one that has moved from where they are now."""
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "f").write_bytes(name.encode())
+
+    async def story() -> None:
+        async with serving(tmp_path) as server:
+            call = await server.met()
+            call.set_up()
+            assert (await _fetched(call, 1, b"old")).failed[0].expected, "nobody has told of A"
+            for number, content in enumerate((b"old", b"new"), start=2):
+                own = {"B": ("local_storage", {"root": str(tmp_path / "root")})}
+                root = str(tmp_path / content.decode())
+                call.say(wire.Storages({**own, "A": ("local_storage", {"root": root})}))
+                assert [one.seen.path for one in (await _fetched(call, number, content)).settled] == [f"f{number}"]
+                assert (tmp_path / f"root/f{number}").read_bytes() == content
+
+    asyncio.run(story())
+
+
+async def _fetched(call: Call, number: int, content: bytes) -> wire.Done:
+    about = Content(blake3(content).hexdigest(), len(content), number, 0o644)
+    call.say(wire.Do([Put(f"f{number}", number, about, "", "", (("A", "f"),))], [], []))
+    while not isinstance(message := await call.hear(), wire.Done):
+        assert message is not None, "the worker has hung up"
+    return message

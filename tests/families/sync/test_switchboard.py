@@ -1,0 +1,178 @@
+"""How workers are met: who waits for whom, and what is said to whom where something fails."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from tests.families.sync.parts import house, until, write
+from undercroft.base.clock import wall_clock
+from undercroft.database import Database, migrations_in, open_database
+from undercroft.families.sync import actions, store_entries, wire
+from undercroft.families.sync.switchboard import SOCKET, Switchboard
+
+Story = Callable[["Meeting"], Awaitable[None]]
+
+
+class Call:
+    """A worker's end of a connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writer = writer
+        self._reader = reader
+        self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(wire.ToWorker)
+
+    async def hear(self) -> Any:
+        async with asyncio.timeout(5):
+            return await wire.receive(self._reader, self._decoder)
+
+
+class Meeting:
+    def __init__(self, board: Switchboard, database: Database) -> None:
+        self.board = board
+        self.database = database
+        self._calls: list[Call] = []
+
+    async def call(self, said: bytes) -> Call:
+        folder = os.open(self.board.socket.parent, os.O_RDONLY)  # the path of a socket may have 107 bytes only
+        try:
+            call = Call(*await asyncio.open_unix_connection(f"/proc/self/fd/{folder}/{SOCKET}"))
+        finally:
+            os.close(folder)
+        self._calls.append(call)
+        call.writer.write(said)
+        return call
+
+    def end(self) -> None:
+        for call in self._calls:
+            call.writer.close()
+
+
+@pytest.fixture
+def tell(sqlite_url: str, tmp_path: Path) -> Callable[[Story], None]:
+    """Run a story at a switchboard that knows the entry A."""
+
+    async def stopped(name: str, reason: str) -> None:
+        pytest.fail(f"{name} has stopped: {reason}")
+
+    @contextlib.asynccontextmanager
+    async def meeting() -> AsyncIterator[Meeting]:
+        database = await open_database(sqlite_url, migrations_in("undercroft.families.sync"), wall_clock, pool=2)
+        await database.write(actions.add_entry, "A", "local_storage", {"root": "/A"}, 1)
+        board = Switchboard(database, tmp_path, wall_clock, lambda noticed: None, stopped)
+        await board.open()
+        whole = Meeting(board, database)
+        try:
+            yield whole
+        finally:
+            whole.end()
+            await board.close()
+            await database.close()
+
+    def run(story: Story) -> None:
+        async def whole() -> None:
+            async with meeting() as one:
+                await story(one)
+
+        asyncio.run(whole())
+
+    return run
+
+
+def hello(entry: str = "A") -> bytes:
+    return wire.packed(wire.Hello(entry))
+
+
+def failing_once(really: Callable[..., Any]) -> Callable[..., Any]:
+    failures = iter([OSError("the database is away")])
+
+    def read(*arguments: Any) -> Any:
+        if failure := next(failures, None):
+            raise failure
+        return really(*arguments)
+
+    return read
+
+
+def test_who_can_t_be_served_keeps_nobody_waiting(
+    tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next connection of an entry waits until the one before has ended, however that ended."""
+    monkeypatch.setattr(store_entries, "entries", failing_once(store_entries.entries))
+
+    async def story(meeting: Meeting) -> None:
+        first = await meeting.call(hello())
+        await until(lambda: "A" in meeting.board.links, "the first to be served")
+        second = await meeting.call(hello())
+        assert isinstance(await first.hear(), wire.Refused), "so that it comes back after a pause"
+        first.writer.close()
+        assert isinstance(await second.hear(), wire.Setup)
+
+    tell(story)
+
+
+def test_who_comes_while_the_database_is_away_is_refused(
+    tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_entries, "find_entry", failing_once(store_entries.find_entry))
+
+    async def story(meeting: Meeting) -> None:
+        assert isinstance(await (await meeting.call(hello())).hear(), wire.Refused)
+        assert isinstance(await (await meeting.call(hello())).hear(), wire.Setup)
+
+    tell(story)
+
+
+@pytest.mark.parametrize("said", [b"\x00\x00\x00\x05hello", b"\xff\xff\xff\xff", wire.packed(wire.Rescan())])
+def test_who_says_what_is_no_hello_is_refused_in_one_line(tell: Callable[[Story], None], said: bytes) -> None:
+    faults: list[Any] = []
+
+    async def story(meeting: Meeting) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
+        assert isinstance(await (await meeting.call(said)).hear(), wire.Refused)
+
+    with capture_logs() as logs:
+        tell(story)
+    assert [(line["event"], "exc_info" in line) for line in logs] == [("link_refused", False)]
+    assert not faults
+
+
+def test_who_is_not_to_run_is_hung_up_on(tell: Callable[[Story], None]) -> None:
+    async def story(meeting: Meeting) -> None:
+        assert await (await meeting.call(hello("nobody"))).hear() is None
+        await meeting.database.write(store_entries.set_up, "A", False, None)
+        assert await (await meeting.call(hello())).hear() is None
+
+    tell(story)
+
+
+def test_an_entry_that_comes_changes_or_goes_leaves_the_others_linked(sqlite_url: str, tmp_path: Path) -> None:
+    """They may be in the middle of a first look at everything. From then on they read what the new one has."""
+
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as h:
+            await h.add("A")
+            a = h.engine.link("A")
+            await h.add("B")
+            b = h.engine.link("B")
+            assert h.engine.link("A") is a
+            await h.share()
+            write(h.folders["B"], {b"f": b"from B"})
+            await h.holds({b"f": b"from B"})
+            await h.engine.change("B", {"root": str(h.folders["B"]), "delete_share": 0.1})
+            await until(lambda: h.engine.link("B") not in (None, b) and h.is_scanned("B"), "B with its new options")
+            assert h.engine.link("A") is a
+            write(h.folders["B"], {b"g": b"from B"})
+            await h.holds({b"f": b"from B", b"g": b"from B"})
+            await h.engine.put_rules(())
+            await h.engine.apply_rules()
+            await h.engine.remove("B")
+            assert h.engine.link("A") is a
+
+    asyncio.run(story())
