@@ -83,11 +83,6 @@ async def test_a_query_that_breaks_leaves_its_moment(database: Database) -> None
     assert await database.read(lambda tx: tx.one("SELECT count(*) FROM things")) == (1,)
 
 
-async def test_a_query_writes_nothing(database: Database) -> None:
-    with pytest.raises(Exception, match=r"read-?only"):
-        await database.read(lambda tx: tx.run("INSERT INTO things (name) VALUES ('unasked')"))
-
-
 @pytest.mark.parametrize("pool", [3, 8])
 async def test_however_much_is_read_the_house_reads_and_writes(open_again: Open, pool: int) -> None:
     database = await open_again(pool=pool)

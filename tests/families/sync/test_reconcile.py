@@ -17,11 +17,12 @@ STEP = st.one_of(
     st.tuples(st.just("copy"), st.sampled_from(ENTRIES), st.sampled_from(["f", "g"])),
     st.tuples(st.just("delete"), st.sampled_from(ENTRIES), st.sampled_from(["f", "g"])),
     st.tuples(st.just("hear"), st.sampled_from(ENTRIES), st.just("")),
-    st.tuples(st.just("act"), st.sampled_from(ENTRIES), st.just("")),
+    st.tuples(st.sampled_from(["begin", "act"]), st.sampled_from(ENTRIES), st.just("")),
 )
 
 
 @given(st.lists(STEP, max_size=30))
+@example([("write", "A", "f"), ("hear", "A", ""), ("begin", "B", ""), ("begin", "C", ""), ("delete", "A", "f")])
 def test_all_become_equal_and_nothing_is_lost(told: list[tuple[str, str, str]]) -> None:
     world = World()
     written: set[str] = set()
@@ -34,10 +35,8 @@ def test_all_become_equal_and_nothing_is_lost(told: list[tuple[str, str, str]]) 
             world.change(entry, path, "the same everywhere")
         elif what == "delete":
             world.change(entry, path, None)
-        elif what == "hear":
-            world.hear(entry)
         else:
-            world.act(entry)
+            getattr(world, what)(entry)
     world.come_to_rest()
     disks = [world.disks[entry] for entry in ENTRIES]
     assert disks[0] == disks[1] == disks[2]
@@ -112,6 +111,25 @@ def test_a_deletion_that_is_undone_takes_what_is_left() -> None:
     assert (change.file.content, change.file.origin) == (ONE, "B")
     assert steps.operation(change.file, {**change.copies}, "A") == Put("f", 6, ONE, "", "", (("B", "f"),))
     assert reconcile.refuse(file, {"A": held}, "A").file is None, "nobody has it"
+
+
+def test_what_arrives_after_a_file_was_forgotten_goes_again_wherever_it_arrives() -> None:
+    """A's file was there for a moment, and was on its way to both others."""
+    [first, second] = [Seen("f", ONE, revision) for revision in "bc"]
+    one = reconcile.settle(None, {}, "B", first, 5)
+    assert one.file is not None
+    both = reconcile.settle(one.file, one.copies, "C", second, 5)
+    assert both.file is not None
+    copies = {**one.copies, **both.copies}
+    found = [steps.operation(both.file, copies, entry) for entry in ENTRIES]
+    assert found == [None, Delete("f", 6, "b"), Delete("f", 6, "c")]
+
+
+def test_a_clock_that_was_set_back_makes_nothing_up_to_date() -> None:
+    """The file was forgotten, and another has come to the very number of the first, whose content still arrives."""
+    file = File("f", 5, TWO, ("A", "B"), "A")
+    change = reconcile.settle(file, {"A": Copy("A", 5, TWO, "a")}, "B", Seen("f", ONE, "b"), 5)
+    assert change == Change(file, {"B": Copy("B", 0, ONE, "b")})
 
 
 def test_what_a_removed_entry_alone_held_is_the_newest_that_is_left() -> None:

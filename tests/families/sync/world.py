@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from undercroft.families.sync import reconcile, steps
-from undercroft.families.sync.reconcile import Change, Content, Copy, Delete, File, Move, Put, Seen
+from undercroft.families.sync.reconcile import Change, Content, Copy, Delete, File, Move, Operation, Put, Seen
 
 ENTRIES = ("A", "B", "C")
 STAMP = "20260102T030405678"
@@ -26,6 +26,7 @@ class World:
         self.told: dict[str, list[Heard]] = {name: [] for name in ENTRIES}
         self.files: dict[str, File] = {}
         self.copies: dict[str, dict[str, Copy]] = {}
+        self.under_way: dict[str, list[Operation]] = {name: [] for name in ENTRIES}
         self.kept: set[str] = set()
         self.revision = 0
         self.revisions: dict[tuple[str, str], str] = {}
@@ -61,12 +62,22 @@ class World:
             change = reconcile.settle(file, copies, entry, seen, version)
         self._take(seen.path, change)
 
-    def act(self, entry: str) -> None:
-        """An entry carries out all that it has to do, as far as its disk is what the server takes it for."""
+    def begin(self, entry: str) -> None:
+        """An entry is given all that it has to do; what is to come has arrived, and has not its name yet."""
+        if self.under_way[entry]:
+            return
         found = [steps.operation(f, self.copies.get(p, {}), entry) for p, f in self.files.items()]
         held = {path: copies[entry].content for path, copies in self.copies.items() if entry in copies}
         known = {path: found for path, found in held.items() if found is not None}
-        for step in steps.with_moves([step for step in found if step is not None], known):
+        given = steps.with_moves([step for step in found if step is not None], known)
+        self.under_way[entry] = [step for step in given if not isinstance(step, Put) or self._can_be_had(step)]
+
+    def act(self, entry: str) -> None:
+        """An entry carries out what it was given, else all that it has to do, as far as its disk is what the server
+        takes it for."""
+        self.begin(entry)
+        given, self.under_way[entry] = self.under_way[entry], []
+        for step in given:
             if isinstance(step, Delete):
                 self._delete(entry, step)
             elif isinstance(step, Move):
@@ -87,6 +98,7 @@ class World:
         self.give_to(tuple(owner for owner in self.owners if owner != entry))
         while self.told[entry]:
             self.hear(entry)
+        self.under_way[entry].clear()
         self.entries.remove(entry)
         for path, file in list(self.files.items()):
             change = reconcile.disown(file, self.copies[path], entry)
@@ -109,15 +121,17 @@ class World:
                     self.hear(entry)
                 self.say(entry, really=False)
             for entry in self.entries:
+                self.act(entry)  # what it was given before
                 self.act(entry)
             if not any(self.told.values()):
                 return
         raise AssertionError("it never comes to rest")
 
+    def _can_be_had(self, put: Put) -> bool:
+        return any(self.disks[entry].get(path) == put.content.hash for entry, path in put.sources)
+
     def _put(self, entry: str, put: Put) -> None:
         if self._revision(entry, put.path) != put.base:
-            return
-        if not any(self.disks[e].get(p) == put.content.hash for e, p in put.sources):
             return
         old = self.disks[entry].get(put.path)
         self._write(entry, put.path, put.content.hash)

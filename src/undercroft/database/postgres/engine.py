@@ -196,8 +196,6 @@ class PostgresDatabase:
             except (*_AGAIN, psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
                 if not _is_passing(error) and not isinstance(error, _ENDED):
                     raise
-                if call.reads and isinstance(error, errors.ReadOnlySqlTransaction):
-                    raise  # it is the query that writes, not the server that may not
                 if not _worth_another_try(error) or time.monotonic() > deadline:
                     self._is_away = isinstance(error, PoolTimeout)
                     if isinstance(error, errors.DiskFull | errors.IoError):

@@ -18,7 +18,7 @@ from undercroft.database.calls import Call
 from undercroft.database.interface import Row
 from undercroft.database.postgres.transaction import PostgresTransaction
 
-_BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ"
 """Each statement of an ordinary transaction sees what was committed before it; these all see the same."""
 # Both values are ours: hexadecimal digits, and a number. In one go with BEGIN, which a turn more would make dearer.
 _BEGIN = (

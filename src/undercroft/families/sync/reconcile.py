@@ -144,12 +144,17 @@ def seen(
 
 def settle(file: File | None, copies: Mapping[str, Copy], entry: str, what: Seen, version: int) -> Change:
     """An operation for this version was carried out; `what` lies there now."""
-    mine = Copy(entry, version, what.content, what.revision)
     if file is None:
         if what.content is None:
             return Change(None, {})
         # It was deleted everywhere else and forgotten while this was on its way.
-        file = File(what.path, version + 1, None, (entry,), entry)
+        file = File(what.path, version + 1, None, (), entry)
+    if what.content is not None:
+        if file.content is None and entry not in file.owners:
+            file = file._replace(owners=(*file.owners, entry))  # what came there by us is not left there
+        elif version == file.version and not equal(what.content, file.content):
+            version = 0  # the clock was set back, and another file has come to the number
+    mine = Copy(entry, version, what.content, what.revision)
     return _as_held(Change(file, {entry: mine}), copies)
 
 
