@@ -10,7 +10,7 @@ import pytest
 from undercroft.base.clock import wall_clock
 from undercroft.base.refusals import Refusal
 from undercroft.database import Database, migrations_in, open_database
-from undercroft.families.sync import actions, listing, store, store_entries, store_versions
+from undercroft.families.sync import actions, listing, store, store_entries, store_versions, walks
 from undercroft.families.sync.actions import Settled
 from undercroft.families.sync.kept import Kept
 from undercroft.families.sync.model import Match, Rule
@@ -126,16 +126,23 @@ def test_rules_name_entries_that_exist_and_hold_them(tell: Callable[[Story], Non
         with pytest.raises(Refusal, match="no entry 'C'"):
             await db.write(actions.put_rules, (Rule(Match(), ("C",)),))
         with pytest.raises(Refusal, match="named by a rule"):
-            await db.write(actions.remove_entry, "B")
+            await db.write(actions.begin_removal, "B")
         await db.write(actions.note_seen, "A", [file("f")], NOW)
         await db.write(actions.put_rules, (Rule(Match(), ("A",)),))
         assert (await db.read(actions.preview_page, (Rule(Match(), ("A",)),), ""))[0] == [("f", set(), {"B"})]
         await db.write(actions.apply_rules)
-        await db.write(actions.reassign_page, "")
+        assert not (await db.write(walks.give_out)).more
         await db.write(actions.begin_removal, "B")
-        await db.write(actions.forget_copies, "B")
-        await db.write(actions.disown_page, "B", "")
-        await db.write(actions.remove_entry, "B")
+        with pytest.raises(Refusal, match="no entry 'B'"):
+            await db.write(actions.put_rules, (Rule(Match(), ("B",)),))
+        with pytest.raises(Refusal, match="entry B is being removed"):
+            await db.write(actions.turn, "B", True)
+        with pytest.raises(Refusal, match="entry B is being removed"):
+            await db.write(actions.change_entry, "B", {"root": "/B"})
+        with pytest.raises(Refusal, match="entry B is being removed"):
+            await db.write(actions.add_entry, "B", "local_storage", {"root": "/B"}, NOW)
+        while (await db.write(walks.forget, "B")).more:
+            pass
         [listed] = await db.read(listing.page, 0, 9, listing.Wanted())
         assert listed.file.owners == listed.uptodate == ("A",)
         with pytest.raises(Refusal, match="entry B not found"):

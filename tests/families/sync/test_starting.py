@@ -10,8 +10,8 @@ import pytest
 from tests.families.sync.parts import house, until, write
 from undercroft.base.clock import wall_clock
 from undercroft.base.refusals import Refusal, unavailable
-from undercroft.database import Database, Transaction
-from undercroft.families.sync import Declared, keeping, store, store_entries, store_versions
+from undercroft.database import Database
+from undercroft.families.sync import Declared, keeping, store_entries, store_versions
 from undercroft.families.sync.model import Match, Rule
 from undercroft.families.sync.names import fid_of
 
@@ -78,54 +78,6 @@ def test_what_is_declared_is_tried_again_when_the_database_went_away(sqlite_url:
             await until(lambda: h.is_scanned("A"), "A to have looked at all")
 
     asyncio.run(story())
-
-
-def test_a_reload_that_is_cut_short_is_finished_by_the_next(sqlite_url: str, tmp_path: Path) -> None:
-    async def story() -> None:
-        async with house(sqlite_url, tmp_path) as h:
-            await h.add("A", "B")
-            write(h.folders["A"], {b"f": b"1"})
-            await h.settle()
-            h.engine._database = Breaking(h.database, "reassign_page")
-            with pytest.raises(Refusal, match="away"):
-                await h.share()
-            await h.engine.apply_rules()
-            await h.holds({b"f": b"1"})
-
-    asyncio.run(story())
-
-
-@pytest.mark.parametrize("broken", ["forget_copies", "disown_page", "remove_entry"])
-def test_a_removal_that_is_cut_short_is_finished_by_the_next(sqlite_url: str, tmp_path: Path, broken: str) -> None:
-    async def story() -> None:
-        async with house(sqlite_url, tmp_path) as h:
-            await h.add("A", "B")
-            await h.share()
-            write(h.folders["A"], {b"f": b"1"})
-            await h.holds({b"f": b"1"})
-            await h.engine.put_rules(())
-            await h.engine.apply_rules()
-            await h.database.write(_own, "f", ("A", "B"))
-            h.engine._database = Breaking(h.database, broken)
-            with pytest.raises(Refusal, match="away"):
-                await h.engine.remove("B")
-            entry = await h.database.read(store_entries.find_entry, "B")
-            assert entry is not None
-            assert not entry.up
-            assert "being removed" in (entry.reason or "")
-            await h.engine.remove("B")
-            assert await h.database.read(store_entries.find_entry, "B") is None
-            [known] = (await h.database.read(store.load, ["f"])).values()
-            assert known.file is not None
-            assert known.file.owners == ("A",)
-            assert set(known.copies) == {"A"}
-
-    asyncio.run(story())
-
-
-def _own(tx: Transaction, path: str, owners: tuple[str, ...]) -> None:
-    """As a reload that was cut short may have left it."""
-    tx.run("UPDATE sync_files SET owners = :owners WHERE path = :path", path=path, owners=json.dumps(owners))
 
 
 class Twice(Breaking):

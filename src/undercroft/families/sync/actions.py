@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from undercroft.base.clock import SECOND
 from undercroft.base.refusals import conflict, invalid, not_found
 from undercroft.database import Transaction
-from undercroft.families.sync import kept, reconcile, steps, store, store_entries, store_versions, tallies
+from undercroft.families.sync import kept, reconcile, steps, store, store_entries
 from undercroft.families.sync.drivers import place
 from undercroft.families.sync.kept import Kept
 from undercroft.families.sync.model import Rule, check_entry, check_rules, holders, with_secrets
@@ -15,7 +15,7 @@ from undercroft.families.sync.reconcile import Change, Delete, Operation, Put, S
 from undercroft.families.sync.store_entries import Entry, Rules
 
 PAGE = 1_000
-BEING_REMOVED = "it is being removed; remove it again if that was cut short"
+BEING_REMOVED = "it is being removed"
 
 
 class Noticed(NamedTuple):
@@ -127,30 +127,19 @@ def confirm_deletions(tx: Transaction, entry: str, really: bool, now: int) -> No
 
 def put_rules(tx: Transaction, rules: tuple[Rule, ...]) -> None:
     store_entries.take_turn(tx)
-    check_rules(rules, {entry.name for entry in store_entries.entries(tx)})
+    check_rules(rules, staying(tx))
     store_entries.put_rules(tx, Rules(rules, store_entries.rules(tx).applied))
 
 
 def apply_rules(tx: Transaction) -> None:
-    """From now on what appears is given out by the stored rules; what is there is `reassign_page`'s."""
+    """From now on what appears is given out by the stored rules; what is there is `walks.give_out`'s.
+
+    All of it, also where they are the same or are being given out: who changed a file meanwhile became its owner.
+    """
     store_entries.take_turn(tx)
     rules = store_entries.rules(tx)
     store_entries.put_rules(tx, Rules(rules.stored, rules.stored))
-
-
-def reassign_page(tx: Transaction, after: str) -> tuple[Noticed, str | None]:
-    """Give out files past this path by the applied rules, PAGE at a time; where to go on."""
-    store_entries.take_turn(tx)
-    rules = store_entries.rules(tx).applied
-    paths = store.paths_after(tx, after, PAGE)
-    known = store.load(tx, paths)
-    changes = {}
-    for path, (file, copies) in known.items():
-        if file is not None:
-            change = reconcile.reassign(file, copies, holders(rules, path))
-            if change != Change(file, {}):
-                changes[path] = change
-    return _write(tx, known, changes), paths[-1] if len(paths) == PAGE else None
+    store_entries.note_given(tx, "")
 
 
 def preview_page(
@@ -171,11 +160,12 @@ def preview_page(
 def add_entry(tx: Transaction, name: str, driver: str, options: dict[str, Any], now: int) -> None:
     check_entry(name, driver, options)
     if not store_entries.add_entry(tx, name, driver, options, now):
+        _require_staying(tx, name)
         raise conflict("exists", f"entry {name} exists already")
 
 
 def change_entry(tx: Transaction, name: str, options: dict[str, Any]) -> Entry:
-    entry = _require_entry(tx, name)
+    entry = _require_staying(tx, name)
     check_entry(name, entry.driver, options)
     options = with_secrets(entry.driver, options, entry.options)
     if place(entry.driver, options) != place(entry.driver, entry.options) and store.count_present(tx, name):
@@ -185,42 +175,20 @@ def change_entry(tx: Transaction, name: str, options: dict[str, Any]) -> Entry:
 
 
 def begin_removal(tx: Transaction, name: str) -> None:
-    """It is to stop. The entry itself goes last, by `remove_entry`: a removal that was cut short is gone on with."""
+    """It is to stop; the rest is `walks.forget`'s."""
     _require_removable(tx, name)
-    store_entries.set_up(tx, name, False, BEING_REMOVED)
+    store_entries.begin_removal(tx, name, BEING_REMOVED)
 
 
-def forget_copies(tx: Transaction, name: str) -> None:
-    """What a removed entry holds stays where it is, and is known no more."""
-    store_entries.take_turn(tx)
-    store.forget_entry(tx, name)
-    store_versions.forget_entry(tx, name)
+def turn(tx: Transaction, name: str, up: bool) -> None:
+    """Whether it should run."""
+    _require_staying(tx, name)
+    store_entries.set_up(tx, name, up, None)
 
 
-def disown_page(tx: Transaction, name: str, after: str) -> str | None:
-    """A removed entry owns nothing: PAGE files past this path; where to go on."""
-    store_entries.take_turn(tx)
-    paths = store.paths_after(tx, after, PAGE)
-    known = store.load(tx, paths)
-    changes: dict[str, Change] = {}
-    for path, (file, copies) in known.items():
-        if file is not None:
-            change = reconcile.disown(file, copies, name)
-            if change != Change(file, {}):
-                changes[path] = change
-    _write(tx, known, changes)
-    if len(paths) == PAGE:
-        return paths[-1]
-    tallies.count_anew(tx)
-    return None
-
-
-def remove_entry(tx: Transaction, name: str) -> None:
-    """The last step of a removal: what was known of its files is with the others by now."""
-    _require_removable(tx, name)
-    store.forget_entry(tx, name)
-    store_versions.forget_entry(tx, name)
-    store_entries.remove_entry(tx, name)
+def staying(tx: Transaction) -> set[str]:
+    """Entries that rules may name."""
+    return {entry.name for entry in store_entries.entries(tx) if not entry.is_leaving}
 
 
 def _require_removable(tx: Transaction, name: str) -> None:
@@ -239,6 +207,13 @@ def _require_entry(tx: Transaction, name: str) -> Entry:
     entry = store_entries.find_entry(tx, name)
     if entry is None:
         raise not_found("unknown_entry", f"entry {name} not found")
+    return entry
+
+
+def _require_staying(tx: Transaction, name: str) -> Entry:
+    entry = _require_entry(tx, name)
+    if entry.is_leaving:
+        raise conflict("leaving", f"entry {name} is being removed")
     return entry
 
 

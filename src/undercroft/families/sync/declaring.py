@@ -75,7 +75,7 @@ async def declare(engine: Engine, database: Database, declared: Declared) -> Non
 async def _carry_out(engine: Engine, database: Database, name: str, entry: EntryText) -> bool:
     try:
         there = await database.read(store_entries.find_entry, name)
-        if there is None:
+        if there is None or there.is_leaving:
             await engine.add(name, entry.driver, entry.options, SETTINGS)
         elif there.driver != entry.driver:
             raise conflict("exists", f"entry {name} exists with the driver {there.driver}; remove it first")
@@ -90,7 +90,7 @@ async def _carry_out(engine: Engine, database: Database, name: str, entry: Entry
 async def _give_rules(engine: Engine, rules: str) -> bool:
     try:
         await engine.put_rules(msgspec.json.decode(rules, type=tuple[Rule, ...]), SETTINGS)
-        await engine.apply_rules(SETTINGS)
+        await engine.apply_rules(SETTINGS, within=0)
     except Refusal as refusal:
         log.error("rules_not_declared", reason=refusal.message)
         return False
@@ -100,7 +100,7 @@ async def _give_rules(engine: Engine, rules: str) -> bool:
 async def _remove(engine: Engine, name: str) -> bool:
     """One that the settings name no more. Its files stay where they are."""
     try:
-        await engine.remove(name, SETTINGS)
+        await engine.remove(name, SETTINGS, within=0)
     except Refusal as refusal:
         log.warning("entry_stays", entry=name, reason=refusal.message)
         return refusal.code == "unknown_entry"

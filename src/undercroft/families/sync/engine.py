@@ -15,6 +15,7 @@ from undercroft.base.refusals import conflict, unavailable
 from undercroft.database import Database
 from undercroft.families.sync import actions, kept, store_entries, tallies
 from undercroft.families.sync.actions import Noticed
+from undercroft.families.sync.errands import RULES, Errands
 from undercroft.families.sync.happenings import Happenings
 from undercroft.families.sync.links import Link
 from undercroft.families.sync.model import FAMILY, Rule, check_entry
@@ -44,6 +45,7 @@ class Engine:
         self._folder = folder.absolute()
         self._clock = clock
         self._board = Switchboard(database, self._folder, clock, self._noticed, self._stopped)
+        self._errands = Errands(database, self._noticed, lambda name: name in self._board.links, self._removed)
         self._happenings = Happenings()
         self._changing = asyncio.Lock()
         self._here = asyncio.Event()
@@ -65,16 +67,21 @@ class Engine:
         try:
             await self._board.open()
             for entry in await self._database.read(store_entries.entries):
-                await self._supervisor.want(_process(entry.name), self._spec(entry.name), up=entry.up)
+                if entry.is_leaving:
+                    await self._supervisor.forget(_process(entry.name))
+                else:
+                    await self._supervisor.want(_process(entry.name), self._spec(entry.name), up=entry.up)
         except BaseException:
             await self.close()
             raise
+        self._errands.start()
         self._here.set()
         return True
 
     async def close(self) -> None:
         """What workers have said by now is written down."""
         self._here.clear()
+        await self._errands.close()
         await self._board.close()
 
     async def leave(self, _now: int) -> bool:
@@ -135,7 +142,8 @@ class Engine:
             self._board.connect_anew(name)
             await self._board.tell_storages()
 
-    async def remove(self, name: str, by: str = HOUSE) -> None:
+    async def remove(self, name: str, by: str = HOUSE, within: float | None = None) -> bool:
+        """Whether it is gone within so many seconds (`errands.LONGEST_WAIT`); else it will be."""
         await self._be_here()
         async with self._changing:
             await self._database.read(actions.require_entry, name)
@@ -145,14 +153,8 @@ class Engine:
             if link := self.link(name):  # what it still says is written down before what is known of it goes
                 link.hang_up()
                 await link.ended()
-            await self._database.write(actions.forget_copies, name)
-            after: str | None = ""
-            while after is not None:
-                after = await self._database.write(actions.disown_page, name, after)
-            await self._database.write_once(actions.remove_entry, name)
             self._board.waves.forget(name)
-            await self._board.tell_storages()
-            self._board.try_again()
+        return await self._errands.done(name, within)
 
     async def begin(self, name: str, by: str = HOUSE) -> None:
         """Raises Refusal: CONFLICT where it runs, UNAVAILABLE where it is not started in time."""
@@ -212,15 +214,11 @@ class Engine:
 
     # Rules and deletions
 
-    async def apply_rules(self, by: str = HOUSE) -> None:
-        """Every known file is given out by the stored rules: also where they are the same, for an earlier walk may have
-        been cut short. A page writes only what differs."""
+    async def apply_rules(self, by: str = HOUSE, within: float | None = None) -> bool:
+        """Whether every known file is given out by the stored rules within so many seconds; else it will be."""
         await self._be_here()
         await self._database.write_once(recorded, self._deed(by, "apply rules", "rules"), actions.apply_rules)
-        after: str | None = ""
-        while after is not None:
-            noticed, after = await self._database.write(actions.reassign_page, after)
-            self._noticed(noticed)
+        return await self._errands.done(RULES, within)
 
     async def put_rules(self, rules: tuple[Rule, ...], by: str = HOUSE) -> None:
         deed = self._deed(by, "change rules", "rules", {"rules": msgspec.to_builtins(rules)})
@@ -266,6 +264,11 @@ class Engine:
         if noticed.paths and self._happenings.is_heard:
             self._happenings.tell("files", {"filenames": noticed.paths[:100], "count": len(noticed.paths)})
 
+    async def _removed(self) -> None:
+        """An entry is gone: workers can't ask it any more, and what they have to do may be other than before."""
+        await self._board.tell_storages()
+        self._board.try_again()
+
     async def _stopped(self, name: str, reason: str) -> None:
         """By itself: its storage can't be used."""
         log.warning("entry_stopped", entry=name, reason=reason)
@@ -276,7 +279,7 @@ class Engine:
     async def _turn(self, name: str, up: bool, by: str) -> None:
         await self._be_here()
         deed = self._deed(by, "start entry" if up else "stop entry", name)
-        await self._database.write_once(recorded, deed, store_entries.set_up, name, up, None)
+        await self._database.write_once(recorded, deed, actions.turn, name, up)
         await self._supervisor.want(_process(name), self._spec(name), up=up)
         await self._until_settled(name, "start" if up else "stop")
         self._happenings.tell("entries", {"name": name, "status": "active" if up else "stopped"})

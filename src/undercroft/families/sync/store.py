@@ -43,8 +43,10 @@ def load(tx: Transaction, paths: Collection[str]) -> dict[str, Known]:
     return found
 
 
-def save(tx: Transaction, known: Mapping[str, Known], changes: Mapping[str, Change]) -> set[str]:
-    """Write changes down; the entries that have something to do now."""
+def save(
+    tx: Transaction, known: Mapping[str, Known], changes: Mapping[str, Change], *, without: str | None = None
+) -> set[str]:
+    """Write changes down; the entries that have something to do now. `without`: an entry whose copies are forgotten."""
     forgotten = [(path,) for path, change in changes.items() if change.file is None and known[path].file is not None]
     if forgotten:
         tx.each("DELETE FROM sync_copies WHERE path IN (SELECT path FROM {rows})", "path TEXT", forgotten)
@@ -54,7 +56,7 @@ def save(tx: Transaction, known: Mapping[str, Known], changes: Mapping[str, Chan
     moved: Counter[tallies.Standing | None] = Counter()
     for path, change in changes.items():
         file, before = change.file, known[path]
-        after = before.copies | change.copies
+        after = _copies_after(before, change, without)
         was_late, late = _late(*before), _late(file, after)
         fid = fid_of(path)
         was, now = _standing(fid, *before, was_late), _standing(fid, file, after, late)
@@ -67,11 +69,22 @@ def save(tx: Transaction, known: Mapping[str, Known], changes: Mapping[str, Chan
             files.append(_file_row(fid, file))
         busy |= late
         touched = change.copies.keys() | (late ^ was_late) | (late - before.copies.keys())
-        copies += [_copy_row(path, after.get(entry) or Copy(entry), entry in late) for entry in touched]
+        copies += [
+            _copy_row(path, after.get(entry) or Copy(entry), entry in late) for entry in touched if entry != without
+        ]
     _put_files(tx, files)
     _put_copies(tx, copies)
+    if without is not None:
+        _drop_copies(tx, without, changes)
     tallies.change(tx, moved)
     return busy
+
+
+def _copies_after(before: Known, change: Change, without: str | None) -> dict[str, Copy]:
+    after = before.copies | change.copies
+    if without is not None:
+        after.pop(without, None)
+    return after
 
 
 def _late(file: File | None, copies: Mapping[str, Copy]) -> set[str]:
@@ -111,6 +124,11 @@ def _put_copies(tx: Transaction, rows: list[tuple[object, ...]]) -> None:
         " keep_as TEXT, held BIGINT, behind BIGINT",
         rows,
     )
+
+
+def _drop_copies(tx: Transaction, entry: str, paths: Collection[str]) -> None:
+    sql = "DELETE FROM sync_copies WHERE entry = :entry AND path IN (SELECT path FROM {rows})"
+    tx.each(sql, "path TEXT", [(path,) for path in paths], entry=entry)
 
 
 def behind_of(tx: Transaction, entry: str, after: str, limit: int) -> list[str]:
@@ -180,11 +198,6 @@ def count_present(tx: Transaction, entry: str) -> int:
 def paths_after(tx: Transaction, after: str, limit: int) -> list[str]:
     sql = "SELECT path FROM sync_files WHERE path > :after ORDER BY path LIMIT :most"
     return [path for (path,) in tx.all(sql, after=after, most=limit)]
-
-
-def forget_entry(tx: Transaction, entry: str) -> None:
-    tx.run("DELETE FROM sync_copies WHERE entry = :entry", entry=entry)
-    tx.run("DELETE FROM sync_skipped WHERE entry = :entry", entry=entry)
 
 
 @functools.lru_cache(4_096)

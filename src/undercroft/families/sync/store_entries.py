@@ -8,6 +8,7 @@ from undercroft.database import Transaction
 from undercroft.families.sync.model import Rule
 from undercroft.families.sync.names import LONGEST_PATH
 
+_ENTRY = "name, driver, options, up, reason, made_at, forgotten_to"
 _rules = msgspec.json.Decoder(tuple[Rule, ...])
 
 
@@ -20,6 +21,12 @@ class Entry(NamedTuple):
     reason: str | None
     """Why it stopped by itself."""
     made_at: int = 0
+    forgotten_to: str | None = None
+    """It is being removed: what is known of its files up to this path is forgotten."""
+
+    @property
+    def is_leaving(self) -> bool:
+        return self.forgotten_to is not None
 
     @property
     def place(self) -> tuple[str, dict[str, Any]]:
@@ -37,12 +44,12 @@ class Rules(NamedTuple):
 
 
 def entries(tx: Transaction) -> list[Entry]:
-    rows = tx.all("SELECT name, driver, options, up, reason, made_at FROM sync_entries ORDER BY made_at, name")
+    rows = tx.all(f"SELECT {_ENTRY} FROM sync_entries ORDER BY made_at, name")
     return [_entry(*row) for row in rows]
 
 
 def find_entry(tx: Transaction, name: str) -> Entry | None:
-    row = tx.one("SELECT name, driver, options, up, reason, made_at FROM sync_entries WHERE name = :name", name=name)
+    row = tx.one(f"SELECT {_ENTRY} FROM sync_entries WHERE name = :name", name=name)
     return None if row is None else _entry(*row)
 
 
@@ -70,8 +77,26 @@ def remove_entry(tx: Transaction, name: str) -> None:
 
 def set_up(tx: Transaction, name: str, up: bool, reason: str | None) -> None:
     tx.run(
-        "UPDATE sync_entries SET up = :up, reason = :reason WHERE name = :name", name=name, up=int(up), reason=reason
-    )
+        "UPDATE sync_entries SET up = :up, reason = :reason WHERE name = :name AND forgotten_to IS NULL",
+        name=name,
+        up=int(up),
+        reason=reason,
+    )  # fmt: skip
+
+
+def begin_removal(tx: Transaction, name: str, reason: str) -> None:
+    """One that was begun already is gone on with."""
+    begun = "up = 0, reason = :reason, forgotten_to = coalesce(forgotten_to, '')"
+    tx.run(f"UPDATE sync_entries SET {begun} WHERE name = :name", name=name, reason=reason)
+
+
+def leaving(tx: Transaction) -> list[str]:
+    """Entries that are being removed."""
+    return [name for (name,) in tx.all("SELECT name FROM sync_entries WHERE forgotten_to IS NOT NULL ORDER BY name")]
+
+
+def note_forgotten(tx: Transaction, name: str, path: str) -> None:
+    tx.run("UPDATE sync_entries SET forgotten_to = :path WHERE name = :name", name=name, path=path)
 
 
 def take_turn(tx: Transaction) -> None:
@@ -92,6 +117,16 @@ def put_rules(tx: Transaction, changed: Rules) -> None:
         stored=msgspec.json.encode(changed.stored).decode(),
         applied=msgspec.json.encode(changed.applied).decode(),
     )
+
+
+def given_to(tx: Transaction) -> str | None:
+    """Files past this path are still to be given out by the applied rules; None: all are."""
+    row = tx.one("SELECT given_to FROM sync_rules WHERE id = 1")
+    return None if row is None else row[0]
+
+
+def note_given(tx: Transaction, path: str | None) -> None:
+    tx.run("UPDATE sync_rules SET given_to = :path WHERE id = 1", path=path)
 
 
 def note_conflict(tx: Transaction, now: int, path: str, kept_as: str, entry: str) -> None:
@@ -143,5 +178,13 @@ def count_skipped(tx: Transaction, entry: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _entry(name: str, driver: str, options: str, up: int, reason: str | None, made_at: int) -> Entry:
-    return Entry(name, driver, msgspec.json.decode(options), bool(up), reason, made_at)
+def forget_skipped(tx: Transaction, entry: str, limit: int) -> bool:
+    """Of a removed entry's; whether there were any."""
+    paths = [(path,) for path, _ in skipped(tx, entry, limit)]
+    sql = "DELETE FROM sync_skipped WHERE entry = :entry AND path IN (SELECT path FROM {rows})"
+    tx.each(sql, "path TEXT", paths, entry=entry)
+    return bool(paths)
+
+
+def _entry(name: str, driver: str, options: str, up: int, *rest: Any) -> Entry:
+    return Entry(name, driver, msgspec.json.decode(options), bool(up), *rest)

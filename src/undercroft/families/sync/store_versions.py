@@ -89,8 +89,11 @@ def forget(tx: Transaction, entry: str, places: Collection[str]) -> None:
     )
 
 
-def forget_entry(tx: Transaction, entry: str) -> None:
-    tx.run("DELETE FROM sync_versions WHERE entry = :entry", entry=entry)
+def forget_some(tx: Transaction, entry: str, limit: int) -> bool:
+    """Of a removed entry's; whether there were any."""
+    places = places_after(tx, entry, "", limit)
+    forget(tx, entry, places)
+    return bool(places)
 
 
 def without_file(tx: Transaction, limit: int) -> list[tuple[str, str]]:

@@ -78,6 +78,11 @@ def count(tx: Transaction, entry: str | None, behind: bool | None) -> int:
     return sum(files for _, files in of(tx, entry, behind))
 
 
+def forget(tx: Transaction, entry: str) -> None:
+    """It holds nothing any more."""
+    tx.run("DELETE FROM sync_tallies WHERE entry = :entry", entry=entry)
+
+
 def count_first(tx: Transaction) -> None:
     """In a database from before they were kept."""
     if tx.one("SELECT 1 FROM sync_tallies LIMIT 1") is None:

@@ -10,7 +10,7 @@ from undercroft.app.cli.client import Server, as_ours, connect
 from undercroft.app.cli.failures import WrongUsage
 from undercroft.app.cli.options import Json
 from undercroft.app.cli.show import one_line, print_json, print_table, say
-from undercroft.app.cli.sync.paths import api
+from undercroft.app.cli.sync.paths import UNDER_WAY, api
 
 app = typer.Typer(no_args_is_help=True, help="Entries: a storage and its options each.")
 
@@ -116,6 +116,8 @@ def remove(context: typer.Context, name: Name, json: Json = False) -> None:
         reply = server.call("DELETE", api("entries", name))
     if json:
         print_json(reply)
+    elif reply["status"] == UNDER_WAY:
+        say(f"Entry {name} is being removed: {reply['reason']}.")
     else:
         say(f"Entry {name} is no more; its files are where they were.")
 

@@ -10,7 +10,7 @@ from undercroft.app.cli.client import as_ours, connect
 from undercroft.app.cli.failures import WrongUsage
 from undercroft.app.cli.options import Json
 from undercroft.app.cli.show import print_json, print_table, say
-from undercroft.app.cli.sync.paths import api
+from undercroft.app.cli.sync.paths import UNDER_WAY, api
 
 app = typer.Typer(no_args_is_help=True, help="Rules: which entries hold which files.")
 
@@ -57,6 +57,7 @@ def share(
         print_json(reply)
     else:
         say(f"{', '.join(entries)} hold what is below {path}.")
+        _say_under_way(reply)
 
 
 @app.command("set")
@@ -72,7 +73,7 @@ def set_rules(
     croft sync rules set rules.json --dry-run
     croft sync rules set rules.json
     """
-    rules = _read(file)
+    rules, applied = _read(file), None
     with connect(context) as server, as_ours(server):
         preview = server.post(api("rules", "preview"), rules)
         if dry_run and not json:
@@ -80,11 +81,17 @@ def set_rules(
             print_table(("FILE", "COMES TO", "IS NO MORE KEPT AT"), rows)
         elif not dry_run:
             server.call("PUT", api("rules"), None, rules)
-            server.call("PUT", api("rules", "reload"))
+            applied = server.call("PUT", api("rules", "reload"))
     if json:
         print_json(preview)
         return
     say(f"{preview['count']} files {'would change' if dry_run else 'change'} their places.")
+    _say_under_way(applied)
+
+
+def _say_under_way(reply: Any) -> None:
+    if reply is not None and reply["status"] == UNDER_WAY:
+        say(f"That takes a while and goes on by itself: {reply['reason']}.")
 
 
 def _read(file: Path) -> Any:

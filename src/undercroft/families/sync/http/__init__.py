@@ -63,7 +63,8 @@ def _on_entries(entries: Entries) -> list[Operation]:
         _operation("GET", one, entries.fetch, "Fetch an entry", shapes.EntryOut),
         _operation("PUT", one, entries.change, "Change an entry's options", shapes.EntryOut, "manage",
                    takes=shapes.OptionsIn),
-        _operation("DELETE", one, entries.remove, "Remove an entry; its files stay", shapes.Done, "manage"),
+        _operation("DELETE", one, entries.remove, "Remove an entry; its files stay", shapes.Done, "manage",
+                   also={202: shapes.UnderWay}),
         _operation("GET", one + "/stats", entries.stats, "What its process takes", shapes.EntryStats),
         _operation("GET", one + "/status", entries.status, "Whether it runs", state),
         _operation("GET", one + "/progress", entries.progress, "How far it is, and what it leaves alone",
@@ -85,7 +86,9 @@ def _on_rules(rules: Rules) -> list[Operation]:
     return [
         _operation("GET", "/rules", rules.fetch, "Get the rules", shapes.RulesOut),
         _operation("PUT", "/rules", rules.put, "Update the rules", shapes.Done, takes=shapes.RulesIn),
-        _operation("PUT", "/rules/reload", rules.reload, "Apply the rules to every file", shapes.Done),
+        _operation("PUT", "/rules/reload", rules.reload, "Apply the rules to every file", shapes.Done,
+                   also={202: shapes.UnderWay}),
+        _operation("GET", "/rules/reload", rules.applied, "Whether the rules are applied to every file", shapes.Done),
         _operation("POST", "/rules/preview", rules.preview, "What such rules would change", shapes.Preview,
                    takes=shapes.RulesIn),
     ]  # fmt: skip

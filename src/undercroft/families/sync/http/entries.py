@@ -48,8 +48,10 @@ class Entries:
 
     async def remove(self, request: Request) -> Reply:
         await self._find(request)
-        await self._engine.remove(request.path["name"], request.identity.email)
-        return reply(shapes.Done())
+        if await self._engine.remove(request.path["name"], request.identity.email):
+            return reply(shapes.Done())
+        reason = "it is stopped for good; what is known of its files is still forgotten, page by page"
+        return reply(shapes.UnderWay(reason=reason), 202)
 
     async def stats(self, request: Request) -> Reply:
         await self._door.admit(request)

@@ -32,8 +32,15 @@ class Rules:
 
     async def reload(self, request: Request) -> Reply:
         await self._door.admit(request)
-        await self._engine.apply_rules(request.identity.email)
-        return reply(shapes.Done())
+        if await self._engine.apply_rules(request.identity.email):
+            return reply(shapes.Done())
+        return reply(shapes.UnderWay(reason="the rules count; files are still given out by them, page by page"), 202)
+
+    async def applied(self, request: Request) -> Reply:
+        """Whether all files are given out by the rules that count."""
+        await self._door.admit(request)
+        is_done = await self._database.read(store_entries.given_to) is None
+        return reply(shapes.Done() if is_done else shapes.Done("under way"))
 
     async def preview(self, request: Request) -> Reply:
         """What these rules would change; nothing is changed."""
@@ -51,4 +58,4 @@ class Rules:
 
 
 def _check(tx: Transaction, rules: tuple[Rule, ...]) -> None:
-    check_rules(rules, {entry.name for entry in store_entries.entries(tx)})
+    check_rules(rules, actions.staying(tx))

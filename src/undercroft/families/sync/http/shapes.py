@@ -143,6 +143,13 @@ class Done(msgspec.Struct):
     status: str = "ok"
 
 
+class UnderWay(msgspec.Struct):
+    """It is begun, and goes on by itself."""
+
+    reason: str
+    status: str = "under way"
+
+
 class PreviewedFile(msgspec.Struct):
     filename: str
     gains: list[str]
