@@ -15,6 +15,7 @@ from tests.families.sync.parts import until
 from undercroft.base.clock import wall_clock
 from undercroft.database import Database, migrations_in, open_database
 from undercroft.families.sync import actions, giving, store, store_entries, wire
+from undercroft.families.sync.failing import Failing
 from undercroft.families.sync.links import Link
 from undercroft.families.sync.model import Match, Rule
 from undercroft.families.sync.reconcile import Content, Put, Seen
@@ -128,7 +129,7 @@ def test_what_fails_is_not_asked_for_again_whenever_something_else_changes(
 ) -> None:
     async def story(database: Database, worker: Worker) -> None:
         put = await _given(database, worker, "f")
-        monkeypatch.setattr(giving, "FIRST_PAUSE", 60.0)
+        monkeypatch.setattr(worker.link.giving, "_failing", Failing((60.0,)))
         worker.say(wire.Done([], [], [wire.Failed("f", put.version, "no room", False)]))
         await until(lambda: worker.link.giving.failed == {"f": "no room"}, "it to have failed")
         asked: list[list[str]] = []
@@ -206,6 +207,18 @@ def test_what_is_said_before_the_worker_is_set_up_waits(tell: Callable[[Story], 
         async with _linked(database, early) as worker:
             heard = [type(await worker.hear()) for _ in range(5)]
             assert heard == [wire.Setup, wire.Known, wire.KnownKept, wire.Rescan, wire.Drop]
+
+    tell(story)
+
+
+def test_who_has_hung_up_is_given_nothing(tell: Callable[[Story], None]) -> None:
+    """A write would be an error of its own, told as a fault of ours."""
+
+    async def story(database: Database, worker: Worker) -> None:
+        await worker.told(wire.KnownKept)
+        worker.link.hang_up()
+        with pytest.raises(giving.HungUp):
+            await worker.link._send(wire.Do([], [], []))
 
     tell(story)
 

@@ -1,6 +1,6 @@
 """What can be done with files, entries and rules: one transaction's worth of meaning each."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Container, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -66,11 +66,11 @@ def settle(tx: Transaction, entry: str, done: list[Settled], replaced: list[Kept
     return _write(tx, known, changes)
 
 
-def to_do(tx: Transaction, entry: str, paths: list[str], leave: Collection[str] = ()) -> list[Operation]:
+def to_do(tx: Transaction, entry: str, paths: list[str], leave: Container[str] = ()) -> list[Operation]:
     """What the entry has to do about these; and about the other names of moved files, but for those in `leave`."""
     known = store.load(tx, paths)
     found = _steps(known, entry)
-    others = set(_other_names(tx, entry, known, found)) - known.keys() - set(leave)
+    others = {path for path in _other_names(tx, entry, known, found) if path not in known and path not in leave}
     if others:
         known |= store.load(tx, sorted(others))
         found = _steps(known, entry)

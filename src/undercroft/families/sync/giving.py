@@ -3,23 +3,24 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Container, Iterable
+from dataclasses import dataclass
 
 import structlog
 
 from undercroft.database import Database
 from undercroft.families.sync import actions, store, wire
 from undercroft.families.sync.actions import Settled
+from undercroft.families.sync.failing import Failing
 from undercroft.families.sync.reconcile import Delete, Move, Operation, Put
 
 log = structlog.get_logger()
 
 # So many operations are in a worker's hands at once.
 UNDER_WAY = 2_000
+# So many of them at most have failed before: what has not never waits for all that does.
+MOST_TRIED = UNDER_WAY // 4
 PAGE = 500
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 60.0
-# What another file is in the way of waits until that has gone, which is under way.
-LONGEST_BLOCKED = 1.0
 AFTER_FAILURE = 1.0
 """Seconds until what is to do is asked for again after the database could not say."""
 # More files than these are not remembered one by one: everything that is behind is walked through instead.
@@ -28,18 +29,25 @@ MOST_NAMED = 10_000
 WALK_EVERY = 60.0
 
 Send = Callable[[wire.Message], Awaitable[None]]
+"""Raises HungUp."""
+
+
+class HungUp(ConnectionError):
+    """The worker is not there any more."""
 
 
 class Giving:
     def __init__(self, entry: str, database: Database, send: Send) -> None:
         self.failed: dict[str, str] = {}
-        """Why, of what is tried again."""
+        """Why."""
         self._entry = entry
         self._database = database
         self._send = send
         self._woken = asyncio.Event()
         self._under_way: set[str] = set()
-        self._again: dict[str, tuple[float, int]] = {}
+        self._failing = Failing()
+        self._told_once: set[str] = set()
+        """Of what has failed, and is not tried again."""
         self._named: dict[str, None] = {}
         self._after: str | None = ""
         """How far everything that is behind has been walked through; None: to its end."""
@@ -59,20 +67,20 @@ class Giving:
 
     def try_again(self) -> None:
         """What has failed, at once; and whatever else there is."""
-        self._again = dict.fromkeys(self._again, (0.0, 0))
+        self._failing.try_all(time.monotonic())
         self._after = ""
         self._woken.set()
 
     def note_failed(self, some: list[wire.Failed]) -> None:
+        now = time.monotonic()
         for failed in some:
             self._under_way.discard(failed.path)
             if not failed.expected:
                 self.failed[failed.path] = failed.reason
-            if not failed.version:  # a person asked for it, and may ask again
-                continue
-            _, times = self._again.get(failed.path, (0.0, 0))
-            pause = min(FIRST_PAUSE * 2 ** min(times, 20), LONGEST_BLOCKED if failed.by else LONGEST_PAUSE)
-            self._again[failed.path] = (time.monotonic() + pause, times + 1)
+            if failed.version:
+                self._failing.note(failed.path, now, blocked=bool(failed.by))
+            else:  # a person asked for it, and may ask again
+                self._told_once.add(failed.path)
         self._woken.set()
 
     def note_settled(self, some: list[Settled]) -> None:
@@ -84,7 +92,10 @@ class Giving:
 
     def note_scan(self) -> None:
         """What has failed and is not tried again has been shown for long enough."""
-        self.failed = {path: reason for path, reason in self.failed.items() if path in self._again}
+        for path in self._told_once:
+            if path not in self._failing:
+                self.failed.pop(path, None)
+        self._told_once.clear()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -103,66 +114,72 @@ class Giving:
         try:
             while await self._give_some(asked):
                 asked = time.monotonic()
+        except HungUp:
+            return WALK_EVERY  # nobody is there any more: who runs this ends it
         except Exception:
             log.exception("giving_failed", entry=self._entry)
             self._after = ""
             return AFTER_FAILURE
         # Also what became due while the database was asked: it was not given.
-        nearest = min((due for due, _ in self._again.values() if due > asked), default=asked + WALK_EVERY)
-        return max(0.01, min(nearest, self._walked_at + WALK_EVERY) - time.monotonic())
+        walk = self._walked_at + WALK_EVERY
+        return max(0.01, min(self._failing.next_due(asked) or walk, walk) - time.monotonic())
 
     async def _give_some(self, asked: float) -> bool:
-        """Send what is to do by this moment and not under way; whether there may be more."""
+        """Send what is to do by this moment and not under way; whether there may be more.
+
+        What has changed goes first, what has failed and all that is behind along with it: none of the three waits for
+        another's end.
+        """
         room = min(UNDER_WAY - len(self._under_way), PAGE)
         if room <= 0:
             return False
-        waiting = {path for path, (due, _) in self._again.items() if due > asked}
-        leave = self._under_way | waiting
-        wanted = self._due(asked, room) or self._changed(leave, room) or await self._next_behind(leave, room)
+        leave = _Left(frozenset(self._under_way), self._failing, asked)
+        wanted = dict.fromkeys(self._changed(leave, room - room // 4))
+        tried = min(room - len(wanted), MOST_TRIED - self._failing.tried)
+        wanted |= dict.fromkeys(self._failing.due(asked, tried))
+        wanted |= dict.fromkeys(await self._next_behind(leave, room - len(wanted)))
         if not wanted:
             return self._after is not None
-        await self._give(await self._database.read(actions.to_do, self._entry, wanted, leave), wanted)
+        paths = list(wanted)
+        await self._give(await self._database.read(actions.to_do, self._entry, paths, leave), paths)
         return True
 
-    def _due(self, asked: float, room: int) -> list[str]:
-        """What has failed before and is to be tried again."""
-        due = [path for path, (at, _) in self._again.items() if at <= asked and path not in self._under_way]
-        return due[:room]
-
-    def _changed(self, leave: Collection[str], room: int) -> list[str]:
+    def _changed(self, leave: Container[str], most: int) -> list[str]:
         """What is said to have changed. What is under way by then is named again when it is done, if it is behind."""
         changed: list[str] = []
-        while self._named and len(changed) < room:
+        while self._named and len(changed) < most:
             path = next(iter(self._named))
             del self._named[path]
             if path not in leave:
                 changed.append(path)
         return changed
 
-    async def _next_behind(self, leave: Collection[str], room: int) -> list[str]:
-        """What comes next in the walk through all that is behind."""
-        while self._after is not None:
-            page = await self._database.read(store.behind_of, self._entry, self._after, PAGE)
-            wanted = [path for path in page if path not in leave][:room]
-            if len(wanted) == room:
-                self._after = wanted[-1]
-            else:
-                self._after = page[-1] if len(page) == PAGE else None
-            if wanted:
-                return wanted
-        return []
+    async def _next_behind(self, leave: Container[str], most: int) -> list[str]:
+        """What comes next in the walk through all that is behind, of a page of it."""
+        if self._after is None or not most:
+            return []
+        after = self._after
+        page = await self._database.read(store.behind_of, self._entry, after, PAGE)
+        wanted = [path for path in page if path not in leave and path not in self._failing][:most]
+        if self._after != after:  # it begins anew
+            return wanted
+        if len(wanted) == most:
+            self._after = wanted[-1]
+        else:
+            self._after = page[-1] if len(page) == PAGE else None
+        return wanted
 
     async def _give(self, operations: list[Operation], wanted: list[str]) -> None:
         do = wire.Do([], [], [])
         for operation in operations:
             if operation.path in self._under_way:
                 continue
-            self._under_way.add(operation.path)
+            self._begin(operation.path)
             match operation:
                 case Put():
                     do.puts.append(operation)
                 case Move():
-                    self._under_way.add(operation.source)
+                    self._begin(operation.source)
                     do.moves.append(operation)
                 case Delete():
                     do.deletes.append(operation)
@@ -172,6 +189,22 @@ class Giving:
         if do.puts or do.moves or do.deletes:
             await self._send(do)
 
+    def _begin(self, path: str) -> None:
+        self._under_way.add(path)
+        self._failing.begin(path)
+
     def _forget(self, path: str) -> None:
-        self._again.pop(path, None)
+        self._failing.forget(path)
         self.failed.pop(path, None)
+
+
+@dataclass(frozen=True)
+class _Left:
+    """What is not to be given at this moment; asked in the thread that reads, too."""
+
+    under_way: frozenset[str]
+    failing: Failing
+    asked: float
+
+    def __contains__(self, path: object) -> bool:
+        return path in self.under_way or (isinstance(path, str) and self.failing.waits(path, self.asked))

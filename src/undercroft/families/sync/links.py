@@ -12,7 +12,7 @@ from undercroft.base.clock import Clock
 from undercroft.database import Database, Transaction
 from undercroft.families.sync import actions, kept, store, store_entries, wire
 from undercroft.families.sync.actions import Noticed
-from undercroft.families.sync.giving import Giving
+from undercroft.families.sync.giving import Giving, HungUp
 from undercroft.families.sync.reconcile import Seen
 from undercroft.families.sync.store_entries import Entry
 from undercroft.families.sync.waves import Vanishings
@@ -122,8 +122,13 @@ class Link:
             self._to_say.append(message)
 
     async def _send(self, message: wire.Message) -> None:
-        self._writer.write(wire.packed(message))
-        await self._writer.drain()
+        if self._writer.is_closing():  # a write would be an error of its own there
+            raise HungUp
+        try:
+            self._writer.write(wire.packed(message))
+            await self._writer.drain()
+        except ConnectionError:
+            raise HungUp from None
 
     async def _set_up(self) -> None:
         entries = await self._database.read(store_entries.entries)
