@@ -147,14 +147,20 @@ def test_what_has_no_name_any_more_is_listed_all_the_same(tell: Callable[[Story]
 
 
 def test_a_worker_is_asked_for_what_it_may_not_have_told(tell: Callable[[Story], None]) -> None:
+    """Elsewhere for all of it: what is replaced there is kept before its successor is on its way."""
+    a, b, far = (Entry(name, driver, {}, True, None) for name, driver in
+                 (("A", "local_storage"), ("B", "local_storage"), ("B", "sftp")))  # fmt: skip
+
     async def story(db: Database) -> None:
-        assert await db.read(kept.told_after, "B") == ""
-        first, last = place("f", NOW), place("f", NOW + 2 * HOUR)
+        assert await db.read(kept.told_after, b, NOW) == ""
+        first, last = place("f", NOW), place("f", NOW + 2 * DAY)
         await db.write(kept.note, "B", [Kept("f", one, "x", 1, 2) for one in (last, first)], NOW)
-        after = await db.read(kept.told_after, "B")
-        assert first < after == first_place(NOW + HOUR)
+        after = await db.read(kept.told_after, b, NOW + 3 * DAY)
+        assert first < after == first_place(NOW + DAY)
         assert await db.read(kept.known_places, "B", after) == [last]
-        assert await db.read(kept.told_after, "A") == ""
+        assert await db.read(kept.told_after, b, NOW + DAY) == first_place(NOW - DAY), "a clock ran ahead"
+        assert await db.read(kept.told_after, a, NOW + 3 * DAY) == ""
+        assert await db.read(kept.told_after, far, NOW + 3 * DAY) == ""
 
     tell(story)
 
@@ -272,6 +278,42 @@ def test_a_worker_tells_in_pages(opened: Storage, tmp_path: Path, monkeypatch: p
     keeping.tell_kept(opened, keeping.Known("", set()), 30, told.append)
     assert [len(message.kept) for message in told] == [2, 2, 1]
     assert {one.place for message in told for one in message.kept} == names
+
+
+def test_a_worker_reads_little_before_it_begins(
+    opened: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry that comes back to its old place may keep more than is read in a day; elsewhere it would be fetched."""
+    monkeypatch.setattr(keeping, "MOST_READ", 25)
+    now = wall_clock()
+    places = [place(str(number), now + number) for number in range(4)]
+    for name, size in zip(places, (5, 10, 30, 10), strict=True):
+        keep(tmp_path, name, b"x" * size)
+    told = told_by(opened, keeping.Known("", set()))
+    assert [(one.place, bool(one.hash)) for one in told] == list(
+        zip(reversed(places), (True, False, True, True), strict=True)
+    )
+    monkeypatch.setattr(opened, "polled", 60.0)
+    assert {one.hash for one in told_by(opened, keeping.Known("", set()))} == {""}
+
+
+def test_what_was_told_before_it_was_broken_off_is_not_told_again(
+    opened: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "BATCH", 2)
+    for number in range(5):
+        keep(tmp_path, place(str(number), wall_clock()), b"x")
+    known = keeping.Known("", set())
+    told: list[Any] = []
+
+    def tell(message: wire.Left) -> None:
+        if len(told) == 2:
+            raise ConnectionAbortedError
+        told.append(message)
+
+    with pytest.raises(ConnectionAbortedError):
+        keeping.tell_kept(opened, known, 30, tell)
+    assert len(told_by(opened, known)) == 1
 
 
 def test_what_nobody_will_have_back_goes(opened: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

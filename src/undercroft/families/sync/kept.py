@@ -9,19 +9,19 @@ from typing import NamedTuple
 
 from blake3 import blake3
 
-from undercroft.base.clock import DAY, HOUR
+from undercroft.base.clock import DAY
 from undercroft.base.refusals import not_found
 from undercroft.database import Transaction
 from undercroft.families.sync import store, store_versions
-from undercroft.families.sync.drivers import option
+from undercroft.families.sync.drivers import LOCAL, option
 from undercroft.families.sync.names import fid_of
 from undercroft.families.sync.places import fid_at, first_place, id_at, moment_at
 from undercroft.families.sync.store_entries import Entry
 from undercroft.families.sync.store_versions import KeptVersion
 
 PAGE = 1_000
-# What was made earlier than the newest that was told may be told later: a large file is long on its way.
-STRAGGLING = HOUR
+# What was made earlier than the newest that was told may be told later: by as much as a clock may be set back.
+STRAGGLING = DAY
 RECOVERED = "recovered-"
 START = (0, "")
 
@@ -41,6 +41,7 @@ class LeftKept(NamedTuple):
 
     place: str
     hash: str
+    """"" where it was not read."""
     size: int
     mtime: int
 
@@ -73,9 +74,13 @@ def known_places(tx: Transaction, entry: str, after: str) -> list[str]:
     return store_versions.places_after(tx, entry, after, PAGE)
 
 
-def told_after(tx: Transaction, entry: str) -> str:
-    """The place after which a worker may have kept more than it has told."""
-    moment = moment_at(store_versions.newest_place(tx, entry))
+def told_after(tx: Transaction, entry: Entry, now: int) -> str:
+    """The place after which a worker may have kept more than it has told. A storage elsewhere keeps what is replaced
+    before its successor is on its way, which may take days: there, after "". What a clock that ran ahead has made says
+    nothing of what came since."""
+    if entry.driver != LOCAL:
+        return ""
+    moment = moment_at(store_versions.newest_place(tx, entry.name, first_place(now)))
     return "" if moment is None else first_place(moment - STRAGGLING)
 
 

@@ -134,7 +134,7 @@ class Link:
         entries = await self._database.read(store_entries.entries)
         present = await self._database.read(store.count_present, self.name)
         marks = {entry.name: entry.mark for entry in entries}
-        kept_after = await self._database.read(kept.told_after, self.name)
+        kept_after = await self._database.read(kept.told_after, self.entry, self._clock())
         await self._send(wire.Setup(self.name, _places(entries), present, marks, kept_after))
         after, last = "", False
         while not last:

@@ -55,9 +55,10 @@ def paths_of(tx: Transaction, fids: Collection[str]) -> dict[str, str]:
     return found
 
 
-def newest_place(tx: Transaction, entry: str) -> str:
+def newest_place(tx: Transaction, entry: str, before: str) -> str:
     """ "" where none is known."""
-    row = tx.one("SELECT max(place) FROM sync_versions WHERE entry = :entry", entry=entry)
+    sql = "SELECT max(place) FROM sync_versions WHERE entry = :entry AND place < :before"
+    row = tx.one(sql, entry=entry, before=before)
     return (row and row[0]) or ""
 
 

@@ -33,7 +33,7 @@ class Hello(Message):
 
 class Left(Message):
     """Kept versions that the server does not know, before anything else is told: a worker that was killed has kept
-    them and said nothing."""
+    them and said nothing. There may be as many as were ever kept, where an entry comes back to its old place."""
 
     kept: list[LeftKept]
 
