@@ -191,3 +191,8 @@ class Bytes(io.RawIOBase):
         if not block and self._fails:
             raise ConnectionResetError("the line was cut")
         return block
+
+
+class Unread(Bytes):
+    def read(self, size: int = -1) -> bytes:
+        raise AssertionError("it is read, although that is in vain")

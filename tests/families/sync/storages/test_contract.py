@@ -13,7 +13,18 @@ from unittest.mock import ANY
 import pytest
 
 from tests.families.sync.storages import kinds
-from tests.families.sync.storages.kinds import NOON, Bytes, Kind, contents, read, revision, unpaced, wanted, write
+from tests.families.sync.storages.kinds import (
+    NOON,
+    Bytes,
+    Kind,
+    Unread,
+    contents,
+    read,
+    revision,
+    unpaced,
+    wanted,
+    write,
+)
 from tests.services.dropboxserver import DropboxServer
 from tests.services.proxy import Proxy
 from undercroft.families.sync.names import OWN_FOLDER, fid_of
@@ -107,6 +118,9 @@ def test_names_come_and_go_exactly(kind: Kind, storage: Storage) -> None:
     for name in beyond:
         with pytest.raises((OSError, UnicodeEncodeError)):
             write(storage, name, b"content")
+        if kind.driver != "dropbox" or name == NO_UTF_8:  # others are told only when they are asked for
+            with pytest.raises((OSError, UnicodeEncodeError)):
+                storage.receive(wanted(name, b"content"), Unread(b""), lambda _: None)
         with contextlib.suppress(OSError):
             assert storage.look(name) is None
 

@@ -53,6 +53,9 @@ class AmazonS3:
         self._bucket = Bucket(options, self._asking)
         self._known_heeds: Heeds | None = None
 
+    def require_name(self, name: str) -> None:
+        self._key(name)
+
     def check(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}", self._bucket.place.bucket):
             raise Vanished("the option bucket is no bucket's name: letters, digits, dots, hyphens")

@@ -51,6 +51,9 @@ class Drive(Protocol):
     names_are_bytes: bool
     """It also knows those that are no UTF-8."""
 
+    def require_name(self, name: str) -> None:
+        """Raises OSError(EILSEQ), UnicodeEncodeError for one that it can't hold, as far as that is known by itself."""
+
     def check(self) -> None:
         """Raises Vanished where the root is missing, or can't be read and written; the text says what to mend."""
 

@@ -46,6 +46,9 @@ class Dropbox:
         self._tree = Tree(self._root, 0.0)
         self._written = False
 
+    def require_name(self, name: str) -> None:
+        self._path(name)
+
     def check(self) -> None:
         if self._account and self._ask("users/get_current_account", None, "")["email"] != self._account:
             raise Vanished(f"the token is not of {self._account}: mend the option account, or set that one's token")

@@ -1,5 +1,9 @@
 """What keeps a storage from doing what it is asked for, beside OSError."""
 
+import errno
+
+_CUT = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
+
 
 class Vanished(Exception):
     """The root is not there, or not the one that it was; the message says so."""
@@ -19,3 +23,11 @@ class SourceChanged(Exception):
 
 class SourceLost(SourceChanged):
     """The source can't be read at this moment; what has arrived of it is good."""
+
+
+def is_cut(error: BaseException) -> bool:
+    """Whether a line was, of the source or of the storage: what has arrived is good to be gone on with. What was
+    refused would be refused again."""
+    if isinstance(error, SourceLost | ConnectionError | TimeoutError):
+        return True
+    return isinstance(error, OSError) and error.errno in _CUT

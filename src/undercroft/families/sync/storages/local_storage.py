@@ -22,9 +22,18 @@ from undercroft.families.sync.names import OWN_FOLDER, conflict_name, raw, shown
 from undercroft.families.sync.places import new_place
 from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
 from undercroft.families.sync.storages import kernel
-from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, SourceLost, Vanished
+from undercroft.families.sync.storages.errors import Changed, InTheWay, Vanished, is_cut
 from undercroft.families.sync.storages.judging import fitting
-from undercroft.families.sync.storages.local_content import BLOCK, are_equal, copy, hash_of, is_same, revision_of, same
+from undercroft.families.sync.storages.local_content import (
+    BLOCK,
+    LARGE,
+    are_equal,
+    copy,
+    hash_of,
+    is_same,
+    revision_of,
+    same,
+)
 from undercroft.families.sync.storages.local_folders import FOLDER, READ, joined, mode_of, remove_empty
 from undercroft.families.sync.storages.local_looking import OWN, LocalLooking
 from undercroft.families.sync.storages.local_mark import Owner, require_mark
@@ -96,10 +105,9 @@ class LocalStorage(LocalLooking):
             copy(source, target, put.content, self._block, pace)
             os.fchmod(target, put.content.mode | 0o400)
             os.utime(target, ns=(put.content.mtime, put.content.mtime))
-        except SourceLost:
-            raise
-        except SourceChanged:
-            os.unlink(name, dir_fd=self._incoming)
+        except BaseException as error:
+            if not is_cut(error) or os.fstat(target).st_size < LARGE:  # it would only take room, which may be the fault
+                os.unlink(name, dir_fd=self._incoming)
             raise
         finally:
             os.close(target)
@@ -125,11 +133,19 @@ class LocalStorage(LocalLooking):
         return None
 
     def put_in_place(self, put: Put, token: bytes) -> Placed:
-        """Give it its name; what was there, if it was what was expected, is kept. Raises Changed, or OSError."""
+        """Give it its name; what was there, if it was what was expected, is kept. Raises Changed, InTheWay, OSError."""
+        try:
+            return self._put_in_place(put, token)
+        except BaseException as error:  # what is in the way of a large one may go
+            if not isinstance(error, InTheWay) or put.content.size < LARGE:
+                with contextlib.suppress(OSError):
+                    os.unlink(token, dir_fd=self._incoming)
+            raise
+
+    def _put_in_place(self, put: Put, token: bytes) -> Placed:
         folder, name = self._folders.parent(put.path, make=True)
         mine = os.stat(token, dir_fd=self._incoming, follow_symlinks=False)
         if mine.st_size != put.content.size:
-            os.unlink(token, dir_fd=self._incoming)
             raise OSError(errno.EIO, "what arrived has not the length that it had; it is tried again")
         replaced = None
         if put.base:

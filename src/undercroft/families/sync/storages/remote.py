@@ -1,6 +1,6 @@
 """A storage elsewhere: what all drives share.
 
-What arrives is gathered in a spool file of this machine, verified there, hashed once more while it is sent, and put in
+What arrives is gathered on this machine (`spool.py`), verified there, hashed once more while it is sent, and put in
 place whole; what the server says of what it has got is for each drive to compare. What it replaces is kept first, under
 `.undercroft/versions` on that storage. A mark, `.undercroft/root`, tells the root that it was from an empty one
 that has taken its place. Content is known by the drive's revision of it; it is read once, to be hashed.
@@ -9,7 +9,6 @@ that has taken its place. Content is known by the drive's revision of it; it is 
 import contextlib
 import errno
 import io
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,11 +20,12 @@ from undercroft.base.ids import sortable_id
 from undercroft.families.sync.names import OWN_FOLDER, is_ignored, raw, shown
 from undercroft.families.sync.places import new_place
 from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
-from undercroft.families.sync.storages.drive import Drive, Reading, Stat
-from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, SourceLost, Vanished
+from undercroft.families.sync.storages.drive import YOUNG, Drive, Reading, Stat
+from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, Vanished
 from undercroft.families.sync.storages.judging import doubts, fitting, judged
-from undercroft.families.sync.storages.local_content import copy
+from undercroft.families.sync.storages.local_content import LARGE, copy
 from undercroft.families.sync.storages.remote_source import RemoteSource, Sending
+from undercroft.families.sync.storages.spool import Spool
 from undercroft.families.sync.storages.storage import (
     Found,
     InVersions,
@@ -57,7 +57,7 @@ class RemoteStorage:
         self._label = label
         self._ignore = tuple(options["ignore"])
         self._block = options["chunk_size"]
-        self._spool = spool
+        self._spool = Spool(spool)
         self._paces: dict[bytes, Pace] = {}
 
     def check(self, expected: int) -> None:
@@ -124,19 +124,22 @@ class RemoteStorage:
 
     def receive(self, put: Put, source: Source, pace: Pace) -> bytes:
         """Into the spool. `pace` is told when it goes on from there."""
-        name = blake3(put.path.encode()).hexdigest(8) + "-" + put.content.hash[:40]
-        target = os.open(self._spooled(name.encode(), make=True), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            copy(source, target, put.content, self._block, lambda _: None)
-        except SourceLost:
-            raise
-        except SourceChanged:
-            self._spooled(name.encode()).unlink()
-            raise
-        finally:
-            os.close(target)
-        self._paces[name.encode()] = pace
-        return name.encode()
+        self._expect(put)
+        token = (blake3(put.path.encode()).hexdigest(8) + "-" + put.content.hash[:40]).encode()
+        with self._spool.gathering(token, put.content.size) as target:
+            copy(source, target.fileno(), put.content, self._block, lambda _: pace(0))
+        self._paces[token] = pace
+        return token
+
+    def _expect(self, put: Put) -> None:
+        """Before anything is read: what the drive can't name, or can't be reached for, is not gathered in vain."""
+        name = _text(put.path)
+        with _named():
+            self._drive.require_name(name)
+        if put.content.size >= LARGE:
+            about = self._drive.stat(name)
+            if (about.revision.removesuffix(YOUNG) if about else "") != put.base.removesuffix(YOUNG):
+                raise Changed("it was changed meanwhile")
 
     def make_durable(self, tokens: list[bytes]) -> None:
         """A spool file is only ever a beginning."""
@@ -146,21 +149,18 @@ class RemoteStorage:
 
     def put_in_place(self, put: Put, token: bytes) -> Placed:
         pace = self._paces.pop(token, lambda _: None)
-        spooled = self._spooled(token)
-        replaced = self._keep(put) if put.base else None
-        try:
-            with _in_the_way(), spooled.open("rb") as file:
-                source = cast(BinaryIO, Sending(file, put.content, pace))
-                about = self._drive.put(_text(put.path), source, put.content.size, put.content.mtime, put.base)
-                revision = about.revision
-        except BaseException as error:
-            arrived = replaced and self._arrived_after_all(put, replaced)
-            if not arrived:
-                if isinstance(error, Changed):
-                    spooled.unlink()
-                raise
-            revision = arrived
-        spooled.unlink()
+        with self._spool.sending(token) as gathered:
+            replaced = self._keep(put) if put.base else None
+            source = cast(BinaryIO, Sending(gathered, put.content, pace))
+            try:
+                with _in_the_way():
+                    revision = self._drive.put(
+                        _text(put.path), source, put.content.size, put.content.mtime, put.base
+                    ).revision
+            except BaseException:
+                revision = self._arrived_after_all(put, replaced) if replaced else ""
+                if not revision:
+                    raise
         return Placed(revision, replaced)
 
     def delete(self, delete: Delete) -> Replaced:
@@ -178,23 +178,24 @@ class RemoteStorage:
 
     def restore(self, path: str, place: str, paced: Callable[[int], Pace]) -> Restored:
         token = f"restore-{sortable_id()}".encode()
-        spooled = self._spooled(token, make=True)
         digest = blake3()
         try:
-            with spooled.open("wb") as file, self._drive.open(_place(place)) as reading:
-                pace = paced(reading.stat.size)
-                for block in _blocks(reading):
-                    digest.update(block)
-                    file.write(block)
-                    pace(0)  # it is told of on its way to its name
-            if spooled.stat().st_size != reading.stat.size:
-                raise SourceChanged("the kept version came with another length than it has")
+            with _named(), self._drive.open(_place(place)) as reading:
+                size = reading.stat.size
+                pace = paced(size)
+                with self._spool.gathering(token, size) as gathered:
+                    for block in _blocks(reading):
+                        digest.update(block)
+                        gathered.write(block)
+                        pace(0)  # it is told of on its way to its name
+                    if gathered.tell() != size:
+                        raise SourceChanged("the kept version came with another length than it has")
             base = self.look(path) or ""
-            content = Content(digest.hexdigest(), spooled.stat().st_size, time.time_ns(), MODE)
+            content = Content(digest.hexdigest(), size, time.time_ns(), MODE)
             self._paces[token] = pace
             placed = self.put_in_place(Put(path, 0, content, base, "", ()), token)
         finally:
-            spooled.unlink(missing_ok=True)
+            self._spool.forget(token)
         return Restored(Seen(path, content, placed.revision), placed.replaced)
 
     def versions(self) -> Iterator[InVersions]:
@@ -216,11 +217,7 @@ class RemoteStorage:
             self._drive.delete(_place(place), about.revision)
 
     def forget_old_arrivals(self, older_than: float = 86_400) -> None:
-        if self._spool is not None and self._spool.is_dir():
-            for file in self._spool.iterdir():
-                with contextlib.suppress(FileNotFoundError):
-                    if file.stat().st_mtime < time.time() - older_than:
-                        file.unlink()
+        self._spool.forget_old(older_than)
 
     def close(self) -> None:
         self._drive.close()
@@ -270,12 +267,6 @@ class RemoteStorage:
         about: Stat | None = self._drive.stat(name)
         if about is not None:
             self._drive.delete(name, about.revision)
-
-    def _spooled(self, token: bytes, *, make: bool = False) -> Path:
-        assert self._spool is not None, "this storage was opened to be read"
-        if make:
-            self._spool.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return self._spool / token.decode()
 
 
 def _text(path: str) -> str:

@@ -42,6 +42,9 @@ class Sftp:
         self._folders = FoldersAbove(self._is_folder, self._make_folder)
         self._ahead: float | None = None
 
+    def require_name(self, name: str) -> None:
+        self._at(name)
+
     def check(self) -> None:
         about = self._lstat(self._root, follow=True)
         where = f"{self._root.decode(errors='replace')} at {self._connection.where}"

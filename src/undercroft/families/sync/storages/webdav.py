@@ -36,6 +36,9 @@ class Webdav:
         self._folders = FoldersAbove(self._is_folder, self._make_folder)
         self._knows_conditions = True
 
+    def require_name(self, name: str) -> None:
+        self._client.address(name)
+
     def check(self) -> None:
         root = self._client.find("")
         if root is None or not root.is_folder:
