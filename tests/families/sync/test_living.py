@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import itertools
 import os
 import threading
@@ -18,7 +19,8 @@ from undercroft.families.sync import wire
 from undercroft.families.sync.reconcile import Content, Put, Seen
 from undercroft.families.sync.storages.local_storage import LocalStorage
 from undercroft.families.sync.worker import __main__ as program
-from undercroft.families.sync.worker import observing
+from undercroft.families.sync.worker import noticing, observing
+from undercroft.families.sync.worker.observing import NOT_WATCHED_AT_ALL
 
 TOO_LONG_TO_BE_READ = 2**40
 
@@ -52,6 +54,7 @@ class Call:
 class Server:
     def __init__(self) -> None:
         self.calls: asyncio.Queue[Call] = asyncio.Queue()
+        self.all: list[Call] = []
 
     async def met(self, seconds: float = 10) -> Call:
         """The next call; its Hello has been heard."""
@@ -68,7 +71,8 @@ async def serving(folder: Path) -> AsyncIterator[Server]:
     server = Server()
 
     def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server.calls.put_nowait(Call(folder / "root", reader, writer))
+        server.all.append(Call(folder / "root", reader, writer))
+        server.calls.put_nowait(server.all[-1])
 
     descriptor = os.open(folder, os.O_RDONLY)  # the path of a socket may have 107 bytes only
     listening = await asyncio.start_unix_server(meet, f"/proc/self/fd/{descriptor}/sock")
@@ -78,6 +82,8 @@ async def serving(folder: Path) -> AsyncIterator[Server]:
     finally:
         living.cancel()
         await asyncio.wait({living})
+        for call in server.all:
+            call.hang_up()
         listening.close()
         os.close(descriptor)
 
@@ -203,6 +209,37 @@ def test_where_another_entry_keeps_its_files_is_heard_without_hanging_up(tmp_pat
                 call.say(wire.Storages({**own, "A": ("local_storage", {"root": root})}))
                 assert [one.seen.path for one in (await _fetched(call, number, content)).settled] == [f"f{number}"]
                 assert (tmp_path / f"root/f{number}").read_bytes() == content
+
+    asyncio.run(story())
+
+
+def test_where_the_machine_takes_no_more_watchers_it_is_looked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit is the machine's, for all of this user's processes: it is played."""
+
+    def full() -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(noticing, "Inotify", full)
+    monkeypatch.setattr(noticing, "UNWATCHED_EVERY", 0.05)
+    monkeypatch.setattr(noticing, "QUIET_FAR", 0.05)
+
+    async def told(call: Call, kind: type[wire.Message]) -> Any:
+        while not isinstance(message := await call.hear(), kind):
+            assert message is not None, "the worker has hung up"
+        return message
+
+    async def story() -> None:
+        async with serving(tmp_path) as server:
+            call = await server.met()
+            call.set_up()
+            assert (await told(call, wire.Skipped)).skipped == [("/", NOT_WATCHED_AT_ALL)]
+            (tmp_path / "root/f").write_bytes(b"x")
+            assert [seen.path for seen in (await told(call, wire.Report)).seen] == ["f"]
+            (tmp_path / "root/f").unlink()
+            [gone] = (await told(call, wire.Report)).seen
+            assert (gone.path, gone.content) == ("f", None)
 
     asyncio.run(story())
 

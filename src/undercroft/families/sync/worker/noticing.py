@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import math
 import os
 import threading
@@ -27,6 +28,8 @@ AGAIN, AGAIN_FAR = 0.05, 1.0
 QUIET, AT_FIRST, QUIET_FAR = 0.2, 0.02, 1.0
 # What no watch tells is found by looking at everything again (s).
 RESCAN_EVERY = 3_600.0
+# The same where nothing can be watched, though it is a folder of this machine.
+UNWATCHED_EVERY = 300.0
 LOOK_FOR_ROOT = 1.0
 # A storage that can't be reached is tried again after this (s), and twice as much each time.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
@@ -63,6 +66,8 @@ class Noticing:
         self._stopped = stopped
         self._observer: Observer
         self._burst = Burst(QUIET, AT_FIRST) if storage.polled is None else Burst(QUIET_FAR, 0.0)
+        self._is_watched = storage.polled is None
+        self._every = storage.polled or RESCAN_EVERY
         self._tell_at = math.inf
         self._scanned_at = -math.inf
         self._due: dict[str, tuple[float, float]] = {}
@@ -93,11 +98,25 @@ class Noticing:
         if self._storage.polled is not None:
             self._observer = Observer(self._storage, self._index, None, self._tell, self._stopped)
             return await self._keep_trying(expected)
-        with Inotify() as inotify:
+        try:
+            inotify = Inotify()
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            return await self._look_without_watch(expected)
+        with inotify:
             self._observer = Observer(self._storage, self._index, inotify, self._tell, self._stopped)
             await self._ask(self._storage.check, expected)
             await until_one_ends(self._watch(inotify), self._keep_looking())
         return None
+
+    async def _look_without_watch(self, expected: int) -> None:
+        """The machine takes no more watchers; the observer says so."""
+        self._is_watched, self._every = False, UNWATCHED_EVERY
+        self._burst = Burst(QUIET_FAR, 0.0)
+        self._observer = Observer(self._storage, self._index, None, self._tell, self._stopped)
+        await self._ask(self._storage.check, expected)
+        await self._keep_looking()
 
     async def _keep_trying(self, expected: int) -> None:
         pause = FIRST_PAUSE
@@ -120,16 +139,15 @@ class Noticing:
             self._begin = None
         self.usable.set()
         await self._scan()
-        every = self._storage.polled or RESCAN_EVERY
         while True:
-            if self._rescan or time.monotonic() - self._scanned_at > every:
+            if self._rescan or time.monotonic() - self._scanned_at > self._every:
                 await self._scan()
             if await self._look_at_ripe() or await self._look_on():
                 continue
             if self._storage.polled is None or self._doubt:
                 self._doubt = False
                 await self._require_root()
-            await self._rest(min(self._tell_at, self._scanned_at + every))
+            await self._rest(min(self._tell_at, self._scanned_at + self._every))
 
     async def _scan(self) -> None:
         self._rescan = False
@@ -152,7 +170,7 @@ class Noticing:
         """Whether what has vanished was waiting for this moment. Where nothing is watched all is looked at again."""
         if time.monotonic() < self._tell_at:
             return False
-        if self._storage.polled is None:
+        if self._is_watched:
             await self._look(self._observer.look_at, ())
         else:
             await self._scan()

@@ -26,8 +26,12 @@ _MASK = (
 
 GONE = "the root is gone, or another has taken its place; nothing was deleted elsewhere"
 UNWATCHED = (
-    "this folder is not watched: what changes in it is found by hourly looks alone,"
-    " for the machine takes no more watches (fs.inotify.max_user_watches)"
+    "this folder is not watched: what changes in it is found by hourly looks alone, for the machine takes no more"
+    " watches; raise fs.inotify.max_user_watches, then restart the entry"
+)
+NOT_WATCHED_AT_ALL = (
+    "no folder of this entry is watched: what changes is found by a look every five minutes, for the machine takes no"
+    " more watchers; raise fs.inotify.max_user_instances, then restart the entry"
 )
 
 Tell = Callable[[Message], None]
@@ -140,7 +144,10 @@ class Observer:
     def watch(self, folder: bytes, descriptor: int) -> None:
         """By its descriptor: it is certainly this folder, whatever its name leads to by now."""
         self.go_on()
-        assert self._inotify is not None, "only what is watched tells of its folders"
+        self._names.add(folder)
+        if self._inotify is None:
+            self._skips["/"] = NOT_WATCHED_AT_ALL
+            return
         try:
             watch = self._inotify.add_watch(f"/proc/self/fd/{descriptor}", _MASK)
         except OSError as error:
@@ -149,7 +156,6 @@ class Observer:
             self._skips[shown(folder) or "/"] = UNWATCHED
         else:
             self.folders[watch] = folder
-        self._names.add(folder)
 
     def _look_again(self, path: str) -> None:
         before = self._index.revision(path)
