@@ -210,6 +210,22 @@ def test_who_comes_with_what_was_there_before_is_late() -> None:
     assert back.file == File("f", 9, two, ENTRIES, "A", ("three", "two", "one")), "who knew of the last meant it"
 
 
+@pytest.mark.parametrize("owners", [("A",), ("A", "B")])
+@pytest.mark.parametrize("now_there", [content("three"), None])
+@pytest.mark.parametrize("wanted", ["one", "nil"])
+def test_what_is_restored_is_meant_wherever_it_is(owners: tuple[str, ...], now_there: Any, wanted: str) -> None:
+    """B is behind, or no owner any more: what it keeps of before, or has still, is the newest when it is asked for."""
+    file = File("f", 3, now_there, owners, "A", ("two", "one", "nil"))
+    copies = {"A": Copy("A", 3, now_there, "a3"), "B": Copy("B", 1, ONE, "b1")}
+    asked = Seen("f", content(wanted), "b2")
+    change = reconcile.seen(file, copies, "B", asked, owners, 9, STAMP, meant=True)
+    assert change.file is not None
+    assert (change.file.content, change.file.version, change.conflict) == (content(wanted), 9, None)
+    assert set(change.file.owners) == {"A", "B"}
+    put = steps.operation(change.file, {**copies, **change.copies}, "A")
+    assert put == Put("f", 9, content(wanted), "" if now_there is None else "a3", "", (("B", "f"),))
+
+
 def test_a_file_makes_way_for_a_folder_under_another_name() -> None:
     file = File("d", 3, content("x"), ENTRIES, "A")
     copies = {"A": Copy("A", 3, content("x"), "a"), "B": Copy("B", 1, content("old"), "b")}

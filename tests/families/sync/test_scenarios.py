@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.families.sync.parts import House, Story, Tree, until, write
-from undercroft.families.sync import listing, store, store_entries
+from undercroft.families.sync import listing, store, store_entries, store_versions
 from undercroft.families.sync.model import Match, Rule
-from undercroft.families.sync.names import OWN_FOLDER
+from undercroft.families.sync.names import OWN_FOLDER, fid_of
 from undercroft.families.sync.waves import FEW
 
 
@@ -489,6 +489,24 @@ def test_rules(tell_on_both: Callable[[Story], None]) -> None:
         await h.holds(h.tree("A"))
 
     tell_on_both(story)
+
+
+def test_what_one_keeps_that_holds_the_file_no_more_can_be_restored(tell: Callable[[Story], None]) -> None:
+    """B had it as it was at first, and was taken out of the rule; the others have gone on."""
+
+    async def story(h: House) -> None:
+        for text in (b"first", b"second"):
+            write(h.folders["A"], {b"f": text})
+            await h.holds({b"f": text})
+        await h.share(Rule(Match("/"), ("A", "C")))
+        write(h.folders["A"], {b"f": b"third"})
+        await h.equal("A", "C")
+        found = await h.database.read(store_versions.of_file, fid_of("f"))
+        [first] = [version for version in found if version.entry == "B"]
+        await h.engine.restore("f", first, "somebody")
+        await h.holds({b"f": b"first"})
+
+    tell(story)
 
 
 def test_killed_in_the_middle_of_it(tell_on_both: Callable[[Story], None]) -> None:

@@ -34,8 +34,10 @@ class Settled(NamedTuple):
     version: int
 
 
-def note_seen(tx: Transaction, entry: str, reports: list[Seen], now: int, *, hold: bool = False) -> Noticed:
-    """A worker saw these."""
+def note_seen(
+    tx: Transaction, entry: str, reports: list[Seen], now: int, *, hold: bool = False, meant: bool = False
+) -> Noticed:
+    """A worker saw these. `hold`, `meant`: see `reconcile.seen`."""
     store_entries.take_turn(tx)
     rules = store_entries.rules(tx).applied
     stamp = _stamp(now)
@@ -45,7 +47,7 @@ def note_seen(tx: Transaction, entry: str, reports: list[Seen], now: int, *, hol
     for path, report in latest.items():
         file, copies = known[path]
         owners = holders(rules, path)
-        change = reconcile.seen(file, copies, entry, report, owners, now, stamp, hold=hold)
+        change = reconcile.seen(file, copies, entry, report, owners, now, stamp, hold=hold, meant=meant)
         if change.file is not None or file is not None:
             changes[path] = change
         if change.conflict is not None:

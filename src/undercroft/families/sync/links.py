@@ -197,7 +197,7 @@ class Link:
         for seen in here:  # what was restored is told as any other change
             self.transfers.pop(seen.path, None)
         now = self._clock()
-        noticed = await self._database.write(_note_all, self.name, here, gone, now, hold)
+        noticed = await self._database.write(_note_all, self.name, here, gone, now, hold, report.restored)
         self._vanishings.note_written(report)
         self._on_noticed(noticed)
 
@@ -228,7 +228,9 @@ def _places(entries: list[Entry]) -> dict[str, tuple[str, dict[str, Any]]]:
     return {entry.name: (entry.driver, entry.options) for entry in entries}
 
 
-def _note_all(tx: Transaction, entry: str, here: list[Seen], gone: list[Seen], now: int, hold: bool) -> Noticed:
-    came = actions.note_seen(tx, entry, here, now)
+def _note_all(
+    tx: Transaction, entry: str, here: list[Seen], gone: list[Seen], now: int, hold: bool, meant: bool
+) -> Noticed:
+    came = actions.note_seen(tx, entry, here, now, meant=meant)
     went = actions.note_seen(tx, entry, gone, now, hold=hold)
     return Noticed(came.busy | went.busy, came.paths + went.paths)

@@ -124,9 +124,11 @@ def seen(
     stamp: str,
     *,
     hold: bool = False,
+    meant: bool = False,
 ) -> Change:
     """`owners`: whom the rules give the path to; `stamp`: the moment as it stands in a conflict's name; `hold`: it is
-    one of too many that vanish."""
+    one of too many that vanish; `meant`: somebody has asked for this very content, whatever was known of at the entry.
+    """
     mine = copies.get(entry, Copy(entry))
     if file is None:
         return _new(what, entry, owners, now) if what.content is not None else Change(None, {})
@@ -134,6 +136,8 @@ def seen(
     if equal(what.content, file.content):
         return _as_held(Change(file, {entry: here._replace(version=file.version)}), copies)
     if what.content is not None:
+        if meant:
+            return _new(what, entry, owners, now, file)
         if equal(what.content, mine.content):
             return Change(file, {entry: mine._replace(content=what.content, revision=what.revision)})
         if _is_late(file, mine, what.content):

@@ -48,6 +48,8 @@ class Report(Message):
     """So many files more have gone in the whole look than are new; fewer than 0 where there are more."""
     emptied: bool = False
     """Something was known, and nothing at all is left."""
+    restored: bool = False
+    """Somebody has asked for these contents."""
 
 
 class Skipped(Message):
