@@ -133,7 +133,7 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
         keep_delivered=int(settings.keep_delivered * SECOND),
         keep_dead=int(settings.keep_dead * SECOND),
     )
-    server = _server(settings, database, doors, clock, families, node, post)
+    server = _server(settings, database, doors, clock, families, node, post, entries)
     loops = [
         *_upkeep_loops(upkeep, database),
         *_shared_duties(upkeep, leases, Forgetting(database), post.upkeep, duties),
@@ -177,7 +177,14 @@ def _account_rules(settings: Settings) -> accounts.Rules:
 
 
 def _server(
-    settings: Settings, database: Database, doors: Doors, clock: Clock, families: list[Family], node: str, post: Mailing
+    settings: Settings,
+    database: Database,
+    doors: Doors,
+    clock: Clock,
+    families: list[Family],
+    node: str,
+    post: Mailing,
+    entries: sync.Engine,
 ) -> Server:
     served = [one for family in families for one in _served(family.name, family.operations)]
     kept_apart = frozenset(
@@ -189,6 +196,7 @@ def _server(
     pages = dashboard(
         database, doors.gate, families, _ABOUT_THE_HOUSE, lambda: describe(served), STATUS, node,
         Post(post.outgoing, post.sending.capturing), ways_of(settings),
+        sync.Window(database, entries, doors.gate.enter),
     )  # fmt: skip
     return Server(
         served + _served(pages.name, pages.operations),

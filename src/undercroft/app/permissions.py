@@ -32,6 +32,8 @@ PERMISSIONS: dict[str, dict[str, Access]] = {
         "look": Access.PAGE,
         "replay": Access.PAGE,
         "resume": Access.PAGE,
+        "restore files": Access.PAGE,  # as all of sync's pages, for whom its API lets in
+        "run entries": Access.PAGE,
         "read docs": Access.PAGE,
         "sign in": Access.PUBLIC,
         "sign out": Access.PUBLIC,

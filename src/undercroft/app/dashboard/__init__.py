@@ -7,6 +7,8 @@ from typing import Any
 from undercroft.app.dashboard.assets import Assets
 from undercroft.app.dashboard.docs import Docs
 from undercroft.app.dashboard.documents import HOUSE
+from undercroft.app.dashboard.files import PAGE as FILES
+from undercroft.app.dashboard.files import Files
 from undercroft.app.dashboard.mails import Mails, Post
 from undercroft.app.dashboard.messages import Messages
 from undercroft.app.dashboard.pages import Pages, ServedFamily, refuse
@@ -14,6 +16,7 @@ from undercroft.app.dashboard.rendering import Rendering
 from undercroft.base.refusals import Kind
 from undercroft.database import Database
 from undercroft.families.messaging import Ways
+from undercroft.families.sync import Window
 from undercroft.machinery.family import Family
 from undercroft.machinery.guide import Guide
 from undercroft.machinery.identity.gate import Gate
@@ -32,11 +35,12 @@ def dashboard(  # noqa: PLR0913 - all that pages show
     node: str,
     post: Post,
     ways: Ways,
+    sync: Window,
 ) -> Family:
     """The pages, as a family of their own: they share the house's paths and word refusals as pages.
 
     `house`: what the docs say of the house itself; `document`: the OpenAPI document; `statuses`: what a refusal is in
-    HTTP; `post`: what sends e-mails; `ways`: those on which messages leave.
+    HTTP; `post`: what sends e-mails; `ways`: those on which messages leave; `sync`: what is seen and done of it.
     """
     assets = Assets()
     rendering = Rendering(assets)
@@ -49,6 +53,7 @@ def dashboard(  # noqa: PLR0913 - all that pages show
             *_pages(pages),
             *_mails(Mails(database, rendering, post)),
             *_messages(Messages(database, rendering, ways)),
+            *_files(Files(rendering, sync)),
             *_docs(docs, assets),
         ],
         partial(refuse, rendering, statuses),
@@ -85,6 +90,18 @@ def _messages(messages: Messages) -> list[Operation]:
         Operation("GET", page, messages.show, "Sends of messages, and what failed", "look"),
         Operation("POST", page + "/replay", messages.replay, "Try a message again that failed", "replay"),
     ]
+
+
+def _files(files: Files) -> list[Operation]:
+    one = FILES + "/{fid}"
+    return [
+        Operation("GET", FILES, files.show, "Entries and files of sync", "look"),
+        Operation("GET", one, files.file, "One file, and what is kept of it", "look"),
+        Operation("GET", one + "/content", files.content, "Its content", "look"),
+        Operation("POST", one + "/restore", files.restore, "Put a kept version back", "restore files"),
+        Operation("POST", FILES + "/entries", files.do, "Start, stop or rescan an entry, or settle its deletions",
+                  "run entries"),
+    ]  # fmt: skip
 
 
 def _docs(docs: Docs, assets: Assets) -> list[Operation]:

@@ -25,3 +25,10 @@ def read_id(text: str | None) -> int:
     if text is None or not text.isascii() or not text.isdecimal() or len(text) > 18:
         raise invalid("form", "this names nothing; begin again at /")
     return int(text)
+
+
+def read_name(text: str | None) -> str:
+    """ "" where there is none. Raises Refusal(INVALID, "form") for what no name holds, and PostgreSQL does not take."""
+    if text and "\x00" in text:
+        raise invalid("form", "this names nothing; begin again at /")
+    return text or ""

@@ -71,6 +71,7 @@ def _environment(assets: Assets, style: str) -> Environment:
         machine=words.machine,
         duration=words.duration,
         number=words.number,
+        size=words.size,
     )
     return environment
 

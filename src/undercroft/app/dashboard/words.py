@@ -9,6 +9,7 @@ from undercroft.base.clock import DAY, END_OF_TIME, HOUR, MINUTE, SECOND
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 # Joiners, which several scripts and emoji need.
 _NEEDED = {"\u200c", "\u200d"}
+_SIZES = ("kB", "MB", "GB", "TB", "PB", "EB")
 _UNITS = ((365 * DAY, "y"), (DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 
 
@@ -69,3 +70,14 @@ def _shown(letter: str) -> str:
 def number(count: int) -> str:
     """12 345"""
     return f"{count:,}".replace(",", "\u202f")
+
+
+def size(count: int) -> str:
+    """Of so many bytes: 1 byte · 999 bytes · 1.2 kB · 35 MB. Below ten with a tenth."""
+    if count < 1_000:
+        return f"{count} byte{'' if count == 1 else 's'}"
+    power = min((len(str(count)) - 1) // 3, len(_SIZES))
+    amount = count / 1_000**power
+    if round(amount) == 1_000 and power < len(_SIZES):
+        amount, power = 1, power + 1
+    return f"{amount:.1f} {_SIZES[power - 1]}" if amount < 9.95 else f"{number(round(amount))} {_SIZES[power - 1]}"

@@ -6,8 +6,11 @@ from undercroft.families.sync.engine import KEEP_EVERY, LEASE, Engine
 from undercroft.families.sync.guide import GUIDE
 from undercroft.families.sync.http import operations
 from undercroft.families.sync.http.reading import VARY
+from undercroft.families.sync.listing import Listed, Wanted
+from undercroft.families.sync.looking import MOST_COUNTED
 from undercroft.families.sync.model import FAMILY
 from undercroft.families.sync.refusing import refuse
+from undercroft.families.sync.window import Window
 from undercroft.machinery.family import Family
 from undercroft.machinery.identity.entering import Enter
 from undercroft.machinery.loops import Loop, Step
@@ -46,4 +49,4 @@ def family(database: Database, engine: Engine, enter: Enter, keep: Step, origins
     )
 
 
-__all__ = ["FAMILY", "LEASE", "Declared", "Engine", "family", "keeping"]
+__all__ = ["FAMILY", "LEASE", "MOST_COUNTED", "Declared", "Engine", "Listed", "Wanted", "Window", "family", "keeping"]

@@ -112,6 +112,11 @@ class Engine:
         if old:
             link.drop([version.place for version in old])
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this node runs the entries."""
+        return self._here.is_set()
+
     async def _be_here(self) -> None:
         """Raises Refusal(UNAVAILABLE) where another node runs the entries."""
         try:

@@ -3,11 +3,13 @@
 from typing import NamedTuple
 
 from undercroft.database import Transaction
-from undercroft.families.sync import store, tallies
+from undercroft.families.sync import store, store_versions, tallies
 from undercroft.families.sync.reconcile import File, up_to_date
 
 # So few are fetched and put in order; more are walked through in the order of their ids.
 FEW = 1_000
+# As many kept versions are looked at for one page of deleted files.
+MOST_WALKED = 20_000
 # Written so that indexes alone answer them (the names of 1,000,000 files are some 80 MB, their rows 300).
 _LATE = "EXISTS (SELECT 1 FROM sync_copies b WHERE b.path = f.path AND b.behind = 1)"
 _AMONG_LATE = "f.path IN (SELECT path FROM sync_copies WHERE behind = 1)"
@@ -23,6 +25,8 @@ class Listed(NamedTuple):
     fid: str
     file: File
     uptodate: tuple[str, ...]
+    held: tuple[str, ...]
+    """Where it was deleted, as one of so many that it waits for somebody's word."""
 
 
 class Wanted(NamedTuple):
@@ -51,6 +55,36 @@ def page(tx: Transaction, offset: int, limit: int, wanted: Wanted) -> list[Liste
             return _listed(tx, rows)
         skip -= files
     return []
+
+
+def deleted(tx: Transaction, after: str, limit: int, wanted: Wanted) -> tuple[list[tuple[str, str]], str | None]:
+    """(id, path) of files that are there no more and of which versions are kept, past this id; and the id after which
+    the next page begins, None at the end. A page may have fewer: what is looked at for one is bounded."""
+    end = tx.one(
+        "SELECT fid FROM sync_versions WHERE fid > :after ORDER BY fid LIMIT 1 OFFSET :most",
+        after=after,
+        most=MOST_WALKED,
+    )
+    conditions, given = "", {"after": after}
+    if end is not None:
+        conditions += " AND v.fid <= :end"
+        given["end"] = end[0]
+    if wanted.entry is not None:
+        conditions += " AND v.entry = :entry"
+        given["entry"] = wanted.entry
+    if wanted.text is not None:
+        conditions += " AND lower(v.path) LIKE :text ESCAPE '!'"
+        given["text"] = _pattern(wanted.text)
+    rows = tx.all(
+        f"SELECT DISTINCT v.fid FROM sync_versions v WHERE v.fid > :after{conditions} AND NOT EXISTS"
+        " (SELECT 1 FROM sync_files f WHERE f.fid = v.fid AND f.hash IS NOT NULL) ORDER BY v.fid LIMIT :most",
+        most=limit + 1,
+        **given,
+    )
+    fids = [fid for (fid,) in rows[:limit]]
+    paths = store_versions.paths_of(tx, fids)
+    following = fids[-1] if len(rows) > limit else (str(end[0]) if end else None)
+    return [(fid, paths[fid]) for fid in fids], following
 
 
 def _walk(tx: Transaction, start: str, skip: int, limit: int, wanted: Wanted) -> list[tuple[str, str]]:
@@ -110,5 +144,6 @@ def _listed(tx: Transaction, rows: list[tuple[str, str]]) -> list[Listed]:
         file, copies = known[path]
         if file is not None:
             uptodate = tuple(name for name in file.owners if up_to_date(file, copies.get(name)))
-            found.append(Listed(fid, file, uptodate))
+            held = tuple(name for name, copy in copies.items() if copy.held)
+            found.append(Listed(fid, file, uptodate, held))
     return found

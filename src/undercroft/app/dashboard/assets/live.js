@@ -1,8 +1,8 @@
-// Keeps the part of the page that changes fresh. Without it the page is the same, as of the moment it was asked for.
+// Keeps the parts of the page that change fresh. Without it the page is the same, as of the moment it was asked for.
 "use strict";
 
 const PAUSE = 3000;
-const live = document.getElementById("live");
+const parts = [...document.querySelectorAll("[data-source]")];
 const fresh = document.getElementById("fresh");
 const hold = document.getElementById("hold");
 const identity = (row) => row.querySelector("a.name, button")?.getAttribute("href") ?? "";
@@ -27,21 +27,23 @@ document.addEventListener("visibilitychange", () => {
 
 function isBusy() {
   const selection = document.getSelection();
-  const selecting = selection && !selection.isCollapsed && live.contains(selection.anchorNode);
-  const pressing = live.querySelector(":active") !== null;
+  const selecting = selection && !selection.isCollapsed && parts.some((part) => part.contains(selection.anchorNode));
+  const pressing = parts.some((part) => part.querySelector(":active") !== null);
   return held || document.hidden || selecting || pressing;
 }
 
 async function refresh() {
   clearTimeout(wanted);
   try {
-    const answer = await fetch(live.dataset.source, { cache: "no-store", redirect: "error" });
-    if (answer.status === 401) {
-      location.reload();
-      return;
+    for (const part of parts) {
+      const answer = await fetch(part.dataset.source, { cache: "no-store", redirect: "error" });
+      if (answer.status === 401) {
+        location.reload();
+        return;
+      }
+      if (!answer.ok) throw new Error(String(answer.status));
+      show(part, await answer.text());
     }
-    if (!answer.ok) throw new Error(String(answer.status));
-    show(await answer.text());
     say(`Fresh every ${PAUSE / 1000} seconds.`, "");
   } catch {
     say("The server can’t be reached; this is what it last said.", "lost");
@@ -54,13 +56,13 @@ function next() {
   else refresh();
 }
 
-function show(html) {
-  const known = new Set([...live.querySelectorAll(".rows > li")].map(identity));
-  const focused = live.contains(document.activeElement) ? document.activeElement : null;
+function show(part, html) {
+  const known = new Set([...part.querySelectorAll(".rows > li")].map(identity));
+  const focused = part.contains(document.activeElement) ? document.activeElement : null;
   const again = focused && selector(focused);
-  live.innerHTML = html;
-  for (const row of live.querySelectorAll(".rows > li")) row.classList.toggle("fresh", !known.has(identity(row)));
-  if (again) live.querySelector(again)?.focus({ preventScroll: true });
+  part.innerHTML = html;
+  for (const row of part.querySelectorAll(".rows > li")) row.classList.toggle("fresh", !known.has(identity(row)));
+  if (again) part.querySelector(again)?.focus({ preventScroll: true });
 }
 
 function selector(element) {

@@ -8,6 +8,7 @@ from undercroft.families.sync import actions, store, store_entries
 from undercroft.families.sync.engine import Engine
 from undercroft.families.sync.http import shapes
 from undercroft.families.sync.http.reading import Door, check_limit, decode, reply
+from undercroft.families.sync.looking import standing
 from undercroft.families.sync.model import visible
 from undercroft.families.sync.store_entries import Entry
 from undercroft.machinery.operations import Reply, Request
@@ -61,9 +62,7 @@ class Entries:
 
     async def status(self, request: Request) -> Reply:
         entry = await self._find(request)
-        status = await self._engine.status(entry.name)
-        link = self._engine.link(entry.name)
-        reason = entry.reason or (link.away if link else "") or None
+        status, reason = await standing(self._engine, entry)
         return reply(shapes.EntryState(entry.name, status, request.now / SECOND, reason))
 
     async def start(self, request: Request) -> Reply:
