@@ -48,7 +48,7 @@ class Engine:
         self._errands = Errands(database, self._noticed, lambda name: name in self._board.links, self._removed)
         self._happenings = Happenings()
         self._changing = asyncio.Lock()
-        self._here = asyncio.Event()
+        self.here = asyncio.Event()
         self._made = time.monotonic()
         self._drop_at = 0
 
@@ -75,12 +75,12 @@ class Engine:
             await self.close()
             raise
         self._errands.start()
-        self._here.set()
+        self.here.set()
         return True
 
     async def close(self) -> None:
         """What workers have said by now is written down."""
-        self._here.clear()
+        self.here.clear()
         await self._errands.close()
         await self._board.close()
 
@@ -112,16 +112,11 @@ class Engine:
         if old:
             link.drop([version.place for version in old])
 
-    @property
-    def is_here(self) -> bool:
-        """Whether this node runs the entries."""
-        return self._here.is_set()
-
     async def _be_here(self) -> None:
         """Raises Refusal(UNAVAILABLE) where another node runs the entries."""
         try:
             left = self._made + LONGEST_START - time.monotonic()
-            await asyncio.wait_for(self._here.wait(), max(0.01, left))
+            await asyncio.wait_for(self.here.wait(), max(0.01, left))
         except TimeoutError:
             raise unavailable("the entries run on another node; ask that one") from None
 

@@ -42,7 +42,7 @@ class Window:
             looking.transfers(self._engine),
             await self._database.read(looking.conflicts),
             *await self._database.read(looking.count_files),
-            self._engine.is_here,
+            self._engine.here.is_set(),
         )
 
     async def files(self, request: Request, offset: int, limit: int, wanted: Wanted) -> list[Listed]:
