@@ -81,6 +81,7 @@ class Carrier:
         self._pace = pace
         self._own = opened(entry)
         self._sources: dict[str, Storage] = {}
+        self._blocked: list[tuple[str, Failed]] = []
 
     def carry_out(self, operations: list[Operation]) -> Done:
         """In this order: what goes, what moves, what comes."""
@@ -91,6 +92,7 @@ class Carrier:
             elif isinstance(operation, Move):
                 self._attempt(operation, self._move, done)
         self._put_all([operation for operation in operations if isinstance(operation, Put)], done)
+        self._name_what_is_in_the_way()
         if done.settled:
             self._own.make_names_durable([one.seen.path for one in done.settled])
         return done
@@ -108,6 +110,7 @@ class Carrier:
             seen.append(restored.seen)
 
         self._attempt(Put(path, 0, Content("", 0, 0, 0), "", "", ()), put_back, done)
+        self._name_what_is_in_the_way()
         for failed in done.failed:
             failed.reason = f"it could not be restored: {failed.reason}"
             failed.expected = False
@@ -144,7 +147,7 @@ class Carrier:
             self._attempt(one.put, place, done)
 
     def _attempt(self, operation: Any, do: Callable[[Any, Done], None], done: Done) -> None:
-        expected, by = False, ""
+        expected = is_blocked = False
         try:
             do(operation, done)
             return
@@ -153,10 +156,20 @@ class Carrier:
             for path in paths_of(operation) if isinstance(error, Changed) else ():
                 self._index.doubt(path)
         except InTheWay as error:
-            reason, by = str(error), self._index.in_the_way(operation.path)
+            reason, is_blocked = str(error), True
         except (OSError, UnicodeEncodeError, Vanished) as error:
             reason = _reason(error)
-        done.failed += [Failed(path, operation.version, reason, expected, by) for path in paths_of(operation)]
+        failed = [Failed(path, operation.version, reason, expected) for path in paths_of(operation)]
+        done.failed += failed
+        if is_blocked:
+            self._blocked += [(operation.path, one) for one in failed]
+
+    def _name_what_is_in_the_way(self) -> None:
+        """Of all that was tried, at once: names are looked through for that."""
+        blocked, self._blocked = self._blocked, []
+        by = self._index.in_the_way({path for path, _ in blocked})
+        for path, failed in blocked:
+            failed.by = by[path]
 
     def _receive(self, put: Put) -> bytes:
         if not put.sources:

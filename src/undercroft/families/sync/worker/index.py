@@ -2,7 +2,7 @@
 
 import itertools
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from undercroft.families.sync.reconcile import Seen
 
@@ -15,6 +15,8 @@ class Index:
         self._files: dict[str, tuple[str, str, int]] = {}
         self.busy: set[str] = set()
         """An operation is changing these, or its result is not told yet."""
+        self._ways: dict[str, str] = {}
+        """What was found to be in the way of whom: there are as many as there are such files."""
         self.telling = threading.Lock()
         """Held from the last look at `busy` until a report is on its way: it does not come after an operation that
         begins meanwhile."""
@@ -52,11 +54,20 @@ class Index:
         known = self._files.get(path, ("", "", 0))
         self._files[path] = ("", *known[1:])
 
-    def in_the_way(self, path: str) -> str:
-        """A file that has the name of a folder above this path, or is in a folder of this name; "" for none."""
-        parts = path.split("/")
-        above = ("/".join(parts[:n]) for n in range(1, len(parts)))
-        return next((one for one in (*above, *self.below([path])) if one in self), "")
+    def in_the_way(self, paths: Collection[str]) -> dict[str, str]:
+        """For each of these paths a file that has the name of a folder above it, or is in a folder of its name; "" for
+        none. Names are walked through once for all, and not again while a file that was found is still there."""
+        found = {path: self._above(path) or self._ways.get(path, "") for path in paths}
+        unknown = {path for path, by in found.items() if by not in self}
+        found.update(dict.fromkeys(unknown, ""))
+        for name in self.below(unknown):
+            for folder in folders_above(name):
+                if found.get(folder) == "":
+                    found[folder] = self._ways[folder] = name
+        return found
+
+    def _above(self, path: str) -> str:
+        return next((folder for folder in folders_above(path) if folder in self), "")
 
     def note(self, seen: Seen) -> None:
         if seen.content is None:
@@ -71,6 +82,12 @@ class Index:
     def names(self) -> set[str]:
         """In one step, as is the list above: other threads change it while one looks."""
         return set(self._files)
+
+
+def folders_above(path: str) -> Iterator[str]:
+    """The outermost first."""
+    parts = path.split("/")
+    return ("/".join(parts[:n]) for n in range(1, len(parts)))
 
 
 def below(paths: Iterable[str], folders: Collection[str]) -> list[str]:
