@@ -104,8 +104,9 @@ def test_a_restore_says_of_how_many_bytes(three: Three, monkeypatch: pytest.Monk
     monkeypatch.setattr(carrying, "TELL_EVERY", -1)
     (three.folder / "C/.undercroft/versions").mkdir()
     (three.folder / "C/.undercroft/versions/place").write_bytes(b"kept")
-    done, [seen] = three.carrier.restore("f", "place")
+    done, seen = three.carrier.restore("f", "place")
     assert done.failed == []
+    assert seen is not None
     assert (seen.path, three.read()) == ("f", b"kept")
     assert three.moved == [("f", 4, 4)]
 

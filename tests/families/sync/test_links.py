@@ -170,7 +170,7 @@ def test_what_is_restored_is_no_transfer_any_more(tell: Callable[[Story], None])
     async def story(database: Database, worker: Worker) -> None:
         for path in ("f", "other"):
             worker.say(wire.Moving(path, 1, 2))
-        worker.say(wire.Report([Seen("f", Content("x", 2, 1, 0o644), "r")]))
+        worker.say(wire.Restored(Seen("f", Content("x", 2, 1, 0o644), "r")))
         await until(lambda: worker.link.transfers == {"other": (1, 2)}, "it to have arrived")
 
     tell(story)

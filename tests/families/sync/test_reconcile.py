@@ -218,7 +218,7 @@ def test_what_is_restored_is_meant_wherever_it_is(owners: tuple[str, ...], now_t
     file = File("f", 3, now_there, owners, "A", ("two", "one", "nil"))
     copies = {"A": Copy("A", 3, now_there, "a3"), "B": Copy("B", 1, ONE, "b1")}
     asked = Seen("f", content(wanted), "b2")
-    change = reconcile.seen(file, copies, "B", asked, owners, 9, STAMP, meant=True)
+    change = reconcile.restored(file, copies, "B", asked, owners, 9)
     assert change.file is not None
     assert (change.file.content, change.file.version, change.conflict) == (content(wanted), 9, None)
     assert set(change.file.owners) == {"A", "B"}

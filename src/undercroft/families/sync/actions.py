@@ -34,10 +34,8 @@ class Settled(NamedTuple):
     version: int
 
 
-def note_seen(
-    tx: Transaction, entry: str, reports: list[Seen], now: int, *, hold: bool = False, meant: bool = False
-) -> Noticed:
-    """A worker saw these. `hold`, `meant`: see `reconcile.seen`."""
+def note_seen(tx: Transaction, entry: str, reports: list[Seen], now: int, *, hold: bool = False) -> Noticed:
+    """A worker saw these."""
     store_entries.take_turn(tx)
     rules = store_entries.rules(tx).applied
     stamp = _stamp(now)
@@ -47,12 +45,21 @@ def note_seen(
     for path, report in latest.items():
         file, copies = known[path]
         owners = holders(rules, path)
-        change = reconcile.seen(file, copies, entry, report, owners, now, stamp, hold=hold, meant=meant)
+        change = reconcile.seen(file, copies, entry, report, owners, now, stamp, hold=hold)
         if change.file is not None or file is not None:
             changes[path] = change
         if change.conflict is not None:
             store_entries.note_conflict(tx, now, path, change.conflict.kept_as, entry)
     return _write(tx, known, changes)
+
+
+def note_restored(tx: Transaction, entry: str, seen: Seen, now: int) -> Noticed:
+    """A worker has given a kept version its name."""
+    store_entries.take_turn(tx)
+    known = store.load(tx, [seen.path])
+    file, copies = known[seen.path]
+    owners = holders(store_entries.rules(tx).applied, seen.path)
+    return _write(tx, known, {seen.path: reconcile.restored(file, copies, entry, seen, owners, now)})
 
 
 def settle(tx: Transaction, entry: str, done: list[Settled], replaced: list[Kept], now: int) -> Noticed:

@@ -166,6 +166,8 @@ class Link:
                 await self._database.write(kept.forget, self.name, places)
             case wire.Report():
                 await self._note(message)
+            case wire.Restored(seen=seen):
+                await self._note_restored(seen)
             case wire.Skipped(skipped=skipped, anew=anew):
                 await self._database.write(store_entries.note_skipped, self.name, skipped, anew)
             case wire.Scanned():
@@ -194,12 +196,14 @@ class Link:
         hold = await self._vanishings.are_held(report, is_first=self.scanned is None)
         gone = [seen for seen in report.seen if seen.content is None]
         here = [seen for seen in report.seen if seen.content is not None]
-        for seen in here:  # what was restored is told as any other change
-            self.transfers.pop(seen.path, None)
         now = self._clock()
-        noticed = await self._database.write(_note_all, self.name, here, gone, now, hold, report.restored)
+        noticed = await self._database.write(_note_all, self.name, here, gone, now, hold)
         self._vanishings.note_written(report)
         self._on_noticed(noticed)
+
+    async def _note_restored(self, seen: Seen) -> None:
+        self.transfers.pop(seen.path, None)
+        self._on_noticed(await self._database.write(actions.note_restored, self.name, seen, self._clock()))
 
     def _note_scan(self, scanned: wire.Scanned) -> None:
         self.giving.note_scan()
@@ -228,9 +232,7 @@ def _places(entries: list[Entry]) -> dict[str, tuple[str, dict[str, Any]]]:
     return {entry.name: (entry.driver, entry.options) for entry in entries}
 
 
-def _note_all(
-    tx: Transaction, entry: str, here: list[Seen], gone: list[Seen], now: int, hold: bool, meant: bool
-) -> Noticed:
-    came = actions.note_seen(tx, entry, here, now, meant=meant)
+def _note_all(tx: Transaction, entry: str, here: list[Seen], gone: list[Seen], now: int, hold: bool) -> Noticed:
+    came = actions.note_seen(tx, entry, here, now)
     went = actions.note_seen(tx, entry, gone, now, hold=hold)
     return Noticed(came.busy | went.busy, came.paths + went.paths)

@@ -1,9 +1,10 @@
 """What each entry has, had and should have → what to do. Pure.
 
 A file has one newest version; every entry that holds or should hold it has a copy: what lies there as far as is known,
-and of which version it is. Three things happen to them:
+and of which version it is. This happens to them:
 
     seen       an entry's worker saw content appear, change or vanish that nobody had sent there
+    restored   a version that an entry kept has its name there again
     settle     an operation of ours was carried out
     reassign   the rules give the file to others
     disown     an entry is removed, and what it holds with it
@@ -124,11 +125,9 @@ def seen(
     stamp: str,
     *,
     hold: bool = False,
-    meant: bool = False,
 ) -> Change:
     """`owners`: whom the rules give the path to; `stamp`: the moment as it stands in a conflict's name; `hold`: it is
-    one of too many that vanish; `meant`: somebody has asked for this very content, whatever was known of at the entry.
-    """
+    one of too many that vanish."""
     mine = copies.get(entry, Copy(entry))
     if file is None:
         return _new(what, entry, owners, now) if what.content is not None else Change(None, {})
@@ -136,14 +135,21 @@ def seen(
     if equal(what.content, file.content):
         return _as_held(Change(file, {entry: here._replace(version=file.version)}), copies)
     if what.content is not None:
-        if meant:
-            return _new(what, entry, owners, now, file)
         if equal(what.content, mine.content):
             return Change(file, {entry: mine._replace(content=what.content, revision=what.revision)})
         if _is_late(file, mine, what.content):
             return _as_held(Change(file, {entry: here._replace(version=0)}), copies)
         return _changed(file, copies, mine, what, owners, now, stamp)
     return _vanished(file, copies, mine, here, now, hold=hold)
+
+
+def restored(
+    file: File | None, copies: Mapping[str, Copy], entry: str, what: Seen, owners: tuple[str, ...], now: int
+) -> Change:
+    """Somebody has asked for this very content: it is the newest, whatever the entry was in step with."""
+    if file is not None and equal(what.content, file.content):
+        return _as_held(Change(file, {entry: Copy(entry, file.version, what.content, what.revision)}), copies)
+    return _new(what, entry, owners, now, file)
 
 
 def settle(file: File | None, copies: Mapping[str, Copy], entry: str, what: Seen, version: int) -> Change:

@@ -48,8 +48,12 @@ class Report(Message):
     """So many files more have gone in the whole look than are new; fewer than 0 where there are more."""
     emptied: bool = False
     """Something was known, and nothing at all is left."""
-    restored: bool = False
-    """Somebody has asked for these contents."""
+
+
+class Restored(Message):
+    """A kept version has its name again."""
+
+    seen: Seen
 
 
 class Skipped(Message):
@@ -169,7 +173,7 @@ class Refused(Message):
     """What was said could not be written down. The server hangs up; the worker comes back after a pause that grows."""
 
 
-ToServer = Hello | Left | Report | Skipped | Scanned | Done | Moving | Dropped | Trouble | Away
+ToServer = Hello | Left | Report | Restored | Skipped | Scanned | Done | Moving | Dropped | Trouble | Away
 ToWorker = Setup | Known | KnownKept | Storages | Do | Rescan | Restore | Drop | Refused
 
 _encoder = msgspec.msgpack.Encoder()

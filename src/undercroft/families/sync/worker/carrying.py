@@ -97,17 +97,18 @@ class Carrier:
             self._own.make_names_durable([one.seen.path for one in done.settled])
         return done
 
-    def restore(self, path: str, place: str) -> tuple[Done, list[Seen]]:
-        """Put a kept version back. It is told as any change that is made in the storage."""
+    def restore(self, path: str, place: str) -> tuple[Done, Seen | None]:
+        """Put a kept version back; what lies under its name now, None where that failed."""
         done = Done([], [], [])
-        seen: list[Seen] = []
+        seen: Seen | None = None
 
         def put_back(_: Put, done: Done) -> None:
+            nonlocal seen
             self._index.claim(path)
             restored = self._own.restore(path, place, functools.partial(self._pace.of, path))
             self._keep(path, restored.replaced, done)
             self._index.note(restored.seen)
-            seen.append(restored.seen)
+            seen = restored.seen
 
         self._attempt(Put(path, 0, Content("", 0, 0, 0), "", "", ()), put_back, done)
         self._name_what_is_in_the_way()

@@ -180,7 +180,8 @@ class Worker:
         lane = self._lanes.first
         done, seen = await lane.call(lane.carrier.restore, restore.path, restore.place)
         self._send(done)
-        self._send(wire.Report(seen, restored=True))
+        if seen is not None:
+            self._send(wire.Restored(seen))
         self._index.busy.discard(restore.path)
 
     def _note_done(self, done: wire.Done, operations: list[Operation]) -> None:
