@@ -136,6 +136,35 @@ def test_a_root_that_is_emptied_is_told_as_such(eyes: Eyes) -> None:
     assert {report.emptied for report in reports(eyes.look_at("new"))} == {False}, "a deletion while it is watched"
 
 
+def test_where_each_look_is_a_request_what_is_missing_is_looked_at_once(
+    eyes: Eyes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When it is told, however often all was listed before: not being listed is not being gone."""
+    for n in range(20):
+        (eyes.root / f"d/{n}").rename(eyes.root / f"d/{n}.tmp")
+    looked: list[str] = []
+    really = eyes.storage.look
+
+    def look(path: str) -> str | None:
+        looked.append(path)
+        if path == "d/1":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return really(path)
+
+    monkeypatch.setattr(eyes.storage, "polled", 60.0)
+    monkeypatch.setattr(eyes.storage, "look", look)
+    monkeypatch.setattr(eyes.storage, "is_ignored", lambda path: path.endswith(b".tmp"))
+    for _ in range(2):
+        eyes.observer.scan()
+        assert eyes.observer.vanished == 20
+    (eyes.root / "d/0.tmp").rename(eyes.root / "d/0")
+    told = eyes.tell()
+    assert sorted(looked) == sorted(f"d/{n}" for n in range(20))
+    assert gone(told) == {f"d/{n}" for n in range(2, 20)}
+    assert {report.vanished for report in reports(told)} == {18}
+    assert [path for [(path, _)], _ in skipped(told)] == ["d/1"]
+
+
 def test_nothing_is_told_gone_of_a_root_that_is_gone(eyes: Eyes) -> None:
     shutil.rmtree(eyes.root)
     with pytest.raises(Vanished):

@@ -66,6 +66,8 @@ class Observer:
         self._names: set[bytes] = set()
         self._skips = storage.skipped = Skips()
         self._found = Found()
+        self._unsure: list[str] = []
+        """Of what was found gone, what only was not listed."""
         self._scanned: Scanned | None = None
         self._page: list[Look] = []
         self._page_began = 0.0
@@ -88,6 +90,7 @@ class Observer:
         self._skips.clear()
         self._page = []
         self._found = found = Found()
+        self._unsure = []
         missing = self._index.names()
         was_known = bool(missing)
         for path, revision in self._storage.walk(b"", self.watch):
@@ -103,7 +106,7 @@ class Observer:
                 self._read_into_page(path)
         found.emptied = was_known and not files
         for path in missing:
-            self._look_again(path)
+            self._miss(path)
         if not self._storage.is_there():
             raise Vanished(GONE)
         self._scanned = Scanned(files, time.monotonic() - began)
@@ -169,6 +172,16 @@ class Observer:
             self._skips[path] = f"it can't be read: {error.strerror}"
             return self._index.revision(path)  # unreadable is not gone
 
+    def _miss(self, path: str) -> None:
+        """Where each look is a request it is looked at when it is told: until then all is listed again as often as more
+        may be vanishing."""
+        before = self._index.revision(path)
+        if self._storage.polled is None or before is None:
+            self._look_again(path)
+        else:
+            self._found.note(path, before, None)
+            self._unsure.append(path)
+
     def go_on(self, _: int = 0) -> None:
         """Also a pace, for whoever reads. Raises HungUp."""
         if self._stopped.is_set():
@@ -183,6 +196,9 @@ class Observer:
         What is gone is told together with what is new and of the same content: it was renamed.
         """
         self._looks += 1
+        for path in self._unsure:
+            self._look_again(path)
+        self._unsure = []
         vanished = self._found.vanished
         going = self._going()
         for path in self._found.here:
