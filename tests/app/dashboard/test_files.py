@@ -115,6 +115,9 @@ def test_one_file_with_its_copies_and_versions(tmp_path: Path, database_url: str
         shown = page(await house.ask(url, cookie=cookie))
         assert "notes.txt" in shown and "1.5 kB" in shown and "7 bytes" in shown and "/content" in shown
         assert re.findall(r'<span class="size">([\w ]+)</span>', shown) == ["up to date", "behind"]
+        assert '<i class="tag warn">behind</i>' in shown
+        await tell(house, "B", "notes.txt")
+        assert '<i class="tag good">up to date</i>' in page(await house.ask(url, cookie=cookie))
         assert shown.count(">Restore</button>") == 50 and "Older ones" in shown
         assert shown.index("1 min ago") < shown.index("2 min ago"), "the last first"
         part = page(await house.ask(url + "?part=live&offset=50", cookie=cookie))

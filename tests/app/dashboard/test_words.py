@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from undercroft.app.dashboard.assets import text_of
-from undercroft.app.dashboard.words import absolute, duration, machine, number, plain, relative
+from undercroft.app.dashboard.words import absolute, duration, machine, number, plain, relative, size
 from undercroft.base.clock import DAY, END_OF_TIME, HOUR, MINUTE, SECOND
 
 NOW = 1_800_000_000_000  # 2027-01-15 08:00:00 UTC
@@ -33,6 +33,16 @@ NOW = 1_800_000_000_000  # 2027-01-15 08:00:00 UTC
 )
 def test_relative(distance: int, words: str) -> None:
     assert relative(NOW + distance, NOW) == words
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(0, "0 bytes"), (1, "1 byte"), (999, "999 bytes"), (1_000, "1.0 kB"), (9_949, "9.9 kB"), (9_950, "10 kB"),
+     (999_499, "999 kB"), (999_500, "1.0 MB"), (35_200_000, "35 MB"), (2**63, "9.2 EB"),
+     (10**22, "10\u202f000 EB")],
+)  # fmt: skip
+def test_sizes(count: int, words: str) -> None:
+    assert size(count) == words
 
 
 def test_short_durations() -> None:
