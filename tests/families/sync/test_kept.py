@@ -165,24 +165,20 @@ def test_a_worker_is_asked_for_what_it_may_not_have_told(tell: Callable[[Story],
     tell(story)
 
 
-def test_what_can_not_be_dropped_holds_up_nothing(
-    tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(kept, "PAGE", 2)
-
+def test_what_can_not_be_dropped_holds_up_nothing(tell: Callable[[Story], None]) -> None:
     async def story(db: Database) -> None:
         entry = Entry("B", "local_storage", {"root": "/B", "keep_versions": 1}, True, None)
         for number in range(3):
             moment = NOW + number // 2
             await db.write(kept.note, "B", [Kept("f", place(f"{number}", NOW + number), "x", 1, 2)], moment)
         late = NOW + DAY + 9
-        page = await db.read(kept.expired, entry, late, kept.START)
+        page = await db.read(kept.expired, entry, late, kept.START, 2)
         assert [moment_at(version.place) for version in page] == [NOW, NOW + 1]
-        rest = await db.read(kept.expired, entry, late, (page[-1].replaced_at, page[-1].id))
+        rest = await db.read(kept.expired, entry, late, (page[-1].replaced_at, page[-1].id), 2)
         assert [moment_at(version.place) for version in rest] == [NOW + 2]
         await db.write(kept.forget, "A", [page[0].place])
         await db.write(kept.forget, "B", [page[1].place])
-        assert [one.place for one in await db.read(kept.expired, entry, late, kept.START)] == [
+        assert [one.place for one in await db.read(kept.expired, entry, late, kept.START, 2)] == [
             page[0].place,
             rest[0].place,
         ]
@@ -196,9 +192,9 @@ def test_a_time_of_keeping_that_is_beyond_all_numbers_drops_nothing(tell: Callab
     async def story(db: Database) -> None:
         entry = Entry("A", "local_storage", {"root": "/A", "keep_versions": 2**53 - 1}, True, None)
         await db.write(kept.note, "A", [Kept("f", "p", "x", 1, 1)], 1)
-        assert await db.read(kept.expired, entry, NOW, kept.START) == []
+        assert await db.read(kept.expired, entry, NOW, kept.START, 9) == []
         entry.options["keep_versions"] = 1
-        assert [one.place for one in await db.read(kept.expired, entry, NOW, kept.START)] == ["p"]
+        assert [one.place for one in await db.read(kept.expired, entry, NOW, kept.START, 9)] == ["p"]
 
     tell(story)
 

@@ -12,12 +12,13 @@ import msgspec
 import pytest
 
 from tests.families.sync.parts import until
-from undercroft.base.clock import wall_clock
+from undercroft.base.clock import DAY, wall_clock
 from undercroft.database import Database, migrations_in, open_database
-from undercroft.families.sync import actions, giving, store, store_entries, wire
+from undercroft.families.sync import actions, giving, kept, store, store_entries, wire
 from undercroft.families.sync.failing import Failing
 from undercroft.families.sync.links import Link
 from undercroft.families.sync.model import Match, Rule
+from undercroft.families.sync.places import new_place
 from undercroft.families.sync.reconcile import Content, Put, Seen
 from undercroft.families.sync.waves import Vanishings
 
@@ -202,11 +203,42 @@ def test_what_is_said_before_the_worker_is_set_up_waits(tell: Callable[[Story], 
     async def story(database: Database, _: Worker) -> None:
         def early(link: Link) -> None:
             link.rescan()
-            link.drop(["place"])
+            link.restore("f", "place")
 
         async with _linked(database, early) as worker:
             heard = [type(await worker.hear()) for _ in range(5)]
-            assert heard == [wire.Setup, wire.Known, wire.KnownKept, wire.Rescan, wire.Drop]
+            assert heard == [wire.Setup, wire.Known, wire.KnownKept, wire.Rescan, wire.Restore]
+
+    tell(story)
+
+
+def test_one_page_of_old_versions_is_dropped_at_a_time(
+    tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And none while the storage is away: they would gather in the worker, in front of all that is new."""
+
+    async def story(database: Database, worker: Worker) -> None:
+        monkeypatch.setattr(worker.link._dropping, "_most", 2)
+        places = [new_place(str(n)) for n in range(3)]
+        old = [kept.Kept(str(n), place, "x", 1, 1) for n, place in enumerate(places)]
+        await database.write(kept.note, "B", old, NOW)
+        later = NOW + 40 * DAY
+        for _ in range(5):
+            await worker.link.drop_old(later)
+        worker.link.rescan()
+        asked = (await worker.told(wire.Drop)).places
+        assert len(asked) == 2
+        assert isinstance(await worker.hear(), wire.Rescan), "and no other page before it has answered"
+        worker.say(wire.Away("no route"))
+        worker.say(wire.Dropped(asked))
+        await until(lambda: worker.link.away == "no route", "it to be away")
+        await until(lambda: not worker.link._dropping._is_asked, "the answer")
+        await worker.link.drop_old(later)
+        assert not worker.link._dropping._is_asked
+        worker.say(wire.Away(""))
+        await until(lambda: not worker.link.away, "it to be back")
+        await worker.link.drop_old(later)
+        assert {*asked, *(await worker.told(wire.Drop)).places} == set(places)
 
     tell(story)
 

@@ -99,18 +99,10 @@ class Engine:
         self._drop_at = now + MINUTE
         for link in self.links():
             try:
-                await self._drop_old(link, now)
+                await link.drop_old(now)
             except Exception:  # one entry's fault keeps nothing of the others
                 log.exception("versions_not_dropped", entry=link.name)
         return False
-
-    async def _drop_old(self, link: Link, now: int) -> None:
-        """A page; their rows go when the worker says that they are gone. One that can't be dropped holds up no other:
-        it is asked for again when all have been."""
-        old = await self._database.read(kept.expired, link.entry, now, link.dropped_to)
-        link.dropped_to = (old[-1].replaced_at, old[-1].id) if len(old) == kept.PAGE else kept.START
-        if old:
-            link.drop([version.place for version in old])
 
     async def _be_here(self) -> None:
         """Raises Refusal(UNAVAILABLE) where another node runs the entries."""

@@ -84,9 +84,9 @@ def told_after(tx: Transaction, entry: Entry, now: int) -> str:
     return "" if moment is None else first_place(moment - STRAGGLING)
 
 
-def expired(tx: Transaction, entry: Entry, now: int, after: tuple[int, str]) -> list[KeptVersion]:
+def expired(tx: Transaction, entry: Entry, now: int, after: tuple[int, str], most: int) -> list[KeptVersion]:
     """A page of those whose time is over, past one (`replaced_at`, `id`)."""
-    return store_versions.replaced_before(tx, entry.name, max(0, now - keeping_of(entry)), after, PAGE)
+    return store_versions.replaced_before(tx, entry.name, max(0, now - keeping_of(entry)), after, most)
 
 
 def keeping_of(entry: Entry) -> int:

@@ -12,6 +12,7 @@ from undercroft.base.clock import Clock
 from undercroft.database import Database, Transaction
 from undercroft.families.sync import actions, kept, store, store_entries, wire
 from undercroft.families.sync.actions import Noticed
+from undercroft.families.sync.dropping import Dropping
 from undercroft.families.sync.giving import Giving, HungUp
 from undercroft.families.sync.reconcile import Seen
 from undercroft.families.sync.store_entries import Entry
@@ -47,9 +48,8 @@ class Link:
         self.scanned_at: int | None = None
         self.away = ""
         """Why its storage can't be reached at this moment."""
-        self.dropped_to = kept.START
-        """Past this one kept versions are dropped next."""
         self.giving = Giving(entry.name, database, self._send)
+        self._dropping = Dropping(entry, database, self._say)
         self._reader = reader
         self._writer = writer
         self._database = database
@@ -105,8 +105,10 @@ class Link:
     def restore(self, path: str, place: str) -> None:
         self._say(wire.Restore(path, place))
 
-    def drop(self, places: list[str]) -> None:
-        self._say(wire.Drop(places))
+    async def drop_old(self, now: int) -> None:
+        """Kept versions whose time is over, while its storage can be reached."""
+        if not self.away and not self._writer.is_closing():
+            await self._dropping.ask(now)
 
     def tell_storages(self, entries: list[Entry]) -> None:
         self._say(wire.Storages(_places(entries)))
@@ -162,8 +164,8 @@ class Link:
         match message:
             case wire.Left(kept=left):
                 await self._note_left(left)
-            case wire.Dropped(places=places):
-                await self._database.write(kept.forget, self.name, places)
+            case wire.Dropped():
+                await self._dropping.note(message)
             case wire.Report():
                 await self._note(message)
             case wire.Restored(seen=seen):
