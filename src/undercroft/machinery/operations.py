@@ -86,17 +86,27 @@ class Request:
         if any("\x00" in value for _, value in pairs):
             raise invalid("query", "a query parameter may not hold the NUL character")
         given, known = dict(pairs), _parameters(kind)
+        here = f"parameters here are: {', '.join(known)}" if known else "there are none here"
         strange = next((name for name in given if name not in known), None)
         if strange is not None or len(given) < len(pairs):
             wrong = "a parameter is there twice" if strange is None else f"there is no parameter {strange[:50]!r}"
-            raise invalid("query", f"{wrong}; parameters here are: {', '.join(known)}")
+            raise invalid("query", f"{wrong}; {here}")
         try:
             found = msgspec.convert(given, kind, strict=False)
         except ValueError as error:  # msgspec's own, and Python's about numbers of thousands of digits
-            raise invalid("query", f"{error}; parameters here are: {', '.join(known)}") from None
-        if any(getattr(found, known[name]) is None for name in given):
+            raise invalid("query", f"{error}; {here}") from None
+        values = {name: getattr(found, known[name]) for name in given}
+        if None in values.values():
             raise invalid("query", "leave a parameter out instead of writing null")
+        unlike = next((name for name, value in values.items() if type(value) is int and _is_odd(given[name])), None)
+        if unlike is not None:
+            raise invalid("query", f"{unlike} is a whole number, written in digits; {here}")
         return found
+
+
+def _is_odd(number: str) -> bool:
+    """msgspec takes `1e3` and `2.0` for whole numbers."""
+    return not number.removeprefix("-").isdecimal()
 
 
 @cache

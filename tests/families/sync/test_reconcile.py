@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.families.sync.world import ENTRIES, STAMP, World, content
 from undercroft.families.sync import reconcile, steps
 from undercroft.families.sync.model import Match, Rule, holders, matches
-from undercroft.families.sync.names import complaint, conflict_name, fid_of, raw, shown
+from undercroft.families.sync.names import complaint, conflict_name, fid_of, is_too_long, raw, shown
 from undercroft.families.sync.reconcile import Change, Copy, Delete, File, Move, Put, Seen
 
 STEP = st.one_of(
@@ -253,6 +253,24 @@ def test_a_conflict_has_a_name_that_fits(name: str, entry: str) -> None:
     assert len(raw(kept)) <= 255
     assert ".conflict-" in kept
     raw(kept).decode()
+
+
+@given(
+    st.lists(st.text("aé\ud800/", min_size=1, max_size=90), min_size=20, max_size=40), st.text(min_size=1, max_size=60)
+)
+@example(["a" * 250] * 8, "b" * 36 + ".txt")
+@example(["a" * 250] * 8 + ["c" * 33], "b.x")
+def test_a_conflict_of_a_long_path_has_a_path_that_fits(folders: list[str], entry: str) -> None:
+    """Beside it, or above where its folder leaves no room."""
+    names = [name.replace("/", "_").encode(errors="surrogatepass") for name in folders]
+    while is_too_long(path := b"/".join(names)):
+        names.pop()
+    kept = conflict_name(shown(path), entry, STAMP)
+    assert complaint(kept) is None
+    above = kept.rpartition("/")[0]
+    assert not above or shown(path).startswith(above + "/")
+    if len(shown(path).encode()) < 1_900:
+        assert above == shown(path).rpartition("/")[0]
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_a_name_in_a_path_is_decoded_once(example: Example, name: str) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=-1", "limit=10001", "limit=x", "limit=", "limit=1.5", "limit=true", "limit=%2B1", "limit=1_0",
+    ["limit=-1", "limit=10001", "limit=x", "limit=", "limit=1.5", "limit=true", "limit=%2B1", "limit=1_0", "limit=1e3",
      "limit=1&limit=1", "offset=-1", "offset=x", "offset=1.5", "offset=9007199254740992",
      "offset=99999999999999999999", "offset=%D9%A3", "state=old", "strange=1", "q=%00", "q=%FF",
      "limit=" + "9" * 5_000],
@@ -48,6 +48,13 @@ def test_a_page_that_cannot_be(example: Example, query: str) -> None:
     assert (answer.status_code, answer.headers["vary"]) == (400, "Accept")
     assert list(answer.json()) == ["status", "reason"]
     assert answer.json()["reason"]
+
+
+@pytest.mark.parametrize("path", ["/files", "/transfers", "/entries", "/rules", "/conflicts"])
+def test_a_parameter_that_no_list_has(example: Example, path: str) -> None:
+    answer = example.call("GET", path + "?strange=1")
+    assert answer.status_code == 400
+    assert "there is no parameter 'strange'" in answer.json()["reason"]
 
 
 def test_pages_and_filters(example: Example) -> None:
@@ -84,7 +91,7 @@ def test_pages_and_filters(example: Example) -> None:
      ("/entries/A", "DELETE, GET, PUT"), ("/entries/A/stats", "GET"), ("/entries/A/status", "GET"),
      ("/entries/A/progress", "GET"), ("/entries/A/stop", "PUT"), ("/entries/A/start", "PUT"),
      ("/entries/A/restart", "PUT"), ("/entries/A/rescan", "PUT"), ("/entries/A/deletions", "POST"),
-     ("/rules", "GET, PUT"), ("/rules/reload", "PUT"), ("/rules/preview", "POST"), ("/transfers", "GET"),
+     ("/rules", "GET, PUT"), ("/rules/reload", "GET, PUT"), ("/rules/preview", "POST"), ("/transfers", "GET"),
      ("/conflicts", "GET"), ("/events", "GET")],
 )  # fmt: skip
 def test_other_methods_are_refused_and_the_right_ones_named(example: Example, path: str, allow: str) -> None:

@@ -137,6 +137,11 @@ WRONG = [
     b'{"rules": [{"match": {"path": "/\\ud800"}, "sync": []}]}', b'{"rules": [{"match": {"mime": "a/b"}, "sync": []}]}',
     b'{"rules": [{"match": {"mime": ["pdf"]}, "sync": []}]}', b'{"rules": [{"match": {"mime": ["*/*"]}, "sync": []}]}',
     json.dumps({"rules": [{"match": {}, "sync": []}] * 10_001}).encode(),
+    json.dumps({"rules": [{"match": {"path": "/" * 2_051}, "sync": []}]}).encode(),
+    json.dumps({"rules": [{"match": {"path": "/" + "é" * 1_025}, "sync": []}]}).encode(),
+    json.dumps({"rules": [{"match": {"mime": ["a/" + "b" * 254]}, "sync": []}]}).encode(),
+    json.dumps({"rules": [{"match": {"mime": ["a/b"] * 1_001}, "sync": []}]}).encode(),
+    json.dumps({"rules": [{"match": {}, "sync": ["A"] * 1_001}]}).encode(),
 ]  # fmt: skip
 
 

@@ -55,10 +55,8 @@ class Engine:
     # The engine's own life
 
     async def start(self) -> bool:
-        """Listen for workers; then the entries that should run do. False where they do already.
-
-        A start that fails half-way leaves nothing behind: the next one begins anew.
-        """
+        """Listen for workers; then the entries that should run do. False where they do already. One that fails half-way
+        leaves nothing behind: the next begins anew."""
         if self._board.is_open:
             return False
         await self._database.write(tallies.count_first)
@@ -92,7 +90,7 @@ class Engine:
         return False
 
     async def keep(self, now: int) -> bool:
-        """A step: starts at first; then kept versions whose time is over are dropped."""
+        """A step: starts at first; then kept versions and conflicts whose time is over are dropped."""
         await self.start()
         if now < self._drop_at:
             return False
@@ -102,6 +100,7 @@ class Engine:
                 await link.drop_old(now)
             except Exception:  # one entry's fault keeps nothing of the others
                 log.exception("versions_not_dropped", entry=link.name)
+        await self._database.write(kept.forget_conflicts, now)
         return False
 
     async def _be_here(self) -> None:

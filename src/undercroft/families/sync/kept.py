@@ -12,8 +12,8 @@ from blake3 import blake3
 from undercroft.base.clock import DAY
 from undercroft.base.refusals import not_found
 from undercroft.database import Transaction
-from undercroft.families.sync import store, store_versions
-from undercroft.families.sync.drivers import LOCAL, option
+from undercroft.families.sync import store, store_entries, store_versions
+from undercroft.families.sync.drivers import COMMON, LOCAL, option
 from undercroft.families.sync.names import fid_of
 from undercroft.families.sync.places import fid_at, first_place, id_at, moment_at
 from undercroft.families.sync.store_entries import Entry
@@ -105,7 +105,7 @@ def require_path(tx: Transaction, fid: str) -> str:
 def require_version(tx: Transaction, fid: str, id: str) -> tuple[str, KeptVersion]:
     """The file's path, and this version of it. Raises Refusal(NOT_FOUND)."""
     path = require_path(tx, fid)
-    version = next((one for one in store_versions.of_file(tx, fid) if one.id == id), None)
+    version = None if "\x00" in id else store_versions.find(tx, fid, id)
     if version is None:
         raise not_found("version", f"version {id[:100]} not found")
     return path, version
@@ -114,6 +114,13 @@ def require_version(tx: Transaction, fid: str, id: str) -> tuple[str, KeptVersio
 def forget(tx: Transaction, entry: str, places: Collection[str]) -> None:
     """They are gone."""
     store_versions.forget(tx, entry, places)
+
+
+def forget_conflicts(tx: Transaction, now: int) -> None:
+    """A page of those that are older than what any entry keeps, and than what one keeps unless it is told otherwise."""
+    longest = max((keeping_of(entry) for entry in store_entries.entries(tx)), default=0)
+    usual = int(COMMON["keep_versions"].default * DAY)
+    store_entries.forget_conflicts(tx, now - max(longest, usual), PAGE)
 
 
 def name_files(tx: Transaction) -> bool:

@@ -9,10 +9,13 @@ import msgspec
 
 from undercroft.base.refusals import invalid
 from undercroft.families.sync.drivers import COMMON, DRIVERS, Option, with_defaults
+from undercroft.families.sync.names import LONGEST_PATH
 
 FAMILY = "sync"
 # Rules of all in one list; more is a mistake of whoever generated them.
 MOST_RULES = 10_000
+# Entries and kinds of files that one rule names, and characters of a kind (RFC 6838 has 127 on each side).
+MOST_NAMED, LONGEST_MIME = 1_000, 255
 LONGEST_ENTRY_NAME = 100
 HIDDEN = "***"
 
@@ -85,8 +88,12 @@ def check_rules(rules: Collection[Rule], entries: Collection[str]) -> None:
         path = rule.match.path
         if path is not None and (not path.startswith("/") or "\x00" in path or not _is_text(path)):
             raise invalid("rules", f"rule {number}: path begins with / and holds no NUL")
+        if path is not None and len(path.encode()) > LONGEST_PATH + len("//"):
+            raise invalid("rules", f"rule {number}: path has up to {LONGEST_PATH} bytes between its slashes")
+        if max(len(rule.sync), len(rule.match.mime or ())) > MOST_NAMED:
+            raise invalid("rules", f"rule {number}: it has up to {MOST_NAMED} entries and as many kinds")
         for mime in rule.match.mime or ():
-            if not _MIME.fullmatch(mime):
+            if len(mime) > LONGEST_MIME or not _MIME.fullmatch(mime):
                 raise invalid("rules", f"rule {number}: mime is such as application/pdf or image/*")
 
 

@@ -14,6 +14,8 @@ FID_SPACE = uuid.UUID("bcd336f2-d023-4856-bc92-e79dd24b64d7")
 LONGEST_NAME = 255
 # Bytes of its text: an index of PostgreSQL's takes 2,704 a key, of which an entry's name has its part.
 LONGEST_PATH = 2_048
+# Bytes that are left of a name, where there are as many, within the name of a conflict.
+LEAST_STEM = 8
 # Bytes of an entry's name within the name of a conflict.
 LONGEST_WHO = 60
 _space = hashlib.sha1(FID_SPACE.bytes, usedforsecurity=False)
@@ -90,15 +92,22 @@ def is_ignored(path: bytes, patterns: Collection[str]) -> bool:
 
 
 def conflict_name(filename: str, entry: str, stamp: str) -> str:
-    """`photos/a.jpg` of entry A → `photos/a.conflict-A-20260102T030405.jpg`, cut to what a name may have."""
+    """`photos/a.jpg` of entry A → `photos/a.conflict-A-20260102T030405.jpg`, cut to what a name and a path may have.
+
+    Where a folder is so deep that it leaves a name no room, it is in the next one above that does.
+    """
     folder, slash, name = raw(filename).rpartition(b"/")
     stem, dot, extension = name.rpartition(b".")
     if not stem or len(extension) > 20:
         stem, dot, extension = name, b"", b""
     who = _cut(re.sub(r"[^\w.-]", "_", entry).encode(), LONGEST_WHO)
-    mark = b".conflict-" + who + f"-{stamp}".encode()
-    room = LONGEST_NAME - len(mark) - len(dot + extension)
-    return shown(folder + slash + _cut(stem, room) + mark + dot + extension)
+    rest = b".conflict-" + who + f"-{stamp}".encode() + dot + extension
+    stem = _cut(stem, LONGEST_NAME - len(rest))
+    while is_too_long(folder + slash + stem[:LEAST_STEM] + rest):
+        folder, slash, _ = folder.rpartition(b"/")
+    while is_too_long(folder + slash + stem + rest):
+        stem = _cut(stem, len(stem) - 1)
+    return shown(folder + slash + stem + rest)
 
 
 def _cut(name: bytes, most: int) -> bytes:

@@ -144,6 +144,16 @@ def conflicts(tx: Transaction, limit: int) -> list[tuple[int, str, str, str]]:
     return tx.all("SELECT at, path, kept_as, entry FROM sync_conflicts ORDER BY id DESC LIMIT :most", most=limit)
 
 
+def forget_conflicts(tx: Transaction, before: int, limit: int) -> None:
+    """The oldest of those from before this moment."""
+    tx.run(
+        "DELETE FROM sync_conflicts WHERE id IN"
+        " (SELECT id FROM sync_conflicts WHERE at < :before ORDER BY at LIMIT :most)",
+        before=before,
+        most=limit,
+    )
+
+
 def note_skipped(tx: Transaction, entry: str, skipped: list[tuple[str, str]], anew: bool) -> None:
     """(path, why; "" for what is skipped no more). `anew`: what was noted before is forgotten."""
     reasons = {_fitting(path): reason for path, reason in skipped}

@@ -34,12 +34,20 @@ def add(tx: Transaction, versions: list[KeptVersion]) -> None:
     )
 
 
-def of_file(tx: Transaction, fid: str) -> list[KeptVersion]:
+def of_file(tx: Transaction, fid: str, offset: int = 0, limit: int = 1_000) -> list[KeptVersion]:
     """The last ones first."""
     rows = tx.all(
-        f"SELECT {_COLUMNS} FROM sync_versions WHERE fid = :fid ORDER BY replaced_at DESC, id LIMIT 1000", fid=fid
+        f"SELECT {_COLUMNS} FROM sync_versions WHERE fid = :fid ORDER BY replaced_at DESC, id LIMIT :most OFFSET :skip",
+        fid=fid,
+        most=limit,
+        skip=offset,
     )
     return [KeptVersion._make(row) for row in rows]
+
+
+def find(tx: Transaction, fid: str, id: str) -> KeptVersion | None:
+    row = tx.one(f"SELECT {_COLUMNS} FROM sync_versions WHERE id = :id AND fid = :fid", id=id, fid=fid)
+    return None if row is None else KeptVersion._make(row)
 
 
 def paths_of(tx: Transaction, fids: Collection[str]) -> dict[str, str]:

@@ -47,7 +47,8 @@ def _on_files(files: Files) -> list[Operation]:
         _operation("GET", "/files/id/{name}", files.id_of, "The id that a file of this name has", dict[str, str]),
         _operation("GET", one + "/metadata", files.metadata, "What is known of a file", shapes.FileOut),
         _operation("GET", one + "/content", files.content, "A file's content", None, also={206: None, 416: None}),
-        _operation("GET", one + "/versions", files.versions, "What was replaced or deleted", shapes.VersionList),
+        _operation("GET", one + "/versions", files.versions, "What was replaced or deleted, newest first",
+                   shapes.VersionList, query=shapes.VersionsQuery),
         _operation("POST", one + "/restore", files.restore, "Put a kept version back", shapes.Done,
                    takes=shapes.RestoreIn),
     ]  # fmt: skip

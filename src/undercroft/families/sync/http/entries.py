@@ -30,6 +30,7 @@ class Entries:
 
     async def list_all(self, request: Request) -> Reply:
         await self._door.admit(request)
+        request.query(shapes.NoQuery)
         found = await self._database.read(store_entries.entries)
         return reply(shapes.EntryList([_shape(entry) for entry in found]))
 
@@ -105,6 +106,7 @@ class Entries:
 
     async def transfers(self, request: Request) -> Reply:
         await self._door.admit(request)
+        request.query(shapes.NoQuery)
         return reply(shapes.TransferList([
             shapes.Transfer(link.name, path, *how)
             for link in self._engine.links()

@@ -73,9 +73,11 @@ class Files:
 
     async def versions(self, request: Request) -> Reply:
         await self._door.admit(request)
+        query = request.query(shapes.VersionsQuery)
+        check_page(query.offset, query.limit)
         fid = request.path["fid"]
         await self._database.read(kept.require_path, fid)
-        found = await self._database.read(store_versions.of_file, fid)
+        found = await self._database.read(store_versions.of_file, fid, query.offset, query.limit)
         return reply(shapes.VersionList([
             shapes.VersionOut(one.id, one.entry, one.size, one.hash, one.mtime / 1e9, one.replaced_at / SECOND)
             for one in found

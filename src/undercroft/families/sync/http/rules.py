@@ -22,6 +22,7 @@ class Rules:
 
     async def fetch(self, request: Request) -> Reply:
         await self._door.admit(request)
+        request.query(shapes.NoQuery)
         rules = await self._database.read(store_entries.rules)
         return reply(shapes.RulesOut(rules.stored))
 

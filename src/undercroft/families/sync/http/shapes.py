@@ -37,6 +37,15 @@ class LimitQuery(msgspec.Struct):
     limit: int = 100
 
 
+class VersionsQuery(msgspec.Struct):
+    offset: int = 0
+    limit: int = 1_000
+
+
+class NoQuery(msgspec.Struct):
+    """Takes no parameters."""
+
+
 class VersionOut(msgspec.Struct):
     id: str
     entry: str
