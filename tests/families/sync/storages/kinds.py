@@ -30,14 +30,15 @@ class Kind:
         driver: str,
         options: dict[str, Any],
         names: Callable[[], set[str]],
-        remove_root: Callable[[], None],
+        remove: Callable[[str], None],
         wrong: dict[str, Any] | None,
     ) -> None:
         self.driver = driver
         self.options = options
         self.names = names
         """What others see there, without what is ours."""
-        self.remove_root = remove_root
+        self.remove = remove
+        """A folder below the root, or the root itself (""), by somebody who is not us."""
         self.wrong = wrong
         """Options that nobody is let in with."""
         self.folder = Path(tempfile.mkdtemp(prefix="undercroft-kind-"))
@@ -78,7 +79,9 @@ class Kind:
 def local(folder: Path) -> Kind:
     root = folder / "root"
     root.mkdir()
-    return Kind("local_storage", {"root": str(root)}, lambda: _names(root), lambda: shutil.rmtree(root), None)
+    return Kind(
+        "local_storage", {"root": str(root)}, lambda: _names(root), lambda name: shutil.rmtree(root / name), None
+    )
 
 
 def sftp(server: Sshd, folder: Path) -> Kind:
@@ -86,14 +89,14 @@ def sftp(server: Sshd, folder: Path) -> Kind:
     root.mkdir()
     options = server.options(root)
     wrong = {**options, "username": "nobody-here"}
-    return Kind("sftp", options, lambda: _names(root), lambda: shutil.rmtree(root), wrong)
+    return Kind("sftp", options, lambda: _names(root), lambda name: shutil.rmtree(root / name), wrong)
 
 
 def webdav(server: Apache) -> Kind:
     root = server.make_folder(os.urandom(8).hex())
     options = server.options(root.name)
     wrong = {**options, "password": "hunter2"}
-    return Kind("webdav", options, lambda: _names(root), lambda: shutil.rmtree(root), wrong)
+    return Kind("webdav", options, lambda: _names(root), lambda name: shutil.rmtree(root / name), wrong)
 
 
 def amazon_s3(server: S3Server) -> Kind:
@@ -113,11 +116,11 @@ def amazon_s3(server: S3Server) -> Kind:
         found = {key.removeprefix("all files/") for key in keys()}
         return {name for name in found if not name.startswith(OWN_FOLDER)}
 
-    def remove_root() -> None:
-        for key in keys():
+    def remove(name: str) -> None:
+        for key in (key for key in keys() if key.startswith(f"all files/{name}")):
             server.client().delete_object(Bucket=bucket, Key=key)
 
-    return Kind("amazon_s3", options, names, remove_root, {**options, "aws_secret_key": "hunter2hunter2"})
+    return Kind("amazon_s3", options, names, remove, {**options, "aws_secret_key": "hunter2hunter2"})
 
 
 def dropbox(server: DropboxServer) -> Kind:
@@ -130,7 +133,7 @@ def dropbox(server: DropboxServer) -> Kind:
         return {name for name in found if not name.startswith(OWN_FOLDER)}
 
     wrong = {**options, "refresh_token": "hunter2"}
-    return Kind("dropbox", options, names, lambda: server.remove("/all files"), wrong)
+    return Kind("dropbox", options, names, lambda name: server.remove(f"/all files/{name}".rstrip("/")), wrong)
 
 
 def _names(root: Path) -> set[str]:

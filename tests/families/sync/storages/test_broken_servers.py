@@ -109,7 +109,7 @@ def test_revisions_and_times_that_are_none(webdav: Callable[[Say], Storage]) -> 
     assert set(storage.skipped) == {"line", "long"}
 
 
-@pytest.mark.parametrize("what", ["files", "text", "depth", "siblings", "nothing"])
+@pytest.mark.parametrize("what", ["files", "files of another", "text", "depth", "siblings", "nothing"])
 def test_a_list_without_an_end_is_refused_and_takes_little(
     talk: Talk, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
@@ -117,6 +117,7 @@ def test_a_list_without_an_end_is_refused_and_takes_little(
     monkeypatch.setattr(webdav_answers, "LONGEST_RESOURCE", 100_000)
     blocks: dict[str, Iterable[bytes]] = {
         "files": (b"".join(told(f"{n}-{m}") for m in range(100)) for n in itertools.count()),
+        "files of another": itertools.repeat(told("x").replace(b"/r/", b"/other/") * 100),
         "text": itertools.repeat(b"x" * 65_536),
         "depth": itertools.repeat(b"<D:a>" * 10_000),
         "siblings": itertools.repeat(b"<D:a/>" * 10_000),

@@ -364,6 +364,31 @@ def test_many_in_folders(storage: Storage) -> None:
     assert all(_old(revision(storage, path)) == _old(r) for path, r in found.items())
 
 
+@pytest.mark.parametrize("own", ["incoming", "versions", "emptied"])
+def test_a_folder_of_ours_that_somebody_removed_is_made_anew(kind: Kind, storage: Storage, own: str) -> None:
+    """Empty ones look as if nobody needed them; some clear the versions by hand."""
+    for n in (0, 1):
+        write(storage, f"folder {n}/f", b"one")
+        storage.delete(Delete(f"folder {n}/f", 1, revision(storage, f"folder {n}/f")))
+        base = write(storage, f"replaced {n}", b"one").revision
+        if n:
+            with contextlib.suppress(FileNotFoundError, KeyError):  # not every kind needs each
+                kind.remove(f"{OWN_FOLDER}/{own}")
+        assert write(storage, f"replaced {n}", b"large" * 300_000, base).replaced is not None
+        write(storage, f"new {n}", b"content")
+    assert len(contents(storage)) == 4
+
+
+def test_a_folder_that_somebody_removed_is_made_anew(kind: Kind, storage: Storage) -> None:
+    write(storage, "a/b/f", b"one")
+    base = write(storage, "plain", b"content").revision
+    kind.remove("a")
+    write(storage, "a/b/g", b"two")
+    kind.remove("a")
+    storage.move(Move("a/b/h", 1, wanted("", b"content").content, "plain", 1, base))
+    assert contents(storage) == {"a/b/h": b"content"}
+
+
 def test_nothing_half_done_is_ever_seen(kind: Kind, storage: Storage) -> None:
     content = os.urandom(3 * 2**20)
     put = wanted("f", content)
@@ -400,7 +425,7 @@ def test_a_root_that_is_gone_is_told_and_nothing_is_taken_for_deleted(kind: Kind
     write(storage, "f", b"content")
     assert storage.is_there()
     kind.open().check(1)
-    kind.remove_root()
+    kind.remove("")
     with pytest.raises(Vanished) as told:
         kind.open().check(1)
     assert "root" in str(told.value) or "folder" in str(told.value)

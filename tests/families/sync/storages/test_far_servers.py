@@ -53,7 +53,7 @@ def guest(request: pytest.FixtureRequest) -> Iterator[tuple[Kind, Path]]:
         else:
             server = stack.enter_context(AsyncSshd())
         options = _with_password(server, root)
-        kind = Kind("sftp", options, set, lambda: None, {**options, "password": "hunter2"})
+        kind = Kind("sftp", options, set, lambda _: None, {**options, "password": "hunter2"})
         stack.callback(kind.close)
         yield kind, root
 
@@ -72,7 +72,7 @@ def test_a_password_lets_in_and_a_wrong_one_is_told_without_it(guest: tuple[Kind
 
 def test_a_user_whose_name_none_can_have_is_told(tmp_path: Path) -> None:
     with AsyncSshd() as server:
-        kind = Kind("sftp", {**_with_password(server, tmp_path), "username": "\ue000"}, set, lambda: None, None)
+        kind = Kind("sftp", {**_with_password(server, tmp_path), "username": "\ue000"}, set, lambda _: None, None)
         with pytest.raises(Vanished, match="option username"):
             kind.open().check(0)
         kind.close()
@@ -107,7 +107,7 @@ def test_a_folder_that_webdav_refuses_is_skipped_for_itself(apache: Apache) -> N
 def test_a_server_that_keeps_less_than_it_was_sent_is_told(tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     with AsyncSshd() as server:
-        kind = Kind("sftp", _with_password(server, tmp_path / "root"), set, lambda: None, None)
+        kind = Kind("sftp", _with_password(server, tmp_path / "root"), set, lambda _: None, None)
         storage = kind.open()
         storage.check(0)
         first = write(storage, "f", b"one").revision

@@ -74,7 +74,8 @@ class Drive(Protocol):
         no file gives way to it.
 
         `base`: the revision that it replaces, "" for none. Raises Changed where another is there, as surely as the
-        drive can tell (a conditional request; else a look just before). What `source.read` raises is let through.
+        drive can tell (a conditional request; else a look just before). What `source.read` raises is let through;
+        it can be read again after `seek(0)`.
         """
 
     def move(self, source: str, base: str, name: str) -> Stat:

@@ -8,7 +8,6 @@ that very moment is not lost.
 
 import contextlib
 import errno
-import functools
 import io
 import os
 import stat
@@ -53,6 +52,7 @@ class LocalStorage(LocalLooking):
         """`owner`: whose root it is to be; None for who only reads. Raises Vanished where there is no root."""
         super().__init__(root, ignore, block=block)
         self._owner = owner
+        self._own_folders: dict[str, int] = {}
 
     def check(self, expected: int) -> None:
         super().check(expected)
@@ -65,13 +65,21 @@ class LocalStorage(LocalLooking):
                 os.close(own)
         self.forget_old_arrivals()
 
-    @functools.cached_property
+    @property
     def _incoming(self) -> int:
-        return self._own("incoming")
+        return self._opened("incoming")
 
-    @functools.cached_property
+    @property
     def _versions(self) -> int:
-        return self._own("versions")
+        return self._opened("versions")
+
+    def _opened(self, name: str) -> int:
+        """Somebody may have removed it since: then it is made anew."""
+        if name in self._own_folders and not os.fstat(self._own_folders[name]).st_nlink:
+            os.close(self._own_folders.pop(name))
+        if name not in self._own_folders:
+            self._own_folders[name] = self._own(name)
+        return self._own_folders[name]
 
     def _own(self, name: str) -> int:
         """Step by step: what has the name may be a link that leads out of the root. Raises Vanished."""
@@ -318,9 +326,8 @@ class LocalStorage(LocalLooking):
         raise Changed("too many conflicts under one name")
 
     def close(self) -> None:
-        for name in ("_incoming", "_versions"):
-            if name in self.__dict__:
-                os.close(self.__dict__.pop(name))
+        while self._own_folders:
+            os.close(self._own_folders.popitem()[1])
         self._folders.close()
 
 

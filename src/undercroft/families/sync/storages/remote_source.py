@@ -78,6 +78,11 @@ class Sending:
         self._pace = pace
         self._digest = blake3()
 
+    def seek(self, offset: int) -> None:
+        """To its beginning: 0."""
+        self._file.seek(offset)
+        self._digest = blake3()
+
     def read(self, size: int = -1) -> bytes:
         """Raises SourceChanged in place of the last block where all of it is not what was asked for."""
         block = self._file.read(size)

@@ -21,8 +21,8 @@ from undercroft.base.ids import sortable_id
 from undercroft.families.sync.names import OWN_FOLDER
 from undercroft.families.sync.storages.drive import YOUNG, Stat
 from undercroft.families.sync.storages.errors import Changed, Vanished
-from undercroft.families.sync.storages.folders_above import FoldersAbove
 from undercroft.families.sync.storages.judging import folder_unfit
+from undercroft.families.sync.storages.real_folders import RealFolders, is_left
 from undercroft.families.sync.storages.sftp_connection import Connection, Refused
 
 BLOCK = 2**20
@@ -39,7 +39,7 @@ class Sftp:
         self._root = options["root"].encode(errors="surrogateescape").rstrip(b"/") or (
             b"/" if options["root"] else b"."
         )
-        self._folders = FoldersAbove(self._is_folder, self._make_folder)
+        self._folders = RealFolders(self)
         self._ahead: float | None = None
 
     def require_name(self, name: str) -> None:
@@ -56,6 +56,9 @@ class Sftp:
             self._run(self._sftp.remove(self._at(probe)))
         except PermissionError:
             raise Vanished(f"the folder {where} may not be written") from None
+        for one in self.files_in(INCOMING):
+            if is_left(one.name):
+                self._run(self._sftp.remove(self._at(one.name)))
 
     def walk(self) -> Iterator[Stat]:
         self._folders.forget()
@@ -108,7 +111,7 @@ class Sftp:
                 self._expect(name, base)
                 self._run(self._sftp.posix_rename(self._at(arriving), self._at(name)))
             else:
-                self._onto_nothing(arriving, name)
+                self._folders.onto_nothing(name, lambda: self._rename(arriving, name))
         except BaseException:
             with contextlib.suppress(OSError, Vanished):
                 self._run(self._sftp.remove(self._at(arriving)))
@@ -120,17 +123,18 @@ class Sftp:
 
     def move(self, source: str, base: str, name: str) -> Stat:
         self._expect(source, base)
-        self._onto_nothing(source, name)
-        self._prune(source)
+        self._folders.onto_nothing(name, lambda: self._rename(source, name))
+        self._folders.prune(source)
         return self.stat(name) or Stat(name, 0, "", 0)
 
     def copy(self, source: str, base: str, name: str) -> Stat:
         about = self._expect(source, base)
-        self._folders.make(name)
         try:
-            self._run(self._sftp.link(self._at(source), self._at(name)))
-        except (Refused, PermissionError, OSError) as error:
-            if isinstance(error, FileNotFoundError) or self._lstat(self._at(name)) is not None:
+            self._folders.above(name, lambda: self._run(self._sftp.link(self._at(source), self._at(name))))
+        except FileNotFoundError:
+            raise Changed("it vanished meanwhile") from None
+        except OSError:  # a server that knows no links, or a name that is taken
+            if self._lstat(self._at(name)) is not None:
                 raise Changed("there is another under this name meanwhile") from None
             with self.open(source) as reading:
                 return self.put(name, _Joined(reading.blocks()), about.size, about.mtime, "")  # type: ignore[arg-type]
@@ -139,7 +143,7 @@ class Sftp:
     def delete(self, name: str, base: str) -> None:
         self._expect(name, base)
         self._run(self._sftp.remove(self._at(name)))
-        self._prune(name)
+        self._folders.prune(name)
 
     def close(self) -> None:
         self._connection.close()
@@ -197,9 +201,8 @@ class Sftp:
         return about
 
     def _write(self, name: str, source: Any, mtime: int) -> None:
-        self._folders.make(name)
         flags = asyncssh.FXF_WRITE | asyncssh.FXF_CREAT | asyncssh.FXF_EXCL
-        file = self._run(self._sftp.open(self._at(name), flags, encoding=None))
+        file = self._folders.above(name, lambda: self._run(self._sftp.open(self._at(name), flags, encoding=None)))
         try:
             at = 0
             while block := source.read(BLOCK):
@@ -216,62 +219,35 @@ class Sftp:
         finally:
             self._run(file.close())
 
-    def _onto_nothing(self, source: str, name: str) -> None:
-        """A plain rename: OpenSSH's does nothing where there is something."""
-        self._folders.make(name)
-        for _ in range(2):
-            about = self._lstat(self._at(name))
-            if about is None:
-                return self._rename(source, name)
-            if not stat.S_ISDIR(about.permissions or 0):
-                break
-            if not self._remove_empty(self._at(name)):
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    def _rename(self, source: str, name: str) -> None:
+        """A plain one: OpenSSH's does nothing where there is something; not every server's does. Raises Changed."""
+        if self._lstat(self._at(name)) is None:
+            try:
+                self._run(self._sftp.rename(self._at(source), self._at(name)))
+                return
+            except Refused:
+                if self._lstat(self._at(name)) is None:
+                    raise
         raise Changed("there is another under this name meanwhile")
 
-    def _rename(self, source: str, name: str) -> None:
-        try:
-            self._run(self._sftp.rename(self._at(source), self._at(name)))
-        except FileNotFoundError:  # another lane has just taken the folder away: it was empty
-            self._folders.forget()
-            self._folders.make(name)
-            self._run(self._sftp.rename(self._at(source), self._at(name)))
-        except Refused:
-            if self._lstat(self._at(name)) is not None:
-                raise Changed("there is another under this name meanwhile") from None
-            raise
+    # Folders
 
-    def _is_folder(self, name: str) -> bool | None:
+    def is_folder(self, name: str) -> bool | None:
         about = self._lstat(self._at(name))
         return None if about is None else stat.S_ISDIR(about.permissions or 0)
 
-    def _make_folder(self, folder: str) -> None:
+    def make_folder(self, name: str) -> None:
         with contextlib.suppress(Refused):  # another lane has just made it
-            self._run(self._sftp.mkdir(self._at(folder)))
+            self._run(self._sftp.mkdir(self._at(name)))
 
-    def _prune(self, name: str) -> None:
-        """Folders that are empty now, upward."""
-        folder = posixpath.dirname(name)
-        while folder and folder.split("/")[0] != OWN_FOLDER:
-            self._folders.forget(folder)
-            try:
-                self._run(self._sftp.rmdir(self._at(folder)))
-            except OSError:
-                return
-            folder = posixpath.dirname(folder)
+    def list_folder(self, name: str) -> list[tuple[str, bool]]:
+        entries = self._run(_listed(self._sftp, self._at(name)))
+        inner = [(_text(bytes(one.filename)), stat.S_ISDIR(one.attrs.permissions or 0)) for one in entries]
+        return [(f"{name}/{one}", is_folder) for one, is_folder in inner if one not in (".", "..")]
 
-    def _remove_empty(self, path: bytes) -> bool:
-        """A folder that holds nothing but empty folders."""
-        self._folders.forget()
+    def remove_folder(self, name: str) -> bool:
         try:
-            for entry in self._run(_listed(self._sftp, path)):
-                inner = bytes(entry.filename)
-                if inner in (b".", b".."):
-                    continue
-                is_folder = stat.S_ISDIR(entry.attrs.permissions or 0)
-                if not is_folder or not self._remove_empty(path + b"/" + inner):
-                    return False
-            self._run(self._sftp.rmdir(path))
+            self._run(self._sftp.rmdir(self._at(name)))
         except (FileNotFoundError, Refused):
             return False
         return True

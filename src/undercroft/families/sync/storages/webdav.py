@@ -2,29 +2,28 @@
 
 Content is uploaded under a temporary name and takes its own by MOVE: PUT itself is whole on some servers only. That the
 one which is replaced is the one that was expected is asked for in the request (the `If` header, by ETag) and looked up
-just before, for servers that know no such condition. A DELETE of a folder would take all with it that came into it
-meanwhile: an empty one is first moved aside, and looked into there.
+just before, for servers that know no such condition. Where a server says what sum it has made of what it has got
+(ownCloud's OC-Checksum, Nextcloud's X-Hash), that is compared, else the length.
 """
 
 import contextlib
 import errno
-import os
-import posixpath
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 from undercroft.base.ids import sortable_id
 from undercroft.families.sync.names import OWN_FOLDER
 from undercroft.families.sync.storages.drive import Stat
 from undercroft.families.sync.storages.errors import Changed, Vanished
-from undercroft.families.sync.storages.folders_above import FoldersAbove
 from undercroft.families.sync.storages.judging import folder_unfit, size_of, time_of
+from undercroft.families.sync.storages.real_folders import RealFolders, is_left
 from undercroft.families.sync.storages.webdav_answers import Resource
+from undercroft.families.sync.storages.webdav_aside import Aside
 from undercroft.families.sync.storages.webdav_client import Download, WebdavClient
 
 BLOCK = 2**18
 INCOMING = f"{OWN_FOLDER}/incoming"
-ASIDE = f"{OWN_FOLDER}/emptied"
 
 
 class Webdav:
@@ -33,7 +32,8 @@ class Webdav:
     def __init__(self, options: dict[str, Any]) -> None:
         self._options = options
         self._opened: WebdavClient | None = None
-        self._folders = FoldersAbove(self._is_folder, self._make_folder)
+        self._folders = RealFolders(self)
+        self._aside = Aside(lambda: self._client, self._folders)
         self._knows_conditions = True
 
     def require_name(self, name: str) -> None:
@@ -49,6 +49,10 @@ class Webdav:
             self._client.do("DELETE", probe, {})
         except PermissionError:
             raise Vanished(f"the folder at {self._client.url} may not be written") from None
+        for one in self.files_in(INCOMING):
+            if is_left(one.name):
+                self._client.do("DELETE", one.name, {})
+        self._aside.clear()
 
     def walk(self) -> Iterator[Stat]:
         """Folder by folder: many servers answer no deeper question."""
@@ -117,7 +121,7 @@ class Webdav:
     def move(self, source: str, base: str, name: str) -> Stat:
         before = self._expect(source, base)
         self._onto_nothing("MOVE", source, name, before)
-        self._prune(source)
+        self._folders.prune(source)
         return self.stat(name) or Stat(name, before.size, "", before.mtime)
 
     def copy(self, source: str, base: str, name: str) -> Stat:
@@ -130,7 +134,7 @@ class Webdav:
 
     def delete(self, name: str, base: str) -> None:
         self._conditional("DELETE", name, self._expect(name, base))
-        self._prune(name)
+        self._folders.prune(name)
 
     def close(self) -> None:
         if self._opened is not None:
@@ -155,34 +159,25 @@ class Webdav:
         return Resource(name, False, size, headers.get("etag") or "", time_of(headers.get("last-modified") or ""))
 
     def _upload(self, name: str, source: Any, size: int, mtime: int) -> None:
+        """Raises OSError where the server says that it has got something else."""
         headers = {
             "content-type": "application/octet-stream",
             "content-length": str(size),
             "x-oc-mtime": str(mtime // 10**9),  # who knows it keeps the time of the change
+            "x-hash": "sha1",
         }
-        self._folders.make(name)
-        try:
-            self._client.do("PUT", name, headers, _blocks(source))
-        except FileNotFoundError:  # the folder above has gone meanwhile
-            self._folders.forget()
-            raise OSError(errno.EAGAIN, "a folder vanished meanwhile; it is tried again") from None
+
+        def send() -> None:
+            source.seek(0)
+            digest = hashlib.sha1(usedforsecurity=False)
+            said = self._client.do("PUT", name, headers, _blocks(source, digest))
+            if _sum_of(said) not in ("", digest.hexdigest()):
+                raise OSError(errno.EIO, f"{self._client.url} has got something else than was sent; it is tried again")
+
+        self._folders.above(name, send)
 
     def _onto_nothing(self, method: str, source: str, name: str, before: Resource | None = None) -> None:
-        for attempt in range(2):
-            self._folders.make(name)
-            try:
-                return self._conditional(method, source, before, name)
-            except FileNotFoundError:
-                self._folders.forget()
-                if attempt:
-                    raise
-            except Changed:
-                there = self._client.find(name)
-                if there is None or not there.is_folder:
-                    raise Changed("there is another under this name meanwhile") from None
-                if attempt or not self._remove_empty(name):
-                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
-        return None
+        self._folders.onto_nothing(name, lambda: self._conditional(method, source, before, name))
 
     def _conditional(
         self, method: str, name: str, before: Resource | None, to: str | None = None, *, over: bool = False
@@ -213,46 +208,25 @@ class Webdav:
             raise Changed("it was changed meanwhile")
         return about
 
-    def _is_folder(self, name: str) -> bool | None:
+    # Folders
+
+    def is_folder(self, name: str) -> bool | None:
         there = self._client.find(name)
         return None if there is None else there.is_folder
 
-    def _make_folder(self, folder: str) -> None:
+    def make_folder(self, name: str) -> None:
         try:
-            self._client.do("MKCOL", folder + "/", {})
+            self._client.do("MKCOL", name + "/", {})
         except OSError:
-            if self._client.find(folder) is None:  # else another lane has just made it
+            if self._client.find(name) is None:  # else another lane has just made it
                 raise
 
-    def _prune(self, name: str) -> None:
-        """Folders that are empty now, upward."""
-        folder = posixpath.dirname(name)
-        while folder and folder.split("/")[0] != OWN_FOLDER and self._remove_empty(folder):
-            folder = posixpath.dirname(folder)
+    def list_folder(self, name: str) -> list[tuple[str, bool]]:
+        itself, *inner = self._client.list_folder(name)
+        return [(one.name, one.is_folder) for one in inner] if itself.is_folder else [(name, False)]
 
-    def _remove_empty(self, folder: str) -> bool:
-        """Whether it held nothing but empty folders, and is gone."""
-        self._folders.forget()
-        if not self._is_empty(folder):
-            return False
-        aside = f"{ASIDE}/{sortable_id()}"
-        self._folders.make(aside)
-        try:
-            self._client.do("MOVE", folder + "/", {"destination": self._client.address(aside + "/"), "overwrite": "F"})
-        except (OSError, Changed):
-            return False
-        if not self._is_empty(aside):  # something came just before it was moved
-            self._client.do("MOVE", aside + "/", {"destination": self._client.address(folder + "/"), "overwrite": "F"})
-            return False
-        self._client.do("DELETE", aside + "/", {})
-        return True
-
-    def _is_empty(self, folder: str) -> bool:
-        try:
-            itself, *inner = self._client.list_folder(folder)
-        except FileNotFoundError:
-            return False
-        return itself.is_folder and all(one.is_folder and self._is_empty(one.name) for one in inner)
+    def remove_folder(self, name: str) -> bool:
+        return self._aside.remove(name)
 
 
 class Reading:
@@ -271,6 +245,8 @@ class Reading:
 
 
 class _Nothing:
+    def seek(self, _offset: int) -> None: ...
+
     def read(self, _size: int = -1) -> bytes:
         return b""
 
@@ -284,6 +260,13 @@ def _revision(one: Resource) -> str:
     return one.etag.removeprefix("W/") or f"{one.size}.{one.mtime}"
 
 
-def _blocks(source: Any) -> Iterator[bytes]:
+def _blocks(source: Any, digest: Any) -> Iterator[bytes]:
     while block := source.read(BLOCK):
+        digest.update(block)
         yield block
+
+
+def _sum_of(said: Mapping[str, str]) -> str:
+    """The SHA-1 of what the server has got, in hex; "" where it says none, or another sum."""
+    kind, _, told = said.get("oc-checksum", "").partition(":")
+    return (told if kind.upper() == "SHA1" else said.get("x-hash-sha1", "")).strip().lower()

@@ -35,13 +35,11 @@ def resources(blocks: Iterable[bytes], root: bytes, url: str) -> Iterator[Resour
 
     Raises OSError, which names `url`.
     """
-    found = 0
-    for element in _responses(blocks, url):
+    for number, element in enumerate(_responses(blocks, url)):
         resource = _resource(element, root)
         if resource is not None:
-            found += 1
             yield resource
-        if found > MOST_RESOURCES:
+        if number > MOST_RESOURCES:
             raise OSError(errno.EPROTO, f"{url} lists more than {MOST_RESOURCES:,} files in one folder")
 
 

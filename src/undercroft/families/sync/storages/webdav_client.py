@@ -4,7 +4,7 @@ import errno
 import os
 import posixpath
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -49,14 +49,17 @@ class WebdavClient:
             return None
         return found[0] if found else None
 
-    def do(self, method: str, name: str, headers: dict[str, str], body: Any = None) -> int:
-        """The status. Raises OSError: FileNotFoundError, PermissionError …; Changed for a condition that fails."""
+    def do(self, method: str, name: str, headers: dict[str, str], body: Any = None) -> Mapping[str, str]:
+        """The answer's headers, names in lower case.
+
+        Raises OSError: FileNotFoundError, PermissionError …; Changed for a condition that fails.
+        """
         request = self._request(method, name, headers)
         if body is not None:
             request = request.body_stream(body)
         with self._sent(request) as response:
             self._check(response, method)
-            return response.status
+            return {name.lower(): value for name, value in response.headers.items()}
 
     def get(self, name: str, start: int) -> "Download":
         headers = {"range": f"bytes={start}-"} if start else {}
