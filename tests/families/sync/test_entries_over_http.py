@@ -131,10 +131,10 @@ def test_progress_and_what_is_left_alone(example: Example) -> None:
     wait_until(lambda: example.get("/entries/A/progress")["skipped_count"] == 1, "the link to be found")
     progress = example.get("/entries/A/progress")
     assert list(progress) == [
-        "name", "files", "behind", "held", "skipped_count", "skipped", "failed", "scanned_at",
+        "name", "files", "behind", "held", "skipped_count", "skipped", "failed", "scanned_at", "away",
     ]  # fmt: skip
     assert progress["skipped"][0][0] == "link"
-    assert (progress["behind"], progress["held"], progress["failed"]) == (0, 0, {})
+    assert (progress["behind"], progress["held"], progress["failed"], progress["away"]) == (0, 0, {}, None)
     assert progress["files"] == len(example.get("/files?entry=A&limit=1000")["files"])
     (example.folder / "A/link").unlink()
 

@@ -15,7 +15,8 @@ from tests.families.sync.parts import house, until, write
 from undercroft.base.clock import wall_clock
 from undercroft.database import Database, migrations_in, open_database
 from undercroft.families.sync import actions, store_entries, wire
-from undercroft.families.sync.switchboard import SOCKET, Switchboard
+from undercroft.families.sync.reconcile import Content, Seen
+from undercroft.families.sync.switchboard import SOCKET, UNHEARD, Switchboard
 
 Story = Callable[["Meeting"], Awaitable[None]]
 
@@ -141,6 +142,25 @@ def test_who_says_what_is_no_hello_is_refused_in_one_line(tell: Callable[[Story]
         tell(story)
     assert [(line["event"], "exc_info" in line) for line in logs] == [("link_refused", False)]
     assert not faults
+
+
+def test_whose_word_can_t_be_written_down_is_known(tell: Callable[[Story], None]) -> None:
+    """Until it has told all that there is."""
+
+    async def story(meeting: Meeting) -> None:
+        first = await meeting.call(hello())
+        assert isinstance(await first.hear(), wire.Setup)
+        first.writer.write(wire.packed(wire.Report([Seen("f", Content("x", 2**63, 1, 0o644), "r")])))
+        while not isinstance(await first.hear(), wire.Refused):
+            assert not meeting.board.away("A")
+        first.writer.close()
+        second = await meeting.call(hello())
+        assert isinstance(await second.hear(), wire.Setup)
+        assert meeting.board.away("A") == UNHEARD
+        second.writer.write(wire.packed(wire.Scanned(0, 0.0)))
+        await until(lambda: not meeting.board.away("A"), "it to have told all")
+
+    tell(story)
 
 
 def test_who_is_not_to_run_is_hung_up_on(tell: Callable[[Story], None]) -> None:

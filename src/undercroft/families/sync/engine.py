@@ -21,6 +21,7 @@ from undercroft.families.sync.links import Link
 from undercroft.families.sync.model import FAMILY, Rule, check_entry
 from undercroft.families.sync.recording import HOUSE, Deed, record, recorded
 from undercroft.families.sync.roots import require_apart
+from undercroft.families.sync.store_entries import Entry
 from undercroft.families.sync.store_versions import KeptVersion
 from undercroft.families.sync.switchboard import Switchboard
 from undercroft.machinery.processes import store as processes
@@ -144,7 +145,7 @@ class Engine:
             if link := self.link(name):  # what it still says is written down before what is known of it goes
                 link.hang_up()
                 await link.ended()
-            self._board.waves.forget(name)
+            self._board.forget(name)
         return await self._errands.done(name, within)
 
     async def begin(self, name: str, by: str = HOUSE) -> None:
@@ -199,6 +200,10 @@ class Engine:
 
     def link(self, name: str) -> Link | None:
         return self._board.links.get(name)
+
+    def away(self, entry: Entry) -> str:
+        """Why it does nothing at this moment, though it runs; "" where it does, or is to stand still."""
+        return self._board.away(entry.name) if entry.up else ""
 
     def links(self) -> list[Link]:
         return list(self._board.links.values())

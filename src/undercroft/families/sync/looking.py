@@ -104,9 +104,8 @@ class Closely(NamedTuple):
 
 
 async def standing(engine: Engine, entry: Entry) -> tuple[str, str | None]:
-    """Its status; and why it has stopped by itself, or can't reach its storage."""
-    link = engine.link(entry.name)
-    return await engine.status(entry.name), entry.reason or (link.away if link else "") or None
+    """Its status; and why it has stopped by itself, or does nothing at this moment."""
+    return await engine.status(entry.name), entry.reason or engine.away(entry) or None
 
 
 async def see_entries(database: Database, engine: Engine) -> list[Sight]:
@@ -164,7 +163,7 @@ async def _see(database: Database, engine: Engine, entry: Entry) -> Sight:
         entry.driver,
         status,
         reason,
-        bool(link and link.away),
+        bool(engine.away(entry)),
         link.scanned_at if link else None,
         Some([Named(path, why, fid_of(path)) for path, why in itertools.islice(failed.items(), FIRST)], len(failed)),
         found,

@@ -1,6 +1,7 @@
 """The links to the workers of this node: each entry's process connects to one socket in the data folder."""
 
 import asyncio
+import functools
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -21,6 +22,10 @@ log = structlog.get_logger()
 SOCKET = "sync.sock"
 # What workers have said before they were hung up on is heard out for so long (s).
 LAST_WORDS = 5.0
+UNHEARD = (
+    "what its process tells can't be written down: the server's log says why (link_failed). It is told again after a"
+    " pause; a restart of the entry tells it at once"
+)
 
 
 class Switchboard:
@@ -36,6 +41,8 @@ class Switchboard:
         self.socket = folder / SOCKET
         self.links: dict[str, Link] = {}
         """By entry."""
+        self.unheard: set[str] = set()
+        """Whose worker was refused, and has not looked at everything since."""
         self.waves = Waves(database, clock)
         self._database = database
         self._clock = clock
@@ -68,6 +75,16 @@ class Switchboard:
             link.hang_up()
         if self._meetings:
             await asyncio.wait(self._meetings, timeout=LAST_WORDS)
+
+    def away(self, name: str) -> str:
+        """Why an entry that runs does nothing at this moment; "" where it does."""
+        link = self.links.get(name)
+        return (link.away if link else "") or (UNHEARD if name in self.unheard else "")
+
+    def forget(self, name: str) -> None:
+        """The entry is removed."""
+        self.waves.forget(name)
+        self.unheard.discard(name)
 
     def try_again(self) -> None:
         """A storage is back, or gone for good: what others have to do may be other than before."""
@@ -117,13 +134,19 @@ class Switchboard:
     async def _serve(self, entry: Entry, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str | None:
         """Until the worker has hung up; why, where it can't go on."""
         vanishings = self.waves.of(entry)
-        link = Link(entry, reader, writer, self._database, self._clock, vanishings, self._on_noticed, self.try_again)
+        on_back = functools.partial(self._back, entry.name)
+        link = Link(entry, reader, writer, self._database, self._clock, vanishings, self._on_noticed, on_back)
         self.links[entry.name] = link
         try:
             return await link.serve()
         except Exception:
+            self.unheard.add(entry.name)
             log.exception("link_failed", entry=entry.name)
         finally:
             if self.links.get(entry.name) is link:
                 del self.links[entry.name]
         return None
+
+    def _back(self, name: str) -> None:
+        self.unheard.discard(name)
+        self.try_again()

@@ -96,7 +96,8 @@ class Entries:
         count = await self._database.read(store_entries.count_skipped, entry.name)
         failed = dict(list(link.giving.failed.items())[:MOST_SHOWN]) if link else {}
         scanned = link.scanned_at / SECOND if link and link.scanned_at else None
-        return reply(shapes.Progress(entry.name, files, behind, held, count, skipped, failed, scanned))
+        away = self._engine.away(entry) or None
+        return reply(shapes.Progress(entry.name, files, behind, held, count, skipped, failed, scanned, away))
 
     async def confirm(self, request: Request) -> Reply:
         entry = await self._find(request)

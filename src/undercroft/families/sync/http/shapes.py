@@ -129,6 +129,8 @@ class Progress(msgspec.Struct):
     failed: dict[str, str]
     scanned_at: float | None
     """When its process last had looked at everything, in seconds since 1970; null before the first time."""
+    away: str | None
+    """Why it does nothing at this moment, though it runs; null where it does."""
 
 
 class ConfirmIn(msgspec.Struct, forbid_unknown_fields=True):
