@@ -23,7 +23,11 @@ _TICKS, _LONGEST_TICK = 5, 20_000_000
 
 
 def copy(source: Source, target: int, content: Content, block_size: int, pace: Pace) -> None:
-    """Hashed on the way. Raises SourceChanged where it is not what was asked for."""
+    """Hashed on the way. Raises SourceChanged where it is not what was asked for.
+
+    By reading and writing: copy_file_range(2) takes a third more of the processor (measured on ext4), for what it copies
+    has still to be read to be hashed.
+    """
     digest = _digest(content.size)
     done = begun = _take_up(source, target, content, digest, pace)
     with _Beside(digest.update) if content.size >= LARGE else contextlib.nullcontext(digest.update) as note:
