@@ -115,6 +115,11 @@ def test_all_of_it_without_scripts(browser: Browser, example: Example) -> None:
     link.click()
     page.get_by_role("button", name="Restore").click()
     wait_until((example.folder / "A" / HOSTILE).exists, "it to be there again")
+    while not page.get_by_role("link", name="Download").count():
+        page.get_by_role("link", name="Refresh").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename.endswith("⟨202E⟩txt⟨000A⟩.exe")
     page.get_by_role("link", name="Files", exact=True).click()
     page.get_by_role("button", name="Stop: A").click()
     page.get_by_role("button", name="Start: A").click()

@@ -7,6 +7,7 @@ import msgspec
 
 from undercroft.app.dashboard.forms import read_form, read_name
 from undercroft.app.dashboard.rendering import Rendering
+from undercroft.app.dashboard.words import plain
 from undercroft.families.sync import MOST_COUNTED, Listed, Wanted, Window
 from undercroft.machinery.operations import Reply, Request
 
@@ -60,13 +61,12 @@ class Files:
     async def file(self, request: Request) -> Reply:
         """GET /dashboard/files/{fid}, and the part of it that changes."""
         query = request.query(OneQuery)
-        closely = await self._sync.closely(request)
-        offset = min(max(0, query.offset), len(closely.versions))
+        closely = await self._sync.closely(request, query.offset, SHOWN + 1)
         values = {
             "file": closely,
-            "versions": closely.versions[offset : offset + SHOWN],
-            "offset": offset,
-            "shown": SHOWN,
+            "versions": closely.versions[:SHOWN],
+            "before": max(0, query.offset - SHOWN) if query.offset else None,
+            "further": query.offset + SHOWN if len(closely.versions) > SHOWN else None,
             "query": query,
             "now": request.now,
         }
@@ -75,10 +75,10 @@ class Files:
         return await self._rendering.page("file.html", identity=request.identity, **values)
 
     async def content(self, request: Request) -> Reply:
-        name = (await self._sync.closely(request)).path.rpartition("/")[2]
-        reply = await self._sync.content(request)
+        path, reply = await self._sync.content(request)
         if reply.stream is None:
             return reply._replace(headers=(*reply.headers, *_APART))
+        name = plain(path.rpartition("/")[2])  # where it is saved, it can't pretend to be another either
         named = f"attachment; filename*=UTF-8''{quote(name, safe='')}".encode()
         others = [header for header in reply.headers if header[0] != b"content-disposition"]
         return reply._replace(content_type=_TYPE, headers=(*others, *_APART, (b"content-disposition", named)))

@@ -94,7 +94,7 @@ class Copy(NamedTuple):
 
 
 class Closely(NamedTuple):
-    """One file: what lists show of it, None where it was deleted; and what is kept of it, the last first."""
+    """One file: what lists show of it, None where it was deleted; and a page of what is kept of it, the last first."""
 
     fid: str
     path: str
@@ -141,9 +141,9 @@ def conflicts(tx: Transaction) -> list[Conflict]:
     ]
 
 
-async def see_closely(database: Database, engine: Engine, fid: str) -> Closely:
+async def see_closely(database: Database, engine: Engine, fid: str, offset: int, limit: int) -> Closely:
     """Raises Refusal(NOT_FOUND) where nothing is known of it and nothing kept."""
-    path, listed, versions = await database.read(_find_closely, fid)
+    path, listed, versions = await database.read(_find_closely, fid, offset, limit)
     entries = {entry.name: entry for entry in await database.read(store_entries.entries)}
     owners = listed.file.owners if listed else ()
     copies = [await _copy(engine, entries[name], listed) for name in owners if listed and name in entries]
@@ -187,8 +187,8 @@ def _count(tx: Transaction, rows: str, entry: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _find_closely(tx: Transaction, fid: str) -> tuple[str, Listed | None, list[KeptVersion]]:
-    return kept.require_path(tx, fid), listing.find(tx, fid), store_versions.of_file(tx, fid)
+def _find_closely(tx: Transaction, fid: str, offset: int, limit: int) -> tuple[str, Listed | None, list[KeptVersion]]:
+    return kept.require_path(tx, fid), listing.find(tx, fid), store_versions.of_file(tx, fid, offset, limit)
 
 
 async def _copy(engine: Engine, entry: Entry, listed: Listed) -> Copy:

@@ -57,14 +57,17 @@ class Window:
         await self._door.admit(request)
         return await self._database.read(listing.deleted, after, limit, wanted)
 
-    async def closely(self, request: Request) -> Closely:
-        """The file of the path's `fid`."""
+    async def closely(self, request: Request, offset: int, limit: int) -> Closely:
+        """The file of the path's `fid`, and of what is kept of it a page."""
         await self._door.admit(request)
-        return await looking.see_closely(self._database, self._engine, request.path["fid"])
+        check_page(offset, limit)
+        return await looking.see_closely(self._database, self._engine, request.path["fid"], offset, limit)
 
-    async def content(self, request: Request) -> Reply:
-        """As GET /files/{fid}/content."""
-        return await self._files.content(request)
+    async def content(self, request: Request) -> tuple[str, Reply]:
+        """The file's path, and what GET /files/{fid}/content answers."""
+        await self._door.admit(request)
+        path = await self._database.read(kept.require_path, request.path["fid"])
+        return path, await self._files.content(request)
 
     async def restore(self, request: Request, version: str) -> None:
         """Of the path's `fid`."""
