@@ -2,6 +2,7 @@
 
 import io
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -98,6 +99,17 @@ def test_a_source_that_cant_be_read_is_told_where_there_is_no_other(
     [failed] = three.get(b"small").failed
     assert failed.reason == "the source can't be read at this moment: Input/output error"
     assert not failed.expected
+
+
+def test_what_came_before_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large file that is gone on with, at so many bytes per second: time is spent for what arrives now alone."""
+    waits: list[float] = []
+    stopped = threading.Event()
+    monkeypatch.setattr(stopped, "wait", waits.append)
+    pace = Pace(1_000, lambda *_: None, stopped).of("f", 10_000)
+    for done in (-5_000, -9_000, 9_500, 10_000):
+        pace(done)
+    assert waits == [pytest.approx(0.4, abs=0.1), pytest.approx(0.9, abs=0.1)]
 
 
 def test_a_restore_says_of_how_many_bytes(three: Three, monkeypatch: pytest.MonkeyPatch) -> None:

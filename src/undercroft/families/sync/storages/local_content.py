@@ -76,9 +76,11 @@ def _take_up(source: Source, target: int, content: Content, digest: "blake3", pa
     if there > content.size or there < LARGE:
         os.ftruncate(target, 0)
         return 0
+    taken = 0
     while block := os.read(target, BLOCK):
         digest.update(block)
-        pace(0)  # none of it arrives now
+        taken += len(block)
+        pace(-taken)
     source.seek(there)
     return there
 

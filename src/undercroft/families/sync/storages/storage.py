@@ -13,7 +13,8 @@ from undercroft.families.sync.reconcile import Delete, Move, Put, Seen
 Source = io.RawIOBase
 """Content to read from, as an open binary file. An `io.FileIO` has a descriptor, by which the kernel may copy it."""
 Pace = Callable[[int], None]
-"""Told of the bytes so far; it waits where that is too quick, and raises where nobody wants them any more."""
+"""Told of the bytes so far; it waits where that is too quick, and raises where nobody wants them any more. A number
+below 0 says how many of them were there before."""
 OnFolder = Callable[[bytes, int], None]
 
 

@@ -43,8 +43,9 @@ class Pace:
         def note(now_done: int) -> None:
             nonlocal done, told
             self.require_heard()
-            self._wait_for(now_done - done)
-            done = now_done
+            if now_done > 0:
+                self._wait_for(now_done - done)
+            done = abs(now_done)
             if done and time.monotonic() - told > TELL_EVERY:
                 told = time.monotonic()
                 self._tell(path, done, size)
