@@ -112,6 +112,7 @@ async def _take_up_work(database: Database, parts: Parts) -> None:
     """What this node had in its hands when it last died is due at once."""
     while await parts.upkeep.reclaim_own(wall_clock()):
         pass
+    await parts.duties.take_back()
     if database.engine == "postgres":
         await parts.upkeep.heartbeat(wall_clock())
 

@@ -47,6 +47,9 @@ def test_another_node_takes_the_entries_over(
     wait_until((tmp_path / "B/large").exists, "the large one, whole", 30)
     assert (tmp_path / "B/large").read_bytes() == large
     assert other.http.put(API + "/entries/A/restart").json()["status"] == "ok"
+    other.kill()
+    other.start()
+    assert other.http.put(API + "/entries/A/restart").json()["status"] == "ok", "it does not wait for itself"
 
 
 def _uptodate(croft: Croft) -> list[list[str]]:

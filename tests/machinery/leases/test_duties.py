@@ -6,6 +6,7 @@ from tests.machinery.leases.conftest import OpenHouse
 from tests.machinery.leases.house import Clocks
 from undercroft.base.clock import HOUR
 from undercroft.machinery.leases.duties import TTL, Duties
+from undercroft.machinery.loops import Step
 
 pytestmark = pytest.mark.anyio
 
@@ -81,3 +82,25 @@ async def test_duties_are_apart_from_each_other_and_from_locks(open_house: OpenH
     assert await theirs.alone("two", work)(0)
     assert not await theirs.alone("one", work)(0)
     assert (await house.take("one")).yes
+
+
+async def test_a_killed_node_that_comes_back_does_not_wait_for_itself(open_house: OpenHouse) -> None:
+    """It takes back what was its own, and nothing of another's."""
+    clocks = Clocks()
+    killed, other, again = [Duties((await open_house(name, clocks=clocks)).leases, name) for name in ("a", "b", "a")]
+
+    async def work(_now: int) -> bool:
+        return True
+
+    def sweeping(duties: Duties) -> Step:
+        return duties.alone("sweep", work)
+
+    assert await sweeping(killed)(0)
+    assert await other.alone("dust", work)(0)
+    come_back, theirs = sweeping(again), again.alone("dust", work)
+    assert not await come_back(0)
+    await again.take_back()
+    assert await come_back(0)
+    assert not await theirs(0)
+    await other.take_back()
+    assert not await sweeping(other)(0), "b had dust alone"

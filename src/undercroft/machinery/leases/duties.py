@@ -22,9 +22,10 @@ TTL = 180 * SECOND
 
 class Duties:
     def __init__(self, leases: Leases, node: str) -> None:
-        """`node`: shown as the owner."""
+        """`node`: shown as the owner; the same in each run of the program on one data folder, and of no other."""
         self._leases = leases
         self._node = node
+        self._names: set[str] = set()
         self._tokens: dict[str, str] = {}
 
     def alone(self, name: str, step: Step, *, ttl: int = TTL, otherwise: Step | None = None) -> Step:
@@ -33,12 +34,22 @@ class Duties:
         `ttl`: after a crash others take over within it (ms); longer than the pause between two rounds.
         """
 
+        self._names.add(name)
+
         async def run(now: int) -> bool:
             if await self._is_ours(name, ttl):
                 return await step(now)
             return otherwise is not None and await otherwise(now)
 
         return run
+
+    async def take_back(self) -> None:
+        """What an earlier run of this node had when it was killed is free at once. To be called before any step, by who
+        holds the data folder: the earlier run held it, and has ended."""
+        for name in self._names:
+            lease = (await self._leases.look(Place(HOUSE, "", name))).lease
+            if lease is not None and lease.owner == self._node:
+                await self._leases.release(Place(HOUSE, "", name), lease.token)
 
     async def lay_down(self) -> None:
         """The node stops in order: others may take over at once."""
