@@ -42,6 +42,9 @@ class Talk:
         while not isinstance(await self.hear(), wire.Scanned):
             pass
 
+    def hang_up(self) -> None:
+        self._writer.close()
+
     def say(self, message: wire.Message) -> None:
         self._writer.write(wire.packed(message))
 
@@ -92,6 +95,8 @@ async def _talk(folder: Path) -> AsyncIterator[Talk]:
     finally:
         process.kill()
         await process.wait()
+        if met.done():
+            met.result().hang_up()
         server.close()
         os.close(descriptor)
 
