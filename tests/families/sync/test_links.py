@@ -15,6 +15,7 @@ from tests.families.sync.parts import until
 from undercroft.base.clock import DAY, wall_clock
 from undercroft.database import Database, migrations_in, open_database
 from undercroft.families.sync import actions, giving, kept, store, store_entries, wire
+from undercroft.families.sync.actions import Settled
 from undercroft.families.sync.failing import Failing
 from undercroft.families.sync.links import Link
 from undercroft.families.sync.model import Match, Rule
@@ -163,6 +164,26 @@ def test_what_has_failed_and_is_gone_is_forgotten(tell: Callable[[Story], None])
         assert worker.link.giving.failed == {"kept": "it could not be restored"}, "which nobody tries again"
         worker.say(wire.Scanned(0, 0.0))
         await until(lambda: worker.link.giving.failed == {}, "it to be forgotten")
+
+    tell(story)
+
+
+def test_a_worker_is_told_once_that_nothing_is_behind(
+    tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("undercroft.families.sync.giving.WALK_EVERY", 0.02)
+
+    async def story(database: Database, worker: Worker) -> None:
+        await worker.told(wire.InStep)
+        with pytest.raises(TimeoutError):  # once
+            async with asyncio.timeout(0.1):
+                await worker.told(wire.InStep)
+        put = await _given(database, worker, "f")
+        with pytest.raises(TimeoutError):  # while it is under way
+            async with asyncio.timeout(0.1):
+                await worker.told(wire.InStep)
+        worker.say(wire.Done([Settled(Seen("f", put.content, "r"), put.version)], [], []))
+        await worker.told(wire.InStep)
 
     tell(story)
 

@@ -142,6 +142,22 @@ def test_what_an_operation_meets_is_told(tell: Callable[[Story], None]) -> None:
     tell(story)
 
 
+def test_what_arrived_in_part_is_nobody_s_when_nothing_is_behind(tell: Callable[[Story], None]) -> None:
+    async def story(talk: Talk) -> None:
+        left = talk.b / ".undercroft/incoming/0123-left by a kill"
+        left.write_bytes(b"part")
+        talk.say(wire.Do([talk.put("f", b"from A", 5)], [], []))
+        await talk.hear_until(lambda message: isinstance(message, wire.Done))
+        assert left.exists(), "it may be gone on with"
+        async with asyncio.timeout(10):
+            while left.exists():  # said again: the task of the one before may not have ended
+                talk.say(wire.InStep())
+                await asyncio.sleep(0.01)
+        assert (talk.b / "f").read_bytes() == b"from A"
+
+    tell(story)
+
+
 def test_what_is_changed_while_it_is_moved_or_deleted_stays(tell: Callable[[Story], None]) -> None:
     """The server knows of another revision: neither takes a content away that nobody has told of."""
 

@@ -52,6 +52,7 @@ class Giving:
         self._after: str | None = ""
         """How far everything that is behind has been walked through; None: to its end."""
         self._walked_at = 0.0
+        self._told_in_step = False
 
     @property
     def under_way(self) -> int:
@@ -161,6 +162,9 @@ class Giving:
         after = self._after
         page = await self._database.read(store.behind_of, self._entry, after, PAGE)
         wanted = [path for path in page if path not in leave and path not in self._failing][:most]
+        if not page and not after and not self._told_in_step:
+            self._told_in_step = True
+            await self._send(wire.InStep())
         if self._after != after:  # it begins anew
             return wanted
         if len(wanted) == most:
@@ -187,6 +191,7 @@ class Giving:
             if path not in self._under_way:  # there is nothing to do about it any more
                 self._forget(path)
         if do.puts or do.moves or do.deletes:
+            self._told_in_step = False
             await self._send(do)
 
     def _begin(self, path: str) -> None:

@@ -6,7 +6,7 @@ never passes through the server: a worker that needs some opens the source's sto
 number of files: lists come in pages.
 
     worker → server   Hello · Left · Report · Skipped · Scanned · Done · Moving · Dropped · Trouble · Away
-    server → worker   Setup · Known · KnownKept · Storages · Do · Rescan · Restore · Drop · Refused
+    server → worker   Setup · Known · KnownKept · Storages · Do · InStep · Rescan · Restore · Drop · Refused
 """
 
 import asyncio
@@ -152,6 +152,10 @@ class Do(Message):
     deletes: list[Delete]
 
 
+class InStep(Message):
+    """Nothing is behind: what has arrived in part is nobody's."""
+
+
 class Rescan(Message):
     pass
 
@@ -174,7 +178,7 @@ class Refused(Message):
 
 
 ToServer = Hello | Left | Report | Restored | Skipped | Scanned | Done | Moving | Dropped | Trouble | Away
-ToWorker = Setup | Known | KnownKept | Storages | Do | Rescan | Restore | Drop | Refused
+ToWorker = Setup | Known | KnownKept | Storages | Do | InStep | Rescan | Restore | Drop | Refused
 
 _encoder = msgspec.msgpack.Encoder()
 

@@ -46,6 +46,7 @@ class Worker:
         # One thread that looks, others that carry out; each with a storage of its own.
         self._looking = ThreadPoolExecutor(1)
         self._lanes: Lanes
+        self._carrying: set[asyncio.Task[None]] = set()
         self._stopped = threading.Event()
         self._broken: asyncio.Future[None] = self._loop.create_future()
 
@@ -140,7 +141,6 @@ class Worker:
     # Obeying
 
     async def _obey(self) -> None:
-        carrying: set[asyncio.Task[None]] = set()
         try:
             while (message := await self._hear()) is not None:
                 match message:
@@ -151,11 +151,11 @@ class Worker:
                         self._note_places(storages)
                         continue
                 task = asyncio.create_task(self._carry_out_when_usable(message))
-                carrying.add(task)
-                task.add_done_callback(carrying.discard)
+                self._carrying.add(task)
+                task.add_done_callback(self._carrying.discard)
                 task.add_done_callback(self._note_failure)
         finally:
-            for task in carrying:
+            for task in self._carrying:
                 task.cancel()
 
     def _note_places(self, places: dict[str, Place]) -> None:
@@ -171,6 +171,8 @@ class Worker:
         match message:
             case wire.Do():
                 await self._lanes.carry_out(message)
+            case wire.InStep() if len(self._carrying) == 1:
+                await lane.call(lane.carrier.forget_arrivals)
             case wire.Restore():
                 await self._restore(message)
             case wire.Drop():
