@@ -12,10 +12,10 @@ from tests.docs.fences import PROJECT, fences, table_under
 from tests.services.apache import PASSWORD, USER, Apache
 from tests.services.croft import Croft
 from tests.services.sshd import Sshd
-from undercroft.base.clock import MINUTE
+from undercroft.base.clock import MINUTE, SECOND
 from undercroft.families.sync import waves
 from undercroft.families.sync.drivers import COMMON, DRIVERS
-from undercroft.families.sync.worker import noticing
+from undercroft.families.sync.worker import bursts, noticing
 
 PAGE = PROJECT / "docs" / "sync.md"
 
@@ -74,7 +74,8 @@ def test_every_path_is_told(start_croft: Callable[..., Croft]) -> None:
 
 def test_the_figures_are_those_of_the_code() -> None:
     assert waves.FEW == 10
-    assert noticing.QUIET == 0.2
+    assert (noticing.AT_FIRST, noticing.QUIET) == (0.1, 0.2)
+    assert bursts.LONGEST == MINUTE / SECOND
     assert waves.WAVE_LASTS == MINUTE
     assert COMMON["delete_share"].default == 0.5
     assert COMMON["keep_versions"].default == 30

@@ -2,6 +2,7 @@
 
 import errno
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from undercroft.families.sync.wire import Message, Report, Scanned, Skipped
 from undercroft.families.sync.worker import bursts
 from undercroft.families.sync.worker.bursts import Burst
 from undercroft.families.sync.worker.index import Index
+from undercroft.families.sync.worker.noticing import Noticing
 from undercroft.families.sync.worker.observing import BATCH, UNWATCHED, Observer
 
 
@@ -105,6 +107,40 @@ def test_what_has_changed_is_not_new(eyes: Eyes) -> None:
         (eyes.root / f"new {n}").write_bytes(b"new %d" % n)
     [report] = reports(eyes.scan())
     assert (len(report.seen), report.vanished) == (40, 0)
+
+
+def test_what_is_new_is_told_before_more_has_vanished(eyes: Eyes) -> None:
+    """With the other half of what was renamed. It counts as new all the same when it is told what is gone."""
+    (eyes.root / "d/0").rename(eyes.root / "renamed")
+    (eyes.root / "d/1").write_bytes(b"changed")
+    (eyes.root / "new").write_bytes(b"new")
+    for n in range(2, 30):
+        (eyes.root / f"d/{n}").unlink()
+    eyes.observer.look_at(["d", "renamed", "new"])
+    assert eyes.observer.vanished == 27
+    eyes.told.clear()
+    assert eyes.observer.tell_here() == []
+    [report] = reports(eyes.told)
+    assert {seen.path for seen in report.seen} == {"d/0", "renamed", "d/1", "new"}
+    assert report.vanished == 0
+    assert eyes.observer.vanished == 27
+    [report] = reports(eyes.tell())
+    assert (len(report.seen), report.vanished) == (28, 27)
+
+
+def test_what_is_new_does_not_wait_beside_what_vanishes(eyes: Eyes) -> None:
+    async def never(*_: Any) -> None:
+        raise AssertionError
+
+    noticing = Noticing(eyes.storage, eyes.index, never, never, eyes.told.append, print, threading.Event())
+    noticing._observer = eyes.observer
+    eyes.told.clear()
+    (eyes.root / "d/0").unlink()
+    (eyes.root / "d/1").unlink()
+    (eyes.root / "new").write_bytes(b"new")
+    later, wait = noticing._look_and_tell(eyes.observer.look_at, ["d", "new"])
+    assert (later, wait > 0) == ([], True)
+    assert [seen.path for report in reports(eyes.told) for seen in report.seen] == ["new"]
 
 
 def test_what_came_back_while_more_was_looked_for_is_no_deletion(eyes: Eyes) -> None:

@@ -99,9 +99,13 @@ def test_a_wave_is_decided_upon_once(tell: Callable[[Story], None]) -> None:
         assert await vanishings.are_held(page(1, 16), is_first=False)
         shore.now += LONG
         assert await vanishings.are_held(page(1, 16), is_first=False)
+        assert await vanishings.are_held(page(1, 0), is_first=False)
+        assert not await vanishings.are_held(page(2, 0), is_first=False), "a page that went before it was counted"
         assert not await vanishings.are_held(page(2, 15), is_first=False), "half of them is not more than half"
         await shore.lose(range(15))
         assert not await vanishings.are_held(page(2, 15), is_first=False)
+        assert not await vanishings.are_held(page(3, 0), is_first=False)
+        assert await vanishings.are_held(page(3, 16), is_first=False)
 
     tell(story)
 

@@ -39,7 +39,7 @@ class Vanishings:
         options = with_defaults(entry.driver, entry.options)
         self._share = float(options["delete_share"])
         self._polled = float(options.get("changes_timer", 0))
-        self._look, self._holds = 0, False
+        self._look, self._vanished, self._holds = 0, 0, False
 
     def note_scan(self, seconds: float) -> None:
         """So long it takes to look at everything."""
@@ -59,8 +59,8 @@ class Vanishings:
     async def are_held(self, report: wire.Report, *, is_first: bool) -> bool:
         """Decided once for all pages of a look. A root in which nothing is left, however little that was, may be one
         whose disk is not mounted. `is_first`: the link's first look at everything."""
-        if report.look and report.look != self._look:
-            self._look = report.look
+        if report.look and (report.look != self._look or report.vanished > self._vanished):
+            self._look, self._vanished = report.look, report.vanished
             # What the look before has counted and not told is counted again by this one.
             self._gone, self._to_come = max(0, self._gone - self._to_come), 0
             self._holds = await self._is_wave(report.vanished, is_first=is_first) or report.emptied

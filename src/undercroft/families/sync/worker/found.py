@@ -7,13 +7,15 @@ class Found:
         """What is new or changed, and has to be read → whether it is new."""
         self.gone: dict[str, str] = {}
         """What is known and not there any more → the revision that the index had."""
+        self.told = 0
+        """So many are new, and told before what is gone."""
         self.emptied = False
         """Something was known, and nothing at all is left."""
 
     @property
     def vanished(self) -> int:
         """So many more than are new: as many as those may only have been renamed."""
-        return len(self.gone) - sum(self.here.values())
+        return len(self.gone) - sum(self.here.values()) - self.told
 
     def note(self, path: str, before: str | None, revision: str | None) -> None:
         """`before`: what the index has; `revision`: what is there now, None for nothing. What an earlier look found

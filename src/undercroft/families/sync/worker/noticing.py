@@ -25,7 +25,7 @@ SETTLED, STILL_WRITING, LONGEST_WAIT = 0.004, 0.4, 5.0
 # What changed while it was looked at is looked at again (s), less often where each look is a request.
 AGAIN, AGAIN_FAR = 0.05, 1.0
 # After the last of many, or of few, that vanish, before it is told (s): by then a look has found no more.
-QUIET, AT_FIRST, QUIET_FAR = 0.2, 0.02, 1.0
+QUIET, AT_FIRST, QUIET_FAR = 0.2, 0.1, 1.0
 # What no watch tells is found by looking at everything again (s).
 RESCAN_EVERY = 3_600.0
 # The same where nothing can be watched, though it is a folder of this machine.
@@ -188,7 +188,9 @@ class Noticing:
         """What is to be looked at later, and in how long (s) all that is not told; in the thread that looks."""
         look(*arguments)
         wait = self._burst.wait(self._observer.vanished, time.monotonic())
-        return ([], wait) if wait else (self._observer.tell(), wait)
+        if not wait:
+            return self._observer.tell(), wait
+        return self._observer.tell_here() if self._is_watched else [], wait
 
     async def _rest(self, until: float) -> None:
         self._woken.clear()

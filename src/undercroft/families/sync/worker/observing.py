@@ -200,13 +200,7 @@ class Observer:
             self._look_again(path)
         self._unsure = []
         vanished = self._found.vanished
-        going = self._going()
-        for path in self._found.here:
-            seen = self._read_into_page(path)
-            if seen is not None and seen.content is not None and (same := going.get(seen.content.hash)):
-                self._page.append(self._taken(same.pop()))
-            if self._is_page_full():
-                self._report(vanished)
+        self._tell_here(vanished)
         for path in list(self._found.gone):
             self._page.append(self._taken(path))
             if len(self._page) >= BATCH:
@@ -220,12 +214,26 @@ class Observer:
         later, self._later = self._later, []
         return later
 
-    def _going(self) -> dict[str, list[str]]:
-        """What is gone, by content, where something has come."""
+    def tell_here(self) -> list[str]:
+        """As `tell`, but of what is gone only what was renamed: more may be vanishing at this moment."""
+        self._looks += 1
+        self._tell_here(0)
+        self._report(0)
+        later, self._later = self._later, []
+        return later
+
+    def _tell_here(self, vanished: int) -> None:
         going: dict[str, list[str]] = {}
         for path in self._found.gone if self._found.here else ():
             going.setdefault(self._index.hash(path), []).append(path)
-        return going
+        for path in list(self._found.here):
+            seen, is_new = self._read_into_page(path), self._found.here.pop(path)
+            if seen is not None and seen.content is not None and (same := going.get(seen.content.hash)):
+                self._page.append(self._taken(same.pop()))
+            else:
+                self._found.told += is_new and seen is not None
+            if self._is_page_full():
+                self._report(vanished)
 
     def _taken(self, path: str) -> Look:
         return Look(Seen(path, None, ""), self._found.gone.pop(path))
