@@ -25,7 +25,7 @@ _TICKS, _LONGEST_TICK = 5, 20_000_000
 def copy(source: Source, target: int, content: Content, block_size: int, pace: Pace) -> None:
     """Hashed on the way. Raises SourceChanged where it is not what was asked for.
 
-    By reading and writing: copy_file_range(2) takes a third more of the processor (measured on ext4), for what it copies
+    By reading and writing: copy_file_range(2) takes a third more of the processor (on ext4), for what it copies
     has still to be read to be hashed.
     """
     digest = _digest(content.size)
