@@ -16,24 +16,23 @@ from collections.abc import Callable, Iterator
 
 from blake3 import blake3
 
-from undercroft.base.ids import sortable_id
-from undercroft.families.sync.names import OWN_FOLDER, conflict_name, raw, shown
+from undercroft.families.sync.names import OWN_FOLDER, raw, shown
 from undercroft.families.sync.places import new_place
 from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
 from undercroft.families.sync.storages import kernel
 from undercroft.families.sync.storages.errors import Changed, InTheWay, Vanished, is_cut
 from undercroft.families.sync.storages.judging import fitting
+from undercroft.families.sync.storages.local_beside import expect, keep_beside, name_beside, onto_nothing, put_back
 from undercroft.families.sync.storages.local_content import (
     BLOCK,
     LARGE,
-    are_equal,
     copy,
     hash_of,
     is_same,
     revision_of,
     same,
 )
-from undercroft.families.sync.storages.local_folders import FOLDER, READ, joined, mode_of, remove_empty
+from undercroft.families.sync.storages.local_folders import FOLDER, READ
 from undercroft.families.sync.storages.local_looking import OWN, LocalLooking
 from undercroft.families.sync.storages.local_mark import Owner, require_mark
 from undercroft.families.sync.storages.storage import InVersions, Pace, Placed, Replaced, Restored, Source, freely
@@ -159,12 +158,12 @@ class LocalStorage(LocalLooking):
         if put.base:
             replaced = self._replace(put, token, mine, folder, name)
         else:
-            self._onto_nothing(self._incoming, token, folder, name)
+            onto_nothing(self._incoming, token, folder, name)
         return Placed(_revision_now(folder, name, mine), replaced)
 
     def _replace(self, put: Put, token: bytes, mine: os.stat_result, folder: int, name: bytes) -> Replaced:
         """What was there is in the versions in the very step in which it loses its name: a kill leaves it kept."""
-        self._expect(folder, name, put.base)
+        expect(folder, name, put.base)
         place = new_place(put.path).encode()
         kernel.rename(self._incoming, token, self._versions, place, kernel.NOREPLACE)
         try:
@@ -184,7 +183,7 @@ class LocalStorage(LocalLooking):
         kept_as = ""
         if keep_as:
             with contextlib.suppress(Changed, InTheWay, OSError):
-                kept_as = self._keep_beside(self._versions, place, keep_as)
+                kept_as = keep_beside(self._folders, self._versions, place, keep_as)
         return Replaced("" if kept_as else place.decode(), kept_as, old.st_size, fitting(old.st_mtime_ns))
 
     def _take_back(self, put: Put, place: bytes, mine: os.stat_result, folder: int, name: bytes) -> None:
@@ -192,17 +191,17 @@ class LocalStorage(LocalLooking):
         if is_same(mine, os.stat(place, dir_fd=self._versions, follow_symlinks=False)):
             os.unlink(place, dir_fd=self._versions)
         else:
-            self._keep_beside(self._versions, place, _name_beside(put.path))
+            keep_beside(self._folders, self._versions, place, name_beside(put.path))
 
     def delete(self, delete: Delete) -> Replaced:
         """To the versions, or beside under another name. Raises Changed, or OSError."""
         folder, name = self._folders.parent(delete.path)
-        self._expect(folder, name, delete.base)
+        expect(folder, name, delete.base)
         place = new_place(delete.path).encode()
         kernel.rename(folder, name, self._versions, place, kernel.NOREPLACE)
         old = os.stat(place, dir_fd=self._versions, follow_symlinks=False)
         if not same(delete.base, old):
-            self._put_back(self._versions, place, folder, name, delete.path)
+            put_back(self._folders, self._versions, place, folder, name, delete.path)
             raise Changed("it was changed while it was deleted")
         replaced = self._kept(place, old, delete.keep_as)
         self._folders.prune(raw(delete.path).rpartition(b"/")[0])
@@ -211,14 +210,14 @@ class LocalStorage(LocalLooking):
     def move(self, move: Move) -> str:
         """The revision under the new name; "" where it has to be read again. Raises Changed, InTheWay, OSError."""
         source_folder, source = self._folders.parent(move.source)
-        self._expect(source_folder, source, move.source_base)
+        expect(source_folder, source, move.source_base)
         source_folder = os.dup(source_folder)
         try:
             folder, name = self._folders.parent(move.path, make=True)
-            self._onto_nothing(source_folder, source, folder, name)
+            onto_nothing(source_folder, source, folder, name)
             moved = os.stat(name, dir_fd=folder, follow_symlinks=False)
             if not same(move.source_base, moved):
-                self._put_back(folder, name, source_folder, source, move.source)
+                put_back(self._folders, folder, name, source_folder, source, move.source)
                 raise Changed("it was changed while it was moved")
         finally:
             os.close(source_folder)
@@ -282,67 +281,10 @@ class LocalStorage(LocalLooking):
                 if about.st_ctime < time.time() - older_than:
                     os.unlink(name, dir_fd=self._incoming)
 
-    # Parts
-
-    def _expect(self, folder: int, name: bytes, revision: str) -> None:
-        try:
-            about = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        except FileNotFoundError:
-            raise Changed("it vanished meanwhile") from None
-        if revision_of(about) != revision:
-            raise Changed("it was changed meanwhile")
-
-    def _onto_nothing(self, source_folder: int, source: bytes, folder: int, name: bytes) -> None:
-        try:
-            kernel.rename(source_folder, source, folder, name, kernel.NOREPLACE)
-        except FileExistsError:
-            mode = mode_of(folder, name)
-            if stat.S_ISREG(mode):
-                raise Changed("there is another under this name meanwhile") from None
-            if stat.S_ISDIR(mode) and not remove_empty(folder, name):
-                raise InTheWay("a folder of that name is not empty") from None
-            kernel.rename(source_folder, source, folder, name, kernel.NOREPLACE)
-
-    def _put_back(self, from_folder: int, taken: bytes, folder: int, name: bytes, path: str) -> None:
-        """What was changed in that very moment has its name again, or one beside if that is taken by now."""
-        try:
-            kernel.rename(from_folder, taken, folder, name, kernel.NOREPLACE)
-        except FileExistsError:
-            self._keep_beside(from_folder, taken, _name_beside(path))
-
-    def _keep_beside(self, from_folder: int, kept: bytes, wanted: str) -> str:
-        folder, name = self._folders.parent(wanted, make=True)
-        for number in range(1_000):
-            stem, dot, extension = name.rpartition(b".")
-            mark = b"-%d" % number if number else b""
-            other = stem + mark + dot + extension if stem else name + mark
-            try:
-                kernel.rename(from_folder, kept, folder, other, kernel.NOREPLACE)
-            except FileExistsError:
-                if not _are_equal(from_folder, kept, folder, other):
-                    continue
-                os.unlink(kept, dir_fd=from_folder)  # another entry has kept it, and this one got it from there
-            return shown(joined(raw(wanted).rpartition(b"/")[0], other))
-        raise Changed("too many conflicts under one name")
-
     def close(self) -> None:
         while self._own_folders:
             os.close(self._own_folders.popitem()[1])
         self._folders.close()
-
-
-def _name_beside(path: str) -> str:
-    return conflict_name(path, "here", sortable_id())
-
-
-def _are_equal(one_folder: int, one: bytes, other_folder: int, other: bytes) -> bool:
-    if not stat.S_ISREG(mode_of(other_folder, other)):
-        return False
-    with (
-        io.FileIO(os.open(one, READ, dir_fd=one_folder)) as first,
-        io.FileIO(os.open(other, READ, dir_fd=other_folder)) as second,
-    ):
-        return are_equal(first.fileno(), second.fileno())
 
 
 def _revision_now(folder: int, name: bytes, mine: os.stat_result) -> str:

@@ -17,13 +17,23 @@ from typing import Any, BinaryIO, cast
 from blake3 import blake3
 
 from undercroft.base.ids import sortable_id
-from undercroft.families.sync.names import OWN_FOLDER, is_ignored, raw, shown
+from undercroft.families.sync.names import OWN_FOLDER, is_ignored, raw
 from undercroft.families.sync.places import new_place
 from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
-from undercroft.families.sync.storages.drive import YOUNG, Drive, Reading, Stat
-from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, Vanished
+from undercroft.families.sync.storages.drive import YOUNG, Drive, Stat
+from undercroft.families.sync.storages.errors import Changed, SourceChanged, Vanished
 from undercroft.families.sync.storages.judging import doubts, fitting, judged
 from undercroft.families.sync.storages.local_content import LARGE, copy
+from undercroft.families.sync.storages.remote_names import (
+    VERSIONS,
+    blocks_of,
+    in_the_way,
+    name_of_place,
+    named,
+    numbered,
+    path_of,
+    text_of,
+)
 from undercroft.families.sync.storages.remote_source import RemoteSource, Sending
 from undercroft.families.sync.storages.spool import Spool
 from undercroft.families.sync.storages.storage import (
@@ -39,7 +49,6 @@ from undercroft.families.sync.storages.storage import (
 )
 
 MARK = f"{OWN_FOLDER}/root"
-VERSIONS = f"{OWN_FOLDER}/versions/"
 # Of content that is made there: drives know no permission bits.
 MODE = 0o644
 MOST_FILES = 10_000_000
@@ -106,8 +115,8 @@ class RemoteStorage:
     def read(self, path: str, pace: Pace = freely) -> Seen | None:
         """Hash it. None where it changes meanwhile. Raises OSError where it can't be read, and what `pace` raises."""
         digest, size = blake3(), 0
-        with _named(), self._drive.open(_text(path)) as reading:
-            for block in _blocks(reading):
+        with named(), self._drive.open(text_of(path)) as reading:
+            for block in blocks_of(reading):
                 digest.update(block)
                 size += len(block)
                 pace(size)
@@ -118,7 +127,7 @@ class RemoteStorage:
 
     def open_source(self, path: str) -> Source:
         """What goes wrong is raised by reading from it."""
-        return RemoteSource(self._drive, _text(path))
+        return RemoteSource(self._drive, text_of(path))
 
     # Changing
 
@@ -133,8 +142,8 @@ class RemoteStorage:
 
     def _expect(self, put: Put) -> None:
         """Before anything is read: what the drive can't name, or can't be reached for, is not gathered in vain."""
-        name = _text(put.path)
-        with _named():
+        name = text_of(put.path)
+        with named():
             self._drive.require_name(name)
         if put.content.size >= LARGE:
             about = self._drive.stat(name)
@@ -153,9 +162,9 @@ class RemoteStorage:
             replaced = self._keep(put) if put.base else None
             source = cast(BinaryIO, Sending(gathered, put.content, pace))
             try:
-                with _in_the_way():
+                with in_the_way():
                     revision = self._drive.put(
-                        _text(put.path), source, put.content.size, put.content.mtime, put.base
+                        text_of(put.path), source, put.content.size, put.content.mtime, put.base
                     ).revision
             except BaseException:
                 revision = self._arrived_after_all(put, replaced) if replaced else ""
@@ -166,25 +175,25 @@ class RemoteStorage:
     def delete(self, delete: Delete) -> Replaced:
         if delete.keep_as:
             beside = self._free(delete.keep_as)
-            about = self._drive.move(_text(delete.path), delete.base, beside)
-            return Replaced("", _path(beside), about.size, fitting(about.mtime))
+            about = self._drive.move(text_of(delete.path), delete.base, beside)
+            return Replaced("", path_of(beside), about.size, fitting(about.mtime))
         place = new_place(delete.path)
-        about = self._drive.move(_text(delete.path), delete.base, VERSIONS + place)
+        about = self._drive.move(text_of(delete.path), delete.base, VERSIONS + place)
         return Replaced(place, "", about.size, fitting(about.mtime))
 
     def move(self, move: Move) -> str:
-        with _in_the_way():
-            return self._drive.move(_text(move.source), move.source_base, _text(move.path)).revision
+        with in_the_way():
+            return self._drive.move(text_of(move.source), move.source_base, text_of(move.path)).revision
 
     def restore(self, path: str, place: str, paced: Callable[[int], Pace]) -> Restored:
         token = f"restore-{sortable_id()}".encode()
         digest = blake3()
         try:
-            with _named(), self._drive.open(_place(place)) as reading:
+            with named(), self._drive.open(name_of_place(place)) as reading:
                 size = reading.stat.size
                 pace = paced(size)
                 with self._spool.gathering(token, size) as gathered:
-                    for block in _blocks(reading):
+                    for block in blocks_of(reading):
                         digest.update(block)
                         gathered.write(block)
                         pace(0)  # it is told of on its way to its name
@@ -204,17 +213,17 @@ class RemoteStorage:
 
     def hash_of_version(self, place: str, pace: Pace = freely) -> str:
         digest, size = blake3(), 0
-        with self._drive.open(_place(place)) as reading:
-            for block in _blocks(reading):
+        with self._drive.open(name_of_place(place)) as reading:
+            for block in blocks_of(reading):
                 digest.update(block)
                 size += len(block)
                 pace(size)
         return digest.hexdigest()
 
     def drop(self, place: str) -> None:
-        about = self._drive.stat(_place(place))
+        about = self._drive.stat(name_of_place(place))
         if about is not None:
-            self._drive.delete(_place(place), about.revision)
+            self._drive.delete(name_of_place(place), about.revision)
 
     def forget_old_arrivals(self, older_than: float = 86_400) -> None:
         self._spool.forget_old(older_than)
@@ -226,8 +235,8 @@ class RemoteStorage:
 
     def _stat(self, path: str) -> Stat | None:
         """Raises OSError, also for what can't be kept in mind."""
-        with _named():
-            about = self._drive.stat(_text(path))
+        with named():
+            about = self._drive.stat(text_of(path))
         if about is not None and (reason := doubts(about)):
             raise OSError(errno.EPROTO, reason)
         return about
@@ -236,12 +245,12 @@ class RemoteStorage:
         """A copy of what is about to be replaced, to the versions, or beside where it has lost a conflict."""
         place = "" if put.keep_as else new_place(put.path)
         name = VERSIONS + place if place else self._free(put.keep_as)
-        about = self._drive.copy(_text(put.path), put.base, name)
-        return Replaced(place, "" if place else _path(name), about.size, fitting(about.mtime))
+        about = self._drive.copy(text_of(put.path), put.base, name)
+        return Replaced(place, "" if place else path_of(name), about.size, fitting(about.mtime))
 
     def _free(self, path: str) -> str:
         """A name beside that nobody has."""
-        for name in _numbered(_text(path)):
+        for name in numbered(text_of(path)):
             if self._drive.stat(name) is None:
                 return name
         raise Changed("too many conflicts under one name")
@@ -252,7 +261,7 @@ class RemoteStorage:
         The copy that was kept goes only where what it was made of is certainly still there.
         """
         with contextlib.suppress(OSError, Changed, Vanished):
-            about = self._drive.stat(_text(put.path))
+            about = self._drive.stat(text_of(put.path))
             if about is not None and about.revision == put.base:
                 self._unkeep(replaced)
             elif about is not None and about.size == put.content.size:
@@ -263,56 +272,7 @@ class RemoteStorage:
 
     def _unkeep(self, replaced: Replaced) -> None:
         """It was not replaced after all."""
-        name = _place(replaced.place) if replaced.place else _text(replaced.kept_as)
+        name = name_of_place(replaced.place) if replaced.place else text_of(replaced.kept_as)
         about: Stat | None = self._drive.stat(name)
         if about is not None:
             self._drive.delete(name, about.revision)
-
-
-def _text(path: str) -> str:
-    return raw(path).decode(errors="surrogateescape")
-
-
-def _path(text: str) -> str:
-    return shown(text.encode(errors="surrogateescape"))
-
-
-@contextlib.contextmanager
-def _named() -> Iterator[None]:
-    try:
-        yield
-    except UnicodeEncodeError:
-        raise OSError(errno.EILSEQ, "the storage does not take this name") from None
-
-
-def _blocks(reading: Reading) -> Iterator[bytes]:
-    """Up to one that goes beyond the size that was told, as those of a server that never ends."""
-    size = 0
-    for block in reading.blocks():
-        size += len(block)
-        yield block
-        if size > reading.stat.size:
-            return
-
-
-@contextlib.contextmanager
-def _in_the_way() -> Iterator[None]:
-    try:
-        yield
-    except (NotADirectoryError, IsADirectoryError, FileExistsError) as error:
-        raise InTheWay(f"a file, a folder or a link stands in the way: {error.strerror}") from None
-
-
-def _place(place: str) -> str:
-    if "/" in place:
-        raise FileNotFoundError(place)
-    return VERSIONS + place
-
-
-def _numbered(name: str) -> Iterator[str]:
-    yield name
-    folder, slash, last = name.rpartition("/")
-    stem, dot, extension = last.rpartition(".")
-    for number in range(1, 1_000):
-        other = f"{stem}-{number}{dot}{extension}" if stem else f"{last}-{number}"
-        yield folder + slash + other

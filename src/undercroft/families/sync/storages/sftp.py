@@ -8,6 +8,7 @@ Of what was sent the length is asked for before it takes its name: the protocol 
 
 import contextlib
 import errno
+import io
 import os
 import posixpath
 import stat
@@ -52,7 +53,7 @@ class Sftp:
             raise Vanished(f"there is no folder {where}")
         probe = f"{INCOMING}/{sortable_id()}"
         try:
-            self._write(probe, _Empty(), time.time_ns())
+            self._write(probe, io.BytesIO(), time.time_ns())
             self._run(self._sftp.remove(self._at(probe)))
         except PermissionError:
             raise Vanished(f"the folder {where} may not be written") from None
@@ -185,9 +186,9 @@ class Sftp:
         sftp = self._sftp
         try:
             found: asyncssh.SFTPAttrs = self._run(sftp.stat(path) if follow else sftp.lstat(path))
+            return found
         except FileNotFoundError:
             return None
-        return found
 
     def _stat(self, name: str, about: asyncssh.SFTPAttrs) -> Stat:
         seconds, size = about.mtime or 0, about.size or 0
@@ -281,11 +282,6 @@ class _Joined:
 
     def read(self, _size: int = -1) -> bytes:
         return next(self._blocks, b"")
-
-
-class _Empty:
-    def read(self, _size: int = -1) -> bytes:
-        return b""
 
 
 def _text(name: bytes) -> str:

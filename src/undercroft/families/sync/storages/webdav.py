@@ -9,6 +9,7 @@ just before, for servers that know no such condition. Where a server says what s
 import contextlib
 import errno
 import hashlib
+import io
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
@@ -45,7 +46,7 @@ class Webdav:
             raise Vanished(f"there is no folder at {self._client.url}")
         probe = f"{INCOMING}/{sortable_id()}"
         try:
-            self._upload(probe, _Nothing(), 0, 0)
+            self._upload(probe, io.BytesIO(), 0, 0)
             self._client.do("DELETE", probe, {})
         except PermissionError:
             raise Vanished(f"the folder at {self._client.url} may not be written") from None
@@ -242,13 +243,6 @@ class Reading:
 
     def __exit__(self, *_: object) -> None:
         self._download.close()
-
-
-class _Nothing:
-    def seek(self, _offset: int) -> None: ...
-
-    def read(self, _size: int = -1) -> bytes:
-        return b""
 
 
 def _stat(one: Resource) -> Stat:

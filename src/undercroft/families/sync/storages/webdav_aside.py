@@ -8,9 +8,10 @@ import posixpath
 from collections.abc import Callable
 
 from undercroft.base.ids import sortable_id
-from undercroft.families.sync.names import OWN_FOLDER, conflict_name, raw, shown
+from undercroft.families.sync.names import OWN_FOLDER, conflict_name
 from undercroft.families.sync.storages.errors import Changed
 from undercroft.families.sync.storages.real_folders import MOST_EMPTY, RealFolders, is_left
+from undercroft.families.sync.storages.remote_names import path_of, text_of
 from undercroft.families.sync.storages.webdav_client import WebdavClient
 
 ASIDE = f"{OWN_FOLDER}/emptied"
@@ -87,5 +88,4 @@ class Aside:
 
 
 def _beside(name: str) -> str:
-    path = conflict_name(shown(name.encode(errors="surrogateescape")), "here", sortable_id())
-    return raw(path).decode(errors="surrogateescape")
+    return text_of(conflict_name(path_of(name), "here", sortable_id()))
