@@ -249,6 +249,7 @@ def fresh_urls(request: pytest.FixtureRequest) -> Any:
         cluster.drop_database(url)
 
 
+@pytest.mark.timeout(20 * max(EXAMPLES, 6))
 def test_after_whatever_happens_all_are_equal(fresh_urls: Any) -> None:
     class Story(Village):
         @property
