@@ -13,6 +13,7 @@ import pytest
 
 from tests.families.sync.parts import until
 from undercroft.base.clock import DAY, wall_clock
+from undercroft.base.refusals import Refusal
 from undercroft.database import Database, migrations_in, open_database
 from undercroft.families.sync import actions, giving, kept, store, store_entries, wire
 from undercroft.families.sync.actions import Settled
@@ -264,14 +265,19 @@ def test_one_page_of_old_versions_is_dropped_at_a_time(
     tell(story)
 
 
-def test_who_has_hung_up_is_given_nothing(tell: Callable[[Story], None]) -> None:
-    """A write would be an error of its own, told as a fault of ours."""
+def test_who_has_hung_up_is_told_nothing(tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write would be an error of its own, told as a fault of ours. People are told to try again."""
 
     async def story(database: Database, worker: Worker) -> None:
         await worker.told(wire.KnownKept)
         worker.link.hang_up()
         with pytest.raises(giving.HungUp):
             await worker.link._send(wire.Do([], [], []))
+        monkeypatch.setattr(worker.link._writer, "write", lambda _: pytest.fail("it is written to"))
+        worker.link.tell_storages([])
+        for ask in (worker.link.rescan, lambda: worker.link.restore("f", "place")):
+            with pytest.raises(Refusal, match="try again"):
+                ask()
 
     tell(story)
 

@@ -9,6 +9,7 @@ import msgspec
 import structlog
 
 from undercroft.base.clock import Clock
+from undercroft.base.refusals import unavailable
 from undercroft.database import Database, Transaction
 from undercroft.families.sync import actions, kept, store, store_entries, wire
 from undercroft.families.sync.actions import Noticed
@@ -100,9 +101,11 @@ class Link:
         return None
 
     def rescan(self) -> None:
+        self._require_there()
         self._say(wire.Rescan())
 
     def restore(self, path: str, place: str) -> None:
+        self._require_there()
         self._say(wire.Restore(path, place))
 
     async def drop_old(self, now: int) -> None:
@@ -116,8 +119,16 @@ class Link:
     def hang_up(self) -> None:
         self._writer.close()
 
+    def _require_there(self) -> None:
+        """Raises Refusal(UNAVAILABLE)."""
+        if self._writer.is_closing():
+            raise unavailable(f"the process of entry {self.name} is being started anew; try again")
+
     def _say(self, message: wire.Message) -> None:
-        """What is said before the worker is set up waits until then: it would take that for the end."""
+        """What is said before the worker is set up waits until then: it would take that for the end. Who has hung up is
+        told of everything when he connects again."""
+        if self._writer.is_closing():
+            return
         if self._is_set_up:
             self._writer.write(wire.packed(message))
         else:

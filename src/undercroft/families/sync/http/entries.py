@@ -1,5 +1,7 @@
 """Operations on entries."""
 
+from itertools import islice
+
 import msgspec
 
 from undercroft.base.clock import SECOND
@@ -94,7 +96,7 @@ class Entries:
         held = await self._database.read(store.count_held, entry.name)
         skipped = await self._database.read(store_entries.skipped, entry.name, MOST_SHOWN)
         count = await self._database.read(store_entries.count_skipped, entry.name)
-        failed = dict(list(link.giving.failed.items())[:MOST_SHOWN]) if link else {}
+        failed = dict(islice(link.giving.failed.items(), MOST_SHOWN)) if link else {}
         scanned = link.scanned_at / SECOND if link and link.scanned_at else None
         away = self._engine.away(entry) or None
         return reply(shapes.Progress(entry.name, files, behind, held, count, skipped, failed, scanned, away))
