@@ -18,6 +18,8 @@ class Proxy:
         self.replies_to_lose = 0
         self.is_cut = False
         self.hung_up = 0
+        self.bends: dict[bytes, bytes] = {}
+        """What arrives as something else, of as many bytes, on its way to the server."""
         self._open: list[socket.socket] = []
 
     def __enter__(self) -> Self:
@@ -62,6 +64,8 @@ class Proxy:
                 if is_reply and self.replies_to_lose:
                     self.replies_to_lose -= 1
                     break
+                for sent, arriving in self.bends.items() if not is_reply else ():
+                    data = data.replace(sent, arriving)
                 sink.sendall(data)
         self._close(source)
         self._close(sink)

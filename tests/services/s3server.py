@@ -1,5 +1,7 @@
 """A real S3 server on a loopback port: moto's, which checks signatures, conditions and multipart uploads as S3 does.
 
+That a body is the one that was signed `s3checked` looks at.
+
 It takes no key with a line end, which S3 does.
 """
 
@@ -21,6 +23,7 @@ from tests.services.ports import free_port
 from tests.services.waiting import wait_until
 
 REGION = "us-east-1"
+_HERE = Path(__file__).parents[2]
 ALLOW = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}'
 # So many requests are believed unseen: those that make the first user. From then on each signature is checked.
 UNCHECKED = 3
@@ -52,9 +55,14 @@ class S3Server:
         """Returns when it answers, and knows `key` and `secret`."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)],
+                [sys.executable, "-m", "tests.services.s3checked", "-H", "127.0.0.1", "-p", str(self.port)],
                 cwd=self.folder,
-                env={**os.environ, "TMPDIR": str(self.folder), "INITIAL_NO_AUTH_ACTION_COUNT": str(self._unchecked)},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": str(_HERE),
+                    "TMPDIR": str(self.folder),
+                    "INITIAL_NO_AUTH_ACTION_COUNT": str(self._unchecked),
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -470,6 +470,29 @@ def test_a_cut_line_is_an_error_that_heals(remote: Kind, monkeypatch: pytest.Mon
         assert contents(storage) == {"before": content, "cut": content}
 
 
+@pytest.mark.parametrize("driver", ["amazon_s3", "dropbox"])
+@pytest.mark.parametrize("size", [100, 6 * 2**20], ids=["at once", "in parts"])
+def test_what_is_altered_on_its_way_is_refused(
+    make: Callable[[str], Kind], monkeypatch: pytest.MonkeyPatch, driver: str, size: int
+) -> None:
+    """SSH and TLS see to that themselves; a line in the clear, or what ends TLS before the server, does not."""
+    monkeypatch.setattr(asking, "PAUSES", ())
+    far = make(driver)
+    with Proxy(far.port) as line:
+        storage = far.open(**far.at_port(line.port), chunk_size=5 * 2**20)
+        storage.check(0)
+        base = write(storage, "replaced", b"before").revision
+        content = b"\0" * (size - 16) + b"all sixteen here"
+        line.bends = {b"all sixteen here": b"all sixteen hers"}
+        for name, known in (("new", ""), ("replaced", base)):
+            with pytest.raises((OSError, SourceChanged)):
+                write(storage, name, content, known)
+        assert contents(storage) == {"replaced": b"before"}
+        line.bends = {}
+        write(storage, "new", content)
+        assert contents(storage) == {"replaced": b"before", "new": content}
+
+
 @pytest.mark.parametrize("lost", ["the answer", "the answer, while it changes", "the request"])
 def test_an_answer_that_is_lost_costs_no_kept_content(remote: Kind, monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
     """New content may have its name before the answer is lost: the copy of the old one is then the only one."""
