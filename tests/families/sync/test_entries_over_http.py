@@ -97,6 +97,18 @@ def test_changed_options_count_at_once_and_what_was_kept_hidden_stays(example: E
     example.call("PUT", "/entries/A", json={"options": {"root": root}})
 
 
+@pytest.mark.parametrize("root", ["file", "file/below", "x" * 300, "loop"])
+def test_a_root_that_can_be_no_folder_is_refused(example: Example, tmp_path: Path, root: str) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "loop").symlink_to("loop")
+    entry = {"name": "x", "driver": "local_storage", "options": {"root": str(tmp_path / root)}}
+    answer = example.call("POST", "/entries", json=entry)
+    assert answer.status_code == 400
+    assert "folder" in answer.json()["reason"]
+    assert len(answer.text) < 400
+    refused(example.call("GET", "/entries/x"), 404, "entry x not found")
+
+
 def test_a_root_that_is_not_there_stops_its_entry_with_a_reason(example: Example) -> None:
     root = example.folder / "missing"
     entry = {"name": "late", "driver": "local_storage", "options": {"root": str(root)}}

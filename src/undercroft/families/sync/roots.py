@@ -1,6 +1,9 @@
 """Which folder may be an entry's root: one that is apart from all others."""
 
+import errno
 import os
+import stat
+from pathlib import Path
 from typing import Any
 
 from undercroft.base.refusals import invalid
@@ -13,6 +16,8 @@ def require_apart(driver: str, options: dict[str, Any], others: list[Entry], ser
 
     Looks at the disk, for links. Raises Refusal(INVALID, "entry").
     """
+    if driver == LOCAL:
+        _require_possible(options["root"])
     mine = _place(driver, options)
     places = {f"the root of {other.name}": _place(other.driver, other.options) for other in others}
     places["the server's own folder"] = os.path.realpath(server)
@@ -21,6 +26,18 @@ def require_apart(driver: str, options: dict[str, Any], others: list[Entry], ser
             raise invalid("entry", f"this root and {what} are one, or one is in the other; choose a folder apart")
     if driver == LOCAL and _is_the_systems(mine):
         raise invalid("entry", f"{mine} is the system's own and holds no files to share; choose another folder")
+
+
+def _require_possible(root: str) -> None:
+    """One that is missing may come, as a disk that is mounted later: its entry stops until then."""
+    try:
+        is_folder = stat.S_ISDIR(Path(root).stat().st_mode)
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP):
+            raise invalid("entry", f"this root can't be a folder ({error.strerror}); choose another") from None
+        return
+    if not is_folder:
+        raise invalid("entry", f"{root} is no folder; choose one, or make it")
 
 
 def _place(driver: str, options: dict[str, Any]) -> str:
