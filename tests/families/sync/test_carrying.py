@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
-from undercroft.families.sync.reconcile import Content, Put
+from undercroft.families.sync.operations import Put
+from undercroft.families.sync.reconcile import Content
 from undercroft.families.sync.storages import Storage, open_storage
 from undercroft.families.sync.storages.errors import SourceChanged, SourceLost
 from undercroft.families.sync.storages.local_source import LocalSource

@@ -10,7 +10,8 @@ import pytest
 from undercroft.database import Database
 from undercroft.families.sync import actions, giving, store, wire
 from undercroft.families.sync.giving import Giving, HungUp
-from undercroft.families.sync.reconcile import Content, Put
+from undercroft.families.sync.operations import Put
+from undercroft.families.sync.reconcile import Content
 
 MANY = 100_000
 

@@ -15,7 +15,8 @@ from undercroft.families.sync.actions import Settled
 from undercroft.families.sync.kept import Kept
 from undercroft.families.sync.model import Match, Rule
 from undercroft.families.sync.names import LONGEST_PATH, complaint, fid_of
-from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
+from undercroft.families.sync.operations import Delete, Move, Put
+from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.storages.local_content import unfit
 from undercroft.families.sync.waves import is_wave
 

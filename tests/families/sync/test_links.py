@@ -20,8 +20,9 @@ from undercroft.families.sync.actions import Settled
 from undercroft.families.sync.failing import Failing
 from undercroft.families.sync.links import Link
 from undercroft.families.sync.model import Match, Rule
+from undercroft.families.sync.operations import Put
 from undercroft.families.sync.places import new_place
-from undercroft.families.sync.reconcile import Content, Put, Seen
+from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.waves import Vanishings
 
 NOW = 1_800_000_000_000

@@ -11,7 +11,8 @@ from undercroft.families.sync import actions, listing, store, tallies, walks
 from undercroft.families.sync.actions import Settled
 from undercroft.families.sync.listing import Wanted
 from undercroft.families.sync.names import fid_of
-from undercroft.families.sync.reconcile import Content, Delete, Seen, behind
+from undercroft.families.sync.operations import Delete
+from undercroft.families.sync.reconcile import Content, Seen, behind
 
 __all__ = ["tell"]
 NAMES = [f"d{n % 7}/{n}%_!.txt" for n in range(120)]

@@ -16,7 +16,8 @@ import pytest
 from blake3 import blake3
 
 from undercroft.families.sync import wire
-from undercroft.families.sync.reconcile import Content, Put, Seen
+from undercroft.families.sync.operations import Put
+from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.storages.local_storage import LocalStorage
 from undercroft.families.sync.worker import __main__ as program
 from undercroft.families.sync.worker import noticing, observing

@@ -10,7 +10,8 @@ from tests.families.sync.world import ENTRIES, STAMP, World, content
 from undercroft.families.sync import reconcile, steps
 from undercroft.families.sync.model import Match, Rule, holders, matches
 from undercroft.families.sync.names import complaint, conflict_name, fid_of, is_too_long, raw, shown
-from undercroft.families.sync.reconcile import Change, Copy, Delete, File, Move, Put, Seen
+from undercroft.families.sync.operations import Delete, Move, Put
+from undercroft.families.sync.reconcile import Change, Copy, File, Seen
 
 STEP = st.one_of(
     st.tuples(st.just("write"), st.sampled_from(ENTRIES), st.sampled_from(["f", "g"])),

@@ -16,7 +16,8 @@ import pytest
 from blake3 import blake3
 
 from undercroft.families.sync import wire
-from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
+from undercroft.families.sync.operations import Delete, Move, Put
+from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.worker import __main__ as program
 from undercroft.families.sync.worker.index import FEW_FOLDERS, Index, below
 from undercroft.families.sync.worker.serving import Worker

@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from undercroft.families.sync import reconcile, steps
-from undercroft.families.sync.reconcile import Change, Content, Copy, Delete, File, Move, Operation, Put, Seen
+from undercroft.families.sync.operations import Delete, Move, Operation, Put
+from undercroft.families.sync.reconcile import Change, Content, Copy, File, Seen
 
 ENTRIES = ("A", "B", "C")
 STAMP = "20260102T030405678"

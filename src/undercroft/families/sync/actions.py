@@ -11,7 +11,8 @@ from undercroft.families.sync import kept, reconcile, steps, store, store_entrie
 from undercroft.families.sync.drivers import place
 from undercroft.families.sync.kept import Kept
 from undercroft.families.sync.model import Rule, check_entry, check_rules, holders, with_secrets
-from undercroft.families.sync.reconcile import Change, Delete, Operation, Put, Seen
+from undercroft.families.sync.operations import Delete, Operation, Put
+from undercroft.families.sync.reconcile import Change, Seen
 from undercroft.families.sync.store_entries import Entry, Rules
 
 PAGE = 1_000

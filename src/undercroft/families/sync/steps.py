@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from undercroft.families.sync.reconcile import Content, Copy, Delete, File, Move, Operation, Put, behind, equal
+from undercroft.families.sync.operations import Delete, Move, Operation, Put
+from undercroft.families.sync.reconcile import Content, Copy, File, behind, equal
 
 
 def operation(file: File, copies: Mapping[str, Copy], entry: str) -> Operation | None:

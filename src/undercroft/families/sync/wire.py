@@ -17,7 +17,8 @@ import msgspec
 
 from undercroft.families.sync.actions import Settled
 from undercroft.families.sync.kept import Kept, LeftKept
-from undercroft.families.sync.reconcile import Delete, Move, Put, Seen
+from undercroft.families.sync.operations import Delete, Move, Put
+from undercroft.families.sync.reconcile import Seen
 
 LONGEST = 64 * 2**20
 _head = struct.Struct(">I")

@@ -15,7 +15,8 @@ from tests.services.dropboxserver import DropboxServer
 from tests.services.s3server import S3Server
 from tests.services.sshd import Sshd
 from undercroft.families.sync.names import OWN_FOLDER
-from undercroft.families.sync.reconcile import Content, Put
+from undercroft.families.sync.operations import Put
+from undercroft.families.sync.reconcile import Content
 from undercroft.families.sync.storages import Storage, open_storage
 from undercroft.families.sync.storages.storage import Pace, Placed
 

@@ -28,8 +28,8 @@ from tests.families.sync.storages.kinds import (
 from tests.services.dropboxserver import DropboxServer
 from tests.services.proxy import Proxy
 from undercroft.families.sync.names import OWN_FOLDER, fid_of
+from undercroft.families.sync.operations import Delete, Move
 from undercroft.families.sync.places import fid_at
-from undercroft.families.sync.reconcile import Delete, Move
 from undercroft.families.sync.storages import Storage, asking
 from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, SourceLost, Vanished
 from undercroft.families.sync.storages.remote import RemoteStorage

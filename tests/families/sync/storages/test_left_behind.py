@@ -14,7 +14,7 @@ from tests.services.apache import Apache
 from tests.services.sshd import Sshd
 from undercroft.base.ids import earliest_id, sortable_id
 from undercroft.families.sync.names import OWN_FOLDER
-from undercroft.families.sync.reconcile import Delete
+from undercroft.families.sync.operations import Delete
 from undercroft.families.sync.storages.webdav_client import WebdavClient
 
 DAYS_AGO = earliest_id(int((time.time() - 3 * 86_400) * 1_000))

@@ -10,7 +10,7 @@ import pytest
 from tests.families.sync.storages import kinds
 from tests.families.sync.storages.kinds import Bytes, Kind, contents, revision, wanted, write
 from undercroft.families.sync.names import OWN_FOLDER
-from undercroft.families.sync.reconcile import Delete, Move
+from undercroft.families.sync.operations import Delete, Move
 from undercroft.families.sync.storages import kernel, open_storage
 from undercroft.families.sync.storages.errors import InTheWay, Vanished
 

@@ -11,7 +11,8 @@ import pytest
 from tests.families.sync.storages import kinds
 from tests.families.sync.storages.kinds import contents, write
 from undercroft.families.sync.names import OWN_FOLDER
-from undercroft.families.sync.reconcile import Delete, Put, Seen
+from undercroft.families.sync.operations import Delete, Put
+from undercroft.families.sync.reconcile import Seen
 from undercroft.families.sync.storages import kernel
 from undercroft.families.sync.storages.local_storage import LocalStorage
 

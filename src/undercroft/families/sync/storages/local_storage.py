@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterator
 from blake3 import blake3
 
 from undercroft.families.sync.names import OWN_FOLDER, raw, shown
+from undercroft.families.sync.operations import Delete, Move, Put
 from undercroft.families.sync.places import new_place
-from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
+from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.storages import kernel
 from undercroft.families.sync.storages.errors import Changed, InTheWay, Vanished, is_cut
 from undercroft.families.sync.storages.judging import fitting

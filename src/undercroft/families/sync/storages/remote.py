@@ -18,8 +18,9 @@ from blake3 import blake3
 
 from undercroft.base.ids import sortable_id
 from undercroft.families.sync.names import OWN_FOLDER, is_ignored, raw
+from undercroft.families.sync.operations import Delete, Move, Put
 from undercroft.families.sync.places import new_place
-from undercroft.families.sync.reconcile import Content, Delete, Move, Put, Seen
+from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.storages.drive import YOUNG, Drive, Stat
 from undercroft.families.sync.storages.errors import Changed, SourceChanged, Vanished
 from undercroft.families.sync.storages.judging import doubts, fitting, judged

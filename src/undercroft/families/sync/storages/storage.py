@@ -8,7 +8,8 @@ import io
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
-from undercroft.families.sync.reconcile import Delete, Move, Put, Seen
+from undercroft.families.sync.operations import Delete, Move, Put
+from undercroft.families.sync.reconcile import Seen
 
 Source = io.RawIOBase
 """Content to read from, as an open binary file. An `io.FileIO` has a descriptor, by which the kernel may copy it."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from undercroft.families.sync.reconcile import Operation
+from undercroft.families.sync.operations import Operation
 from undercroft.families.sync.wire import Do, Done
 from undercroft.families.sync.worker.carrying import SMALL, Carrier
 

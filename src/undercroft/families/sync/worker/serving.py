@@ -12,7 +12,7 @@ import msgspec
 
 from undercroft.families.sync import wire
 from undercroft.families.sync.drivers import LOCAL, option
-from undercroft.families.sync.reconcile import Operation
+from undercroft.families.sync.operations import Operation
 from undercroft.families.sync.storages import Other, Owner, Place, Storage, open_storage
 from undercroft.families.sync.storages.errors import SourceChanged
 from undercroft.families.sync.worker import keeping
