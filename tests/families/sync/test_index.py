@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from undercroft.base.clock import wall_clock
+from tests.families.sync.index import NOW, index
 from undercroft.base.refusals import Refusal
-from undercroft.database import Database, migrations_in, open_database
+from undercroft.database import Database
 from undercroft.families.sync import actions, listing, store, store_entries, store_versions, walks
 from undercroft.families.sync.actions import Settled
 from undercroft.families.sync.kept import Kept
@@ -20,7 +20,6 @@ from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.storages.local_content import unfit
 from undercroft.families.sync.waves import is_wave
 
-NOW = 1_800_000_000_000
 Story = Callable[[Database], Awaitable[None]]
 
 
@@ -30,15 +29,8 @@ def tell(database_url: str) -> Callable[[Story], None]:
 
     def run(story: Story) -> None:
         async def whole() -> None:
-            database = await open_database(database_url, migrations_in("undercroft.families.sync"), wall_clock, pool=2)
-            try:
-                for name in ("A", "B"):
-                    await database.write(actions.add_entry, name, "local_storage", {"root": f"/{name}"}, NOW)
-                await database.write(actions.put_rules, (Rule(Match("/"), ("A", "B")),))
-                await database.write(actions.apply_rules)
+            async with index(database_url, "A", "B") as database:
                 await story(database)
-            finally:
-                await database.close()
 
         asyncio.run(whole())
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from blake3 import blake3
 
+from tests.families.sync.index import NOW, index
 from tests.families.sync.parts import house, write
 from undercroft.base.clock import DAY, HOUR, wall_clock
 from undercroft.base.ids import earliest_id, moment_of, sortable_id
@@ -15,7 +16,6 @@ from undercroft.database import Database, Transaction, migrations_in, open_datab
 from undercroft.families.sync import actions, kept, store_versions, wire
 from undercroft.families.sync.actions import Settled
 from undercroft.families.sync.kept import Kept, LeftKept
-from undercroft.families.sync.model import Match, Rule
 from undercroft.families.sync.names import fid_of
 from undercroft.families.sync.places import first_place, moment_at, new_place
 from undercroft.families.sync.reconcile import Content, Seen
@@ -24,7 +24,6 @@ from undercroft.families.sync.storages.storage import Storage
 from undercroft.families.sync.store_entries import Entry
 from undercroft.families.sync.worker import keeping
 
-NOW = 1_800_000_000_000
 Story = Callable[[Database], Awaitable[None]]
 
 
@@ -34,15 +33,8 @@ def tell(database_url: str) -> Callable[[Story], None]:
 
     def run(story: Story) -> None:
         async def whole() -> None:
-            database = await open_database(database_url, migrations_in("undercroft.families.sync"), wall_clock, pool=2)
-            try:
-                for name in ("A", "B"):
-                    await database.write(actions.add_entry, name, "local_storage", {"root": f"/{name}"}, NOW)
-                await database.write(actions.put_rules, (Rule(Match("/"), ("A", "B")),))
-                await database.write(actions.apply_rules)
+            async with index(database_url, "A", "B") as database:
                 await story(database)
-            finally:
-                await database.close()
 
         asyncio.run(whole())
 

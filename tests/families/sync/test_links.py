@@ -11,21 +11,19 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.families.sync.index import NOW, index
 from tests.families.sync.parts import until
 from undercroft.base.clock import DAY, wall_clock
 from undercroft.base.refusals import Refusal
-from undercroft.database import Database, migrations_in, open_database
+from undercroft.database import Database
 from undercroft.families.sync import actions, giving, kept, store, store_entries, wire
 from undercroft.families.sync.actions import Settled
 from undercroft.families.sync.failing import Failing
 from undercroft.families.sync.links import Link
-from undercroft.families.sync.model import Match, Rule
 from undercroft.families.sync.operations import Put
 from undercroft.families.sync.places import new_place
 from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.waves import Vanishings
-
-NOW = 1_800_000_000_000
 
 
 class Worker:
@@ -62,16 +60,8 @@ def tell(sqlite_url: str) -> Callable[[Story], None]:
 
     def run(story: Story) -> None:
         async def whole() -> None:
-            database = await open_database(sqlite_url, migrations_in("undercroft.families.sync"), wall_clock, pool=2)
-            try:
-                for name in ("A", "B"):
-                    await database.write(actions.add_entry, name, "local_storage", {"root": f"/{name}"}, NOW)
-                await database.write(actions.put_rules, (Rule(Match("/"), ("A", "B")),))
-                await database.write(actions.apply_rules)
-                async with _linked(database) as worker:
-                    await story(database, worker)
-            finally:
-                await database.close()
+            async with index(sqlite_url, "A", "B") as database, _linked(database) as worker:
+                await story(database, worker)
 
         asyncio.run(whole())
 

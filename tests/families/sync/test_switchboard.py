@@ -11,10 +11,11 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from tests.families.sync.index import index
 from tests.families.sync.parts import house, until, write
 from undercroft.base.clock import wall_clock
-from undercroft.database import Database, migrations_in, open_database
-from undercroft.families.sync import actions, store_entries, wire
+from undercroft.database import Database
+from undercroft.families.sync import store_entries, wire
 from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.switchboard import SOCKET, UNHEARD, Switchboard
 
@@ -64,17 +65,15 @@ def tell(sqlite_url: str, tmp_path: Path) -> Callable[[Story], None]:
 
     @contextlib.asynccontextmanager
     async def meeting() -> AsyncIterator[Meeting]:
-        database = await open_database(sqlite_url, migrations_in("undercroft.families.sync"), wall_clock, pool=2)
-        await database.write(actions.add_entry, "A", "local_storage", {"root": "/A"}, 1)
-        board = Switchboard(database, tmp_path, wall_clock, lambda noticed: None, stopped)
-        await board.open()
-        whole = Meeting(board, database)
-        try:
-            yield whole
-        finally:
-            whole.end()
-            await board.close()
-            await database.close()
+        async with index(sqlite_url, "A") as database:
+            board = Switchboard(database, tmp_path, wall_clock, lambda noticed: None, stopped)
+            await board.open()
+            whole = Meeting(board, database)
+            try:
+                yield whole
+            finally:
+                whole.end()
+                await board.close()
 
     def run(story: Story) -> None:
         async def whole() -> None:
@@ -105,9 +104,9 @@ def test_who_can_t_be_served_keeps_nobody_waiting(
     tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next connection of an entry waits until the one before has ended, however that ended."""
-    monkeypatch.setattr(store_entries, "entries", failing_once(store_entries.entries))
 
     async def story(meeting: Meeting) -> None:
+        monkeypatch.setattr(store_entries, "entries", failing_once(store_entries.entries))
         first = await meeting.call(hello())
         await until(lambda: "A" in meeting.board.links, "the first to be served")
         second = await meeting.call(hello())
@@ -121,9 +120,9 @@ def test_who_can_t_be_served_keeps_nobody_waiting(
 def test_who_comes_while_the_database_is_away_is_refused(
     tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_entries, "find_entry", failing_once(store_entries.find_entry))
 
     async def story(meeting: Meeting) -> None:
+        monkeypatch.setattr(store_entries, "find_entry", failing_once(store_entries.find_entry))
         assert isinstance(await (await meeting.call(hello())).hear(), wire.Refused)
         assert isinstance(await (await meeting.call(hello())).hear(), wire.Setup)
 

@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
 import pytest
 
-from undercroft.base.clock import SECOND, wall_clock
-from undercroft.database import Database, migrations_in, open_database
+from tests.families.sync.index import NOW, index
+from undercroft.base.clock import SECOND
+from undercroft.database import Database
 from undercroft.families.sync import actions, store, store_entries
 from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.store_entries import Entry
@@ -14,7 +15,6 @@ from undercroft.families.sync.waves import TOLD_WITHIN, WAVE_LASTS, Vanishings, 
 from undercroft.families.sync.wire import Report
 from undercroft.families.sync.worker.bursts import Burst
 
-NOW = 1_800_000_000_000
 LONG = WAVE_LASTS + TOLD_WITHIN
 HERE = Content("x", 1, 1, 0o644)
 
@@ -74,12 +74,8 @@ Story = Callable[[Shore], Awaitable[None]]
 def tell(database_url: str) -> Callable[[Story], None]:
     def run(story: Story) -> None:
         async def whole() -> None:
-            database = await open_database(database_url, migrations_in("undercroft.families.sync"), wall_clock, pool=2)
-            try:
-                await database.write(actions.add_entry, "A", "local_storage", {"root": "/A"}, NOW)
+            async with index(database_url, "A") as database:
                 await story(Shore(database))
-            finally:
-                await database.close()
 
         asyncio.run(whole())
 

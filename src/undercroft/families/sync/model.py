@@ -9,7 +9,7 @@ import msgspec
 
 from undercroft.base.refusals import invalid
 from undercroft.families.sync.drivers import COMMON, DRIVERS, Option, with_defaults
-from undercroft.families.sync.names import LONGEST_PATH
+from undercroft.families.sync.names import LONGEST_PATH, is_text
 
 FAMILY = "sync"
 # Rules of all in one list; more is a mistake of whoever generated them.
@@ -86,7 +86,7 @@ def check_rules(rules: Collection[Rule], entries: Collection[str]) -> None:
         if strange is not None:
             raise invalid("rules", f"rule {number}: there is no entry {strange[:100]!r}")
         path = rule.match.path
-        if path is not None and (not path.startswith("/") or "\x00" in path or not _is_text(path)):
+        if path is not None and (not path.startswith("/") or "\x00" in path or not is_text(path)):
             raise invalid("rules", f"rule {number}: path begins with / and holds no NUL")
         if path is not None and len(path.encode()) > LONGEST_PATH + len("//"):
             raise invalid("rules", f"rule {number}: path has up to {LONGEST_PATH} bytes between its slashes")
@@ -103,7 +103,7 @@ def check_entry(name: str, driver: str, options: dict[str, Any]) -> dict[str, An
     Raises Refusal(INVALID, "entry") for a name, a driver or options that can't be.
     """
     bad = not name or name in (".", "..") or any(c in name for c in ":/\x00") or not name.isprintable()
-    if bad or len(name) > LONGEST_ENTRY_NAME or not _is_text(name):
+    if bad or len(name) > LONGEST_ENTRY_NAME or not is_text(name):
         raise invalid("entry", f"an entry's name has 1 to {LONGEST_ENTRY_NAME} printable characters, no : and no /")
     if driver not in DRIVERS:
         raise invalid("entry", f"there is no driver {driver[:50]!r}; there are {', '.join(sorted(DRIVERS))}")
@@ -171,12 +171,4 @@ def _check_text(name: str, about: Option, value: str) -> None:
 
 
 def _is_fit(value: Any) -> bool:
-    return isinstance(value, str) and "\x00" not in value and _is_text(value) and len(value) <= LONGEST_TEXT
-
-
-def _is_text(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return isinstance(value, str) and "\x00" not in value and is_text(value) and len(value) <= LONGEST_TEXT

@@ -60,6 +60,15 @@ def is_too_long(path: bytes) -> bool:
     return len(path) > LONGEST_PATH or (4 * len(path) > LONGEST_PATH and len(shown(path).encode()) > LONGEST_PATH)
 
 
+def is_text(text: str) -> bool:
+    """Whether it can be sent and kept: it holds no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def complaint(filename: str) -> str | None:
     """Why this can't be the path of a file, relative to a root; None where it can."""
     if not filename or filename.startswith("/") or "\x00" in filename:

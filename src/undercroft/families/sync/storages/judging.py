@@ -4,7 +4,7 @@ import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from undercroft.families.sync.names import complaint, shown
+from undercroft.families.sync.names import complaint, is_text, shown
 from undercroft.families.sync.storages.drive import Stat
 
 LARGEST = 2**63 - 1
@@ -20,7 +20,7 @@ def judged(about: Stat, names_are_bytes: bool) -> tuple[str, str]:
     except UnicodeEncodeError:
         return shown(about.name.encode(errors="replace")).replace("\0", "?"), _NO_TEXT
     reason = about.unfit or complaint(path) or doubts(about)
-    if not reason and not names_are_bytes and not _is_text(about.name):
+    if not reason and not names_are_bytes and not is_text(about.name):
         reason = _NO_TEXT
     return path.replace("\0", "?"), reason or ""
 
@@ -35,7 +35,7 @@ def doubts(about: Stat) -> str:
     if not 0 <= about.size <= LARGEST:
         return "its size is not told, or is none"
     revision = about.revision
-    if not revision.isprintable() or not _is_text(revision) or len(revision) > LONGEST_REVISION:
+    if not revision.isprintable() or not is_text(revision) or len(revision) > LONGEST_REVISION:
         return "its revision is none that can be kept"
     return ""
 
@@ -57,11 +57,3 @@ def time_of(said: str) -> int:
 def fitting(mtime: int) -> int:
     """Nanoseconds since 1970, the nearest that can be kept."""
     return max(-LARGEST, min(LARGEST, mtime))
-
-
-def _is_text(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
