@@ -14,6 +14,11 @@ DAY = 24 * HOUR
 END_OF_TIME = 253_402_300_799_999
 
 
+def steady_clock() -> int:
+    """Milliseconds since some moment: for how long something takes or lasts. Nobody sets it."""
+    return time.monotonic_ns() // 1_000_000
+
+
 def wall_clock() -> int:
     """Milliseconds since 1970, as the machine believes it now. It may step both ways."""
     return time.time_ns() // 1_000_000

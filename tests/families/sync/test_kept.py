@@ -13,7 +13,7 @@ from tests.families.sync.parts import house, write
 from undercroft.base.clock import DAY, HOUR, wall_clock
 from undercroft.base.ids import earliest_id, moment_of, sortable_id
 from undercroft.database import Database, Transaction, migrations_in, open_database
-from undercroft.families.sync import actions, kept, store_versions, wire
+from undercroft.families.sync import actions, kept, store, store_versions, wire
 from undercroft.families.sync.actions import Settled
 from undercroft.families.sync.kept import Kept, LeftKept
 from undercroft.families.sync.names import fid_of
@@ -84,6 +84,29 @@ def test_what_a_killed_worker_has_kept_is_written_down_once(tell: Callable[[Stor
         await db.write(actions.settle, "B", [], [Kept("changed", left[0].place, "old", 1, 2)], NOW + 9)
         assert len(await db.read(store_versions.of_file, fid_of("changed"))) == 1
         assert await db.read(kept.known_places, "B", "") == [one.place for one in sorted(left)]
+
+    tell(story)
+
+
+def test_what_is_asked_for_is_asked_for_until_it_was_tried(tell: Callable[[Story], None]) -> None:
+    async def story(db: Database) -> None:
+        await is_in_step(db, "f", "new")
+        places = sorted(place(path, NOW + n) for n, path in enumerate("fgh"))
+        await db.write(
+            kept.note, "B", [Kept(path, one, "old", 1, 2) for path, one in zip("fgh", places, strict=True)], NOW
+        )
+        assert await db.read(store_versions.asked_for, "B") == []
+        for path in "fg":
+            [version] = await db.read(store_versions.of_file, fid_of(path))
+            await db.write(store_versions.ask_for, version.id, path)
+        assert await db.read(store_versions.asked_for, "B") == [("f", places[0]), ("g", places[1])]
+        assert await db.read(store_versions.asked_for, "A") == []
+        await db.write(actions.note_restored, "B", places[0], file("f", "old"), NOW + 9)
+        restored = (await db.read(store.load, ["f"]))["f"].file
+        assert restored is not None
+        assert restored.content == file("f", "old").content
+        await db.write(actions.note_restored, "B", places[1], None, NOW + 9)
+        assert await db.read(store_versions.asked_for, "B") == []
 
     tell(story)
 

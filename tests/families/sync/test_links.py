@@ -16,10 +16,11 @@ from tests.families.sync.parts import until
 from undercroft.base.clock import DAY, wall_clock
 from undercroft.base.refusals import Refusal
 from undercroft.database import Database
-from undercroft.families.sync import actions, giving, kept, store, store_entries, wire
+from undercroft.families.sync import actions, giving, kept, store, store_entries, store_versions, wire
 from undercroft.families.sync.actions import Settled
 from undercroft.families.sync.failing import Failing
 from undercroft.families.sync.links import Link
+from undercroft.families.sync.names import fid_of
 from undercroft.families.sync.operations import Put
 from undercroft.families.sync.places import new_place
 from undercroft.families.sync.reconcile import Content, Seen
@@ -184,8 +185,26 @@ def test_what_is_restored_is_no_transfer_any_more(tell: Callable[[Story], None])
     async def story(database: Database, worker: Worker) -> None:
         for path in ("f", "other"):
             worker.say(wire.Moving(path, 1, 2))
-        worker.say(wire.Restored(Seen("f", Content("x", 2, 1, 0o644), "r")))
+        worker.say(wire.Restored("place", Seen("f", Content("x", 2, 1, 0o644), "r")))
         await until(lambda: worker.link.transfers == {"other": (1, 2)}, "it to have arrived")
+
+    tell(story)
+
+
+def test_a_restore_is_asked_for_until_it_was_tried(tell: Callable[[Story], None]) -> None:
+    """Its process may be killed before it has begun, or before it has told."""
+
+    async def story(database: Database, worker: Worker) -> None:
+        places = {name: new_place(name) for name in "fg"}
+        await database.write(kept.note, "B", [kept.Kept(name, places[name], "x", 1, 1) for name in places], NOW)
+        for name in places:
+            [version] = await database.read(store_versions.of_file, fid_of(name))
+            await database.write(store_versions.ask_for, version.id, name)
+        worker.link.hang_up()
+        for _ in range(2):
+            async with _linked(database) as again:
+                asked = [await again.told(wire.Restore) for _ in places]
+                assert {one.path: one.place for one in asked} == places
 
     tell(story)
 
@@ -256,6 +275,32 @@ def test_one_page_of_old_versions_is_dropped_at_a_time(
     tell(story)
 
 
+def test_old_versions_are_dropped_page_after_page_while_some_go(
+    tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder in which much changes more becomes old in a minute than a page."""
+
+    async def story(database: Database, worker: Worker) -> None:
+        monkeypatch.setattr(worker.link._dropping, "_most", 2)
+        places = [new_place(str(n)) for n in range(5)]
+        now = wall_clock()
+        old = [kept.Kept(str(n), place, "x", 1, 1) for n, place in enumerate(places)]
+        await database.write(kept.note, "B", old, now - 40 * DAY)
+        await worker.link.drop_old(now)
+        for page in (2, 2, 1):
+            asked = (await worker.told(wire.Drop)).places
+            assert len(asked) == page
+            worker.say(wire.Dropped(asked))
+        await database.write(kept.note, "B", old[:2], now - 40 * DAY)
+        await until(lambda: not worker.link._dropping._is_asked, "the last answer")
+        await worker.link.drop_old(now)
+        await worker.told(wire.Drop)
+        worker.say(wire.Dropped([]))
+        await until(lambda: not worker.link._dropping._is_asked, "what can't be dropped to wait for the next minute")
+
+    tell(story)
+
+
 def test_who_has_hung_up_is_told_nothing(tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """A write would be an error of its own, told as a fault of ours. People are told to try again."""
 
@@ -266,9 +311,9 @@ def test_who_has_hung_up_is_told_nothing(tell: Callable[[Story], None], monkeypa
             await worker.link._send(wire.Do([], [], []))
         monkeypatch.setattr(worker.link._writer, "write", lambda _: pytest.fail("it is written to"))
         worker.link.tell_storages([])
-        for ask in (worker.link.rescan, lambda: worker.link.restore("f", "place")):
-            with pytest.raises(Refusal, match="try again"):
-                ask()
+        worker.link.restore("f", "place")  # it is asked for when somebody is back
+        with pytest.raises(Refusal, match="try again"):
+            worker.link.rescan()
 
     tell(story)
 

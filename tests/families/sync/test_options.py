@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.families.sync.parts import house
-from undercroft.base.clock import MINUTE, wall_clock
+from undercroft.base.clock import DAY, MINUTE, wall_clock
 from undercroft.base.refusals import Kind, Refusal
 from undercroft.families.sync import store_versions
 from undercroft.families.sync.model import check_entry
@@ -108,6 +108,29 @@ def test_one_entrys_fault_keeps_no_versions_of_another(sqlite_url: str, tmp_path
             async with asyncio.timeout(20):
                 while await h.database.read(store_versions.of_file, "fid"):  # noqa: ASYNC110 - another process does it
                     await asyncio.sleep(0.02)
+
+    asyncio.run(story())
+
+
+def test_a_clock_that_is_set_back_puts_off_nothing(sqlite_url: str, tmp_path: Path) -> None:
+    """It was a year ahead as the server was started: versions and conflicts are dropped all the same."""
+
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as h:
+            asked: list[int] = []
+            await h.add("A")
+            link = h.engine.link("A")
+            assert link is not None
+
+            async def drop_old(now: int) -> None:
+                asked.append(now)
+
+            link.drop_old = drop_old  # type: ignore[method-assign]
+            now = wall_clock()
+            ahead = now + 365 * DAY
+            for moment in (ahead, now, now + 1, now + MINUTE):
+                await h.engine.keep(moment)
+            assert asked == [ahead, now, now + MINUTE]
 
     asyncio.run(story())
 

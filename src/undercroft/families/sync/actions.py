@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from undercroft.base.clock import SECOND
 from undercroft.base.refusals import conflict, invalid, not_found
 from undercroft.database import Transaction
-from undercroft.families.sync import kept, reconcile, steps, store, store_entries
+from undercroft.families.sync import kept, reconcile, steps, store, store_entries, store_versions
 from undercroft.families.sync.drivers import place
 from undercroft.families.sync.kept import Kept
 from undercroft.families.sync.model import Rule, check_entry, check_rules, holders, with_secrets
@@ -54,9 +54,12 @@ def note_seen(tx: Transaction, entry: str, reports: list[Seen], now: int, *, hol
     return _write(tx, known, changes)
 
 
-def note_restored(tx: Transaction, entry: str, seen: Seen, now: int) -> Noticed:
-    """A worker has given a kept version its name."""
+def note_restored(tx: Transaction, entry: str, place: str, seen: Seen | None, now: int) -> Noticed:
+    """A worker has tried to give a kept version a name; `seen`: what lies there, None where that failed."""
     store_entries.take_turn(tx)
+    store_versions.answer(tx, entry, place)
+    if seen is None:
+        return Noticed(set(), [])
     known = store.load(tx, [seen.path])
     file, copies = known[seen.path]
     owners = holders(store_entries.rules(tx).applied, seen.path)

@@ -19,6 +19,7 @@ class Dropping:
         self._most = kept.PAGE if entry.driver == LOCAL else PAGE_FAR
         self._after = kept.START
         self._is_asked = False
+        self._is_full = False
 
     async def ask(self, now: int) -> None:
         """A page, unless the last was not answered yet. Rows go when the worker says that they are gone. One that
@@ -26,12 +27,14 @@ class Dropping:
         if self._is_asked:
             return
         old = await self._database.read(kept.expired, self._entry, now, self._after, self._most)
-        self._after = (old[-1].replaced_at, old[-1].id) if len(old) == self._most else kept.START
+        self._is_full = len(old) == self._most
+        self._after = (old[-1].replaced_at, old[-1].id) if self._is_full else kept.START
         if old:
             self._is_asked = True
             self._say(wire.Drop([version.place for version in old]))
 
-    async def note(self, dropped: wire.Dropped) -> None:
-        """The worker's answer."""
+    async def note(self, dropped: wire.Dropped) -> bool:
+        """The worker's answer; whether the next page is to be asked for at once: more is left, and some went."""
         self._is_asked = False
         await self._database.write(kept.forget, self._entry.name, dropped.places)
+        return self._is_full and bool(dropped.places)

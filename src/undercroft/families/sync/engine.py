@@ -13,7 +13,7 @@ import structlog
 from undercroft.base.clock import MINUTE, SECOND, Clock
 from undercroft.base.refusals import conflict, unavailable
 from undercroft.database import Database
-from undercroft.families.sync import actions, kept, store_entries, tallies
+from undercroft.families.sync import actions, kept, store_entries, store_versions, tallies
 from undercroft.families.sync.actions import Noticed
 from undercroft.families.sync.errands import RULES, Errands
 from undercroft.families.sync.happenings import Happenings
@@ -93,7 +93,7 @@ class Engine:
     async def keep(self, now: int) -> bool:
         """A step: starts at first; then kept versions and conflicts whose time is over are dropped."""
         await self.start()
-        if now < self._drop_at:
+        if now < self._drop_at <= now + MINUTE:  # where it is later, the clock was set back
             return False
         self._drop_at = now + MINUTE
         for link in self.links():
@@ -221,10 +221,13 @@ class Engine:
         await self._database.write_once(recorded, deed, actions.put_rules, rules)
 
     async def restore(self, path: str, version: KeptVersion, by: str) -> None:
-        """Raises Refusal(CONFLICT) where the entry that keeps it does not run."""
+        """It is asked for until it was tried, whatever ends the entry's process meanwhile.
+
+        Raises Refusal(CONFLICT) where the entry that keeps it does not run.
+        """
         link = await self.running(version.entry)
-        details = {"entry": version.entry, "version": version.id}
-        await self._database.write_once(record, self._deed(by, "restore file", path, details))
+        deed = self._deed(by, "restore file", path, {"entry": version.entry, "version": version.id})
+        await self._database.write_once(recorded, deed, store_versions.ask_for, version.id, path)
         link.restore(path, version.place)
 
     async def confirm(self, name: str, really: bool, by: str = HOUSE) -> int:

@@ -37,6 +37,8 @@ class Errands:
         self._on_noticed = on_noticed
         self._is_connected = is_connected
         self._on_removed = on_removed
+        self._held: set[str] = set()
+        """Removed entries whose workers still say something."""
         self._woken = asyncio.Event()
         self._waiting: dict[str, list[asyncio.Future[None]]] = defaultdict(list)
         self._running: asyncio.Task[None] | None = None
@@ -76,6 +78,7 @@ class Errands:
             try:
                 while await self._do_some():
                     pass
+                pause = AFTER_FAILURE if self._held else None
             except Exception as error:
                 log.exception("errand_failed")
                 self._tell_failure(error)
@@ -88,7 +91,7 @@ class Errands:
         """A page of each; whether there is more to do at once. Who begins to wait meanwhile is told by the next."""
         heard = {errand: tuple(waiting) for errand, waiting in self._waiting.items()}
         removed = await self._database.read(store_entries.leaving)
-        held = {name for name in removed if self._is_connected(name)}
+        self._held = held = {name for name in removed if self._is_connected(name)}
         more = {errand for errand in (RULES, *removed) if errand not in held and await self._do_page(errand)}
         for errand in heard.keys() - more - held:
             for one in heard[errand]:

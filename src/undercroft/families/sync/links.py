@@ -11,7 +11,7 @@ import structlog
 from undercroft.base.clock import Clock
 from undercroft.base.refusals import unavailable
 from undercroft.database import Database, Transaction
-from undercroft.families.sync import actions, kept, store, store_entries, wire
+from undercroft.families.sync import actions, kept, store, store_entries, store_versions, wire
 from undercroft.families.sync.actions import Noticed
 from undercroft.families.sync.dropping import Dropping
 from undercroft.families.sync.giving import Giving, HungUp
@@ -105,8 +105,9 @@ class Link:
         self._say(wire.Rescan())
 
     def restore(self, path: str, place: str) -> None:
-        self._require_there()
-        self._say(wire.Restore(path, place))
+        """It is written down that this is asked for: who is not there any more is told when it is back."""
+        if not self._writer.is_closing():
+            self._say(wire.Restore(path, place))
 
     async def drop_old(self, now: int) -> None:
         """Kept versions whose time is over, while its storage can be reached."""
@@ -156,6 +157,8 @@ class Link:
             after = rows[-1][0] if rows else ""
             await self._send(wire.Known(rows, last))
         await self._tell_kept(kept_after)
+        for path, place in await self._database.read(store_versions.asked_for, self.name):
+            await self._send(wire.Restore(path, place))
         self._is_set_up = True
         for message in self._to_say:
             self._say(message)
@@ -176,11 +179,12 @@ class Link:
             case wire.Left(kept=left):
                 await self._note_left(left)
             case wire.Dropped():
-                await self._dropping.note(message)
+                if await self._dropping.note(message):
+                    await self.drop_old(self._clock())
             case wire.Report():
                 await self._note(message)
-            case wire.Restored(seen=seen):
-                await self._note_restored(seen)
+            case wire.Restored(place=place, seen=seen):
+                await self._note_restored(place, seen)
             case wire.Skipped(skipped=skipped, anew=anew):
                 await self._database.write(store_entries.note_skipped, self.name, skipped, anew)
             case wire.Scanned():
@@ -201,9 +205,8 @@ class Link:
             log.warning("entry_away", entry=self.name, reason=reason)
         elif self.away:
             log.info("entry_back", entry=self.name)
-        self.away = reason
-        if not reason:
             self._on_back()
+        self.away = reason
 
     async def _note(self, report: wire.Report) -> None:
         hold = await self._vanishings.are_held(report, is_first=self.scanned is None)
@@ -214,9 +217,11 @@ class Link:
         self._vanishings.note_written(report)
         self._on_noticed(noticed)
 
-    async def _note_restored(self, seen: Seen) -> None:
-        self.transfers.pop(seen.path, None)
-        self._on_noticed(await self._database.write(actions.note_restored, self.name, seen, self._clock()))
+    async def _note_restored(self, place: str, seen: Seen | None) -> None:
+        if seen is not None:
+            self.transfers.pop(seen.path, None)
+        now = self._clock()
+        self._on_noticed(await self._database.write(actions.note_restored, self.name, place, seen, now))
 
     def _note_scan(self, scanned: wire.Scanned) -> None:
         self.giving.note_scan()

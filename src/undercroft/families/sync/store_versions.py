@@ -89,6 +89,22 @@ def replaced_before(tx: Transaction, entry: str, before: int, after: tuple[int, 
     return [KeptVersion._make(row) for row in rows]
 
 
+def ask_for(tx: Transaction, id: str, path: str) -> None:
+    """It is to have this name again."""
+    tx.run("UPDATE sync_versions SET asked_as = :path WHERE id = :id", id=id, path=path)
+
+
+def asked_for(tx: Transaction, entry: str) -> list[tuple[str, str]]:
+    """(path, place) of those that are to have a name again, and have not yet."""
+    sql = "SELECT asked_as, place FROM sync_versions WHERE entry = :entry AND asked_as IS NOT NULL ORDER BY id"
+    return [(path, place) for path, place in tx.all(sql, entry=entry)]
+
+
+def answer(tx: Transaction, entry: str, place: str) -> None:
+    """It was tried."""
+    tx.run("UPDATE sync_versions SET asked_as = NULL WHERE entry = :entry AND place = :place", entry=entry, place=place)
+
+
 def forget(tx: Transaction, entry: str, places: Collection[str]) -> None:
     tx.each(
         "DELETE FROM sync_versions WHERE entry = :entry AND place IN (SELECT place FROM {rows})",

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from undercroft.base.clock import Clock
+from undercroft.base.clock import Clock, steady_clock
 from undercroft.database import Database
 from undercroft.families.sync import store_entries, wire
 from undercroft.families.sync.links import Link, OnNoticed
@@ -43,7 +43,7 @@ class Switchboard:
         """By entry."""
         self.unheard: set[str] = set()
         """Whose worker was refused, and has not looked at everything since."""
-        self.waves = Waves(database, clock)
+        self.waves = Waves(database, steady_clock)
         self._database = database
         self._clock = clock
         self._on_noticed = on_noticed

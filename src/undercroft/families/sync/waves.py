@@ -27,6 +27,7 @@ class Vanishings:
     """Of one entry, whichever process tells of them: a wave goes on where one is killed in the middle of it."""
 
     def __init__(self, entry: Entry, database: Database, clock: Clock) -> None:
+        """`clock`: one that nobody sets."""
         self._name = entry.name
         self._database = database
         self._clock = clock

@@ -52,9 +52,11 @@ class Report(Message):
 
 
 class Restored(Message):
-    """A kept version has its name again."""
+    """It was tried to give a kept version its name again."""
 
-    seen: Seen
+    place: str
+    seen: Seen | None
+    """What lies there now; None where that failed, which is told before."""
 
 
 class Skipped(Message):

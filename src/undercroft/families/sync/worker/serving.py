@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -80,9 +81,10 @@ class Worker:
         return Lanes(small, large, self._storage.together, self._note_done)
 
     def _open(self, entry: str, owner: Owner | None = None) -> Storage:
-        if entry not in self._places:
+        place = self._places.get(entry)
+        if place is None:
             raise SourceChanged(f"there is no entry {entry}")
-        return open_storage(self._places[entry], self._spool, owner)
+        return open_storage(place, self._spool, owner)
 
     def _leave(self) -> None:
         """Nobody waits for a thread that looks: it changes nothing, and a disk that does not answer may hold it."""
@@ -172,7 +174,7 @@ class Worker:
             case wire.Do():
                 await self._lanes.carry_out(message)
             case wire.InStep() if len(self._carrying) == 1:
-                await lane.call(lane.carrier.forget_arrivals)
+                await lane.call(lane.carrier.forget_arrivals, time.time())
             case wire.Restore():
                 await self._restore(message)
             case wire.Drop():
@@ -182,8 +184,7 @@ class Worker:
         lane = self._lanes.first
         done, seen = await lane.call(lane.carrier.restore, restore.path, restore.place)
         self._send(done)
-        if seen is not None:
-            self._send(wire.Restored(seen))
+        self._send(wire.Restored(restore.place, seen))
         self._index.busy.discard(restore.path)
 
     def _note_done(self, done: wire.Done, operations: list[Operation]) -> None:
