@@ -1,8 +1,10 @@
 """What carries out operations, over real folders: which source is asked, and what is not trusted for ever."""
 
+import errno
 import io
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -111,6 +113,40 @@ def test_what_came_before_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> 
     for done in (-5_000, -9_000, 9_500, 10_000):
         pace(done)
     assert waits == [pytest.approx(0.4, abs=0.1), pytest.approx(0.9, abs=0.1)]
+
+
+def test_what_can_t_be_made_durable_has_failed(three: Three, monkeypatch: pytest.MonkeyPatch) -> None:
+    (three.folder / "A" / "f").write_bytes(b"small")
+
+    def lost(storage: LocalStorage, names: list[bytes]) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(LocalStorage, "make_durable", lost)
+    done = three.get(b"small")
+    assert [failed.reason for failed in done.failed] == ["Input/output error"]
+    assert not done.settled
+    assert not (three.folder / "C" / "f").exists()
+
+
+def test_what_begins_to_arrive_while_remains_are_swept_stays(three: Three) -> None:
+    incoming = three.folder / "C/.undercroft/incoming"
+    incoming.mkdir()
+    (incoming / "before").write_bytes(b"part")
+    os.utime(incoming / "before")
+    time.sleep(0.03)
+    asked = time.time()
+    (incoming / "meanwhile").write_bytes(b"part")
+    three.carrier.forget_arrivals(asked)
+    assert [path.name for path in incoming.iterdir()] == ["meanwhile"]
+
+
+def test_what_is_restored_is_a_file(three: Three) -> None:
+    """Somebody has put something else in its place."""
+    (three.folder / "C/.undercroft/versions").mkdir()
+    os.mkfifo(three.folder / "C/.undercroft/versions/place")
+    done, seen = three.carrier.restore("f", "place")
+    assert [failed.reason for failed in done.failed] == ["it could not be restored: what was kept is a file no more"]
+    assert seen is None
 
 
 def test_a_restore_says_of_how_many_bytes(three: Three, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,6 +145,28 @@ def test_a_walk_through_what_is_behind_begins_anew_when_it_is_said_to(tell: Tell
     tell(story)
 
 
+def test_more_than_can_be_named_while_a_walk_begins_are_given(tell: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page that it reads at that moment is of before."""
+    monkeypatch.setattr(giving, "MOST_NAMED", 3)
+
+    async def story(hand: Hand) -> None:
+        really = hand.index.read
+
+        async def read(function: Any, *args: Any) -> Any:
+            rows = await really(function, *args)
+            if function is store.behind_of:
+                hand.index.read = really  # type: ignore[method-assign]
+                hand.index.behind = ["a", "b", "c", "d"]
+                hand.giving.wake(hand.index.behind)
+            return rows
+
+        hand.index.read = read  # type: ignore[method-assign]
+        hand.giving.try_again()
+        assert await hand.next() == ["a", "b", "c", "d"]
+
+    tell(story)
+
+
 def test_many_that_fail_cost_a_change_nothing(tell: Tell) -> None:
     async def story(hand: Hand) -> None:
         hand.giving.note_failed([wire.Failed(f"bad {n}", 1, "no room", False) for n in range(MANY)])

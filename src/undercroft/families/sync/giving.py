@@ -51,6 +51,7 @@ class Giving:
         self._named: dict[str, None] = {}
         self._after: str | None = ""
         """How far everything that is behind has been walked through; None: to its end."""
+        self._walks = 0
         self._walked_at = 0.0
         self._told_in_step = False
 
@@ -63,13 +64,13 @@ class Giving:
         self._named |= dict.fromkeys(paths)
         if len(self._named) > MOST_NAMED:
             self._named.clear()
-            self._after = ""
+            self._walk_anew()
         self._woken.set()
 
     def try_again(self) -> None:
         """What has failed, at once; and whatever else there is."""
         self._failing.try_all(time.monotonic())
-        self._after = ""
+        self._walk_anew()
         self._woken.set()
 
     def note_failed(self, some: list[wire.Failed]) -> None:
@@ -111,7 +112,8 @@ class Giving:
         """Send all that is due; after how many seconds something may be due again."""
         asked = time.monotonic()
         if asked - self._walked_at > WALK_EVERY:
-            self._after, self._walked_at = "", asked
+            self._walked_at = asked
+            self._walk_anew()
         try:
             while await self._give_some(asked):
                 asked = time.monotonic()
@@ -119,7 +121,7 @@ class Giving:
             return WALK_EVERY  # nobody is there any more: who runs this ends it
         except Exception:
             log.exception("giving_failed", entry=self._entry)
-            self._after = ""
+            self._walk_anew()
             return AFTER_FAILURE
         # Also what became due while the database was asked: it was not given.
         walk = self._walked_at + WALK_EVERY
@@ -159,19 +161,23 @@ class Giving:
         """What comes next in the walk through all that is behind, of a page of it."""
         if self._after is None or not most:
             return []
-        after = self._after
+        after, walk = self._after, self._walks
         page = await self._database.read(store.behind_of, self._entry, after, PAGE)
         wanted = [path for path in page if path not in leave and path not in self._failing][:most]
+        if self._walks != walk:  # it begins anew
+            return wanted
         if not page and not after and not self._told_in_step:
             self._told_in_step = True
             await self._send(wire.InStep())
-        if self._after != after:  # it begins anew
-            return wanted
         if len(wanted) == most:
             self._after = wanted[-1]
         else:
             self._after = page[-1] if len(page) == PAGE else None
         return wanted
+
+    def _walk_anew(self) -> None:
+        self._walks += 1
+        self._after = ""
 
     async def _give(self, operations: list[Operation], wanted: list[str]) -> None:
         do = wire.Do([], [], [])

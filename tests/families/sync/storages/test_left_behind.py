@@ -1,5 +1,6 @@
 """What a server keeps of what was cut short is brought back, or taken away, and nobody's content with it."""
 
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -15,9 +16,10 @@ from tests.services.sshd import Sshd
 from undercroft.base.ids import earliest_id, sortable_id
 from undercroft.families.sync.names import OWN_FOLDER
 from undercroft.families.sync.operations import Delete
+from undercroft.families.sync.storages.errors import Changed
 from undercroft.families.sync.storages.webdav_client import WebdavClient
 
-DAYS_AGO = earliest_id(int((time.time() - 3 * 86_400) * 1_000))
+DAYS_AGO = earliest_id(int((time.time() - 8 * 86_400) * 1_000))
 Do = Callable[..., Any]
 
 
@@ -75,6 +77,28 @@ def test_what_a_killed_process_left_aside_is_shown_again(far: Kind, root: Path) 
     assert len(list(aside.iterdir())) == 2
 
 
+@pytest.mark.parametrize("refusal", [OSError(errno.EACCES, "locked"), Changed("another has come meanwhile")])
+def test_what_can_t_be_shown_again_keeps_nobody_from_the_rest(
+    far: Kind, root: Path, monkeypatch: pytest.MonkeyPatch, refusal: Exception
+) -> None:
+    far.open().check(0)
+    names = [DAYS_AGO[:-1] + end for end in "123"]
+    for name in names:
+        _make(root / OWN_FOLDER / "emptied" / name, b"content")
+    (root / OWN_FOLDER / "emptied").chmod(0o777)
+    really = WebdavClient.do
+
+    def do(client: WebdavClient, method: str, name: str, *arguments: Any) -> Any:
+        if names[0] in name and method != "PROPFIND":
+            raise refusal
+        return really(client, method, name, *arguments)
+
+    monkeypatch.setattr(WebdavClient, "do", do)
+    storage = far.open()
+    storage.check(0)
+    assert set(contents(storage)) == {f"emptied.conflict-here-{name}/new" for name in names[1:]}
+
+
 @pytest.mark.parametrize("driver", ["sftp", "webdav"])
 def test_what_arrived_in_part_long_ago_is_taken_away(
     driver: str, request: pytest.FixtureRequest, tmp_path: Path
@@ -86,7 +110,7 @@ def test_what_arrived_in_part_long_ago_is_taken_away(
         kind, root = request.getfixturevalue("far"), request.getfixturevalue("root")
     kind.open().check(0)
     incoming = root / OWN_FOLDER / "incoming"
-    young = sortable_id()
+    young = earliest_id(int((time.time() - 2 * 86_400) * 1_000))  # a slow line may be at it still
     for name in (DAYS_AGO, young, "somebody's own"):
         (incoming / name).write_bytes(b"part")
         os.utime(incoming / name, (0, 0))  # a file's own time says nothing of when it came

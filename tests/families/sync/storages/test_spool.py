@@ -136,6 +136,27 @@ def test_what_would_fill_the_disk_of_the_database_is_not_gathered(
     write(storage, "g", b"a small disk is used, too")
 
 
+def test_what_is_to_be_gone_on_with_has_its_room_already(
+    far: Kind, storage: RemoteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It needs what is missing of it; and what waits to be gone on with gives way to what comes."""
+    room = spool.ROOM_LEFT + len(LARGE) + 10
+
+    class Disk:
+        total = 2**40
+
+        @property
+        def free(self) -> int:
+            return room - sum(gathered(far).values())
+
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Disk())
+    refuse(monkeypatch, storage, ConnectionResetError())
+    for name, content in (("f", LARGE), ("f", LARGE), ("g", LARGE[1:])):
+        with pytest.raises(ConnectionResetError):
+            write(storage, name, content)
+        assert list(gathered(far).values()) == [len(content)]
+
+
 def test_what_can_not_be_replaced_is_not_even_read(storage: RemoteStorage) -> None:
     base = write(storage, "f", b"one").revision
     for put in (wanted("f", LARGE), wanted("f", LARGE, "other"), wanted("new", LARGE, base)):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from undercroft.base.clock import SECOND
-from undercroft.base.refusals import Refusal, conflict, invalid, not_found
+from undercroft.base.refusals import conflict, invalid, not_found
 from undercroft.database import Database
 from undercroft.families.sync import kept, listing, names, store, store_entries, store_versions
 from undercroft.families.sync.drivers import LOCAL
@@ -115,7 +115,7 @@ class Files:
                 )
             except (OSError, SourceChanged, UnicodeEncodeError, Vanished):
                 continue
-        raise Refusal(conflict("", "").kind, "unreadable", "no entry has this file up to date at this moment")
+        raise conflict("unreadable", "no entry has this file up to date at this moment")
 
 
 class Wanted(NamedTuple):

@@ -21,7 +21,7 @@ from undercroft.families.sync.operations import Delete, Move, Put
 from undercroft.families.sync.places import new_place
 from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.storages import kernel
-from undercroft.families.sync.storages.errors import Changed, InTheWay, Vanished, is_cut
+from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, Vanished, is_cut
 from undercroft.families.sync.storages.judging import fitting
 from undercroft.families.sync.storages.local_beside import expect, keep_beside, name_beside, onto_nothing, put_back
 from undercroft.families.sync.storages.local_content import (
@@ -245,6 +245,8 @@ class LocalStorage(LocalLooking):
         """
         with io.FileIO(os.open(place.encode(), READ, dir_fd=self._versions)) as source:
             about = os.fstat(source.fileno())
+            if not stat.S_ISREG(about.st_mode):
+                raise SourceChanged("what was kept is a file no more")
             pace = paced(about.st_size)
             digest = hash_of(source.fileno(), about.st_size, lambda _: pace(0))  # none of it arrives yet
             content = Content(digest, about.st_size, time.time_ns(), about.st_mode & 0o777)

@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 from undercroft.base.ids import moment_of
 from undercroft.families.sync.names import OWN_FOLDER
 from undercroft.families.sync.storages.errors import Changed, is_cut
+from undercroft.families.sync.storages.storage import LONGEST_ARRIVAL
 
 T = TypeVar("T")
 
@@ -119,7 +120,7 @@ class RealFolders:
             return False
 
 
-def is_left(name: str, older_than: float = 86_400) -> bool:
+def is_left(name: str, older_than: float = LONGEST_ARRIVAL) -> bool:
     """Whether it ends with a `sortable_id` of ours that is so old (s): who made it is not at it any more."""
     made = moment_of(posixpath.basename(name))
     return made is not None and made < (time.time() - older_than) * 1_000

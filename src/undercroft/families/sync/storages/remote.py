@@ -38,6 +38,7 @@ from undercroft.families.sync.storages.remote_names import (
 from undercroft.families.sync.storages.remote_source import RemoteSource, Sending
 from undercroft.families.sync.storages.spool import Spool
 from undercroft.families.sync.storages.storage import (
+    LONGEST_ARRIVAL,
     Found,
     InVersions,
     OnFolder,
@@ -226,7 +227,7 @@ class RemoteStorage:
         if about is not None:
             self._drive.delete(name_of_place(place), about.revision)
 
-    def forget_old_arrivals(self, older_than: float = 86_400) -> None:
+    def forget_old_arrivals(self, older_than: float = LONGEST_ARRIVAL) -> None:
         self._spool.forget_old(older_than)
 
     def close(self) -> None:

@@ -34,7 +34,7 @@ class Spool:
     def gathering(self, token: bytes, size: int) -> Iterator[BinaryIO]:
         """To write to, or to go on with. Raises OSError, also where the disk has to keep what room it has."""
         self._make()
-        self._require_room(size)
+        self._make_room(token, size)
         descriptor = os.open(self._path(token), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with self._kept_where_cut(token), os.fdopen(descriptor, "r+b", buffering=0) as file:
             yield file
@@ -44,6 +44,7 @@ class Spool:
     def sending(self, token: bytes) -> Iterator[BinaryIO]:
         """To read what was gathered, which then goes."""
         with self._kept_where_cut(token), self._path(token).open("rb") as file:
+            os.utime(file.fileno())  # sending takes its time as well: what is old is gone on with by nobody
             yield file
         self.forget(token)
 
@@ -71,20 +72,31 @@ class Spool:
             raise
 
     def _bound(self) -> None:
-        """Only large ones are counted: small ones are under way in other lanes."""
-        large = [(about.st_mtime, about.st_size, file) for file, about in self._files() if about.st_size >= LARGE]
         left = 0
-        for number, (_, size, file) in enumerate(sorted(large, reverse=True)):
+        for number, (_, size, file) in enumerate(sorted(self._large(), reverse=True)):
             left += size
             if number and left > MOST_LEFT:
                 file.unlink(missing_ok=True)
 
-    def _require_room(self, size: int) -> None:
+    def _make_room(self, token: bytes, size: int) -> None:
+        """What is there of it has its room already; what else is to be gone on with gives way, the oldest first."""
+        mine = self._path(token)
+        there = mine.stat().st_size if mine.exists() else 0
+        others = [file for _, _, file in sorted(self._large()) if file != mine]
+        while not self._has_room(size - there):
+            if not others:
+                raise OSError(
+                    "the disk of the server's data folder has too little room left to gather it before it is sent"
+                )
+            others.pop(0).unlink(missing_ok=True)
+
+    def _has_room(self, size: int) -> bool:
         disk = shutil.disk_usage(self._path(b""))
-        if disk.free - size < min(ROOM_LEFT, disk.total // _SHARE_LEFT):
-            raise OSError(
-                "the disk of the server's data folder has too little room left to gather it before it is sent"
-            )
+        return disk.free - size >= min(ROOM_LEFT, disk.total // _SHARE_LEFT)
+
+    def _large(self) -> list[tuple[float, int, Path]]:
+        """(when it was gathered, size, where). Small ones are under way in other lanes."""
+        return [(about.st_mtime, about.st_size, file) for file, about in self._files() if about.st_size >= LARGE]
 
     def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
         if self._folder is not None and self._folder.is_dir():

@@ -17,6 +17,8 @@ Pace = Callable[[int], None]
 """Told of the bytes so far; it waits where that is too quick, and raises where nobody wants them any more. A number
 below 0 says how many of them were there before."""
 OnFolder = Callable[[bytes, int], None]
+LONGEST_ARRIVAL = 7 * 86_400.0
+"""Seconds; a slow line takes a day for a large file. What began to arrive before that is nobody's any more."""
 
 
 def freely(_: int) -> None:
@@ -136,7 +138,7 @@ class Storage(Protocol):
     def drop(self, place: str) -> None:
         """A kept version whose time is over; that it is gone already is no fault. Raises Changed, OSError, Vanished."""
 
-    def forget_old_arrivals(self, older_than: float = 86_400) -> None:
+    def forget_old_arrivals(self, older_than: float = LONGEST_ARRIVAL) -> None:
         """What began to arrive and was never finished, in seconds."""
 
     def close(self) -> None: ...

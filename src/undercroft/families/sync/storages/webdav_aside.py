@@ -40,16 +40,19 @@ class Aside:
 
     def clear(self) -> None:
         """What was left here by a process that was killed: what came in that moment is put where somebody sees it."""
-        with contextlib.suppress(OSError):  # what can't be moved stays, and keeps nobody from the rest
+        with contextlib.suppress(OSError):
             for one in self._client.list_folder(ASIDE)[1:]:
-                if not one.is_folder or not is_left(one.name, _HOUR):
-                    continue
-                if self._files_below(one.name):
-                    self._bring_back(one.name, conflict_name("emptied", "here", posixpath.basename(one.name)))
-                else:
-                    self._client.do("DELETE", one.name + "/", {})
+                if one.is_folder and is_left(one.name, _HOUR):
+                    with contextlib.suppress(OSError, Changed):  # what can't be moved keeps nobody from the rest
+                        self._clear(one.name)
 
     # Parts
+
+    def _clear(self, aside: str) -> None:
+        if self._files_below(aside):
+            self._bring_back(aside, conflict_name("emptied", "here", posixpath.basename(aside)))
+        else:
+            self._client.do("DELETE", aside + "/", {})
 
     @property
     def _client(self) -> WebdavClient:

@@ -21,6 +21,8 @@ from undercroft.families.sync.worker.index import Index
 # Small files share rounds, as many as the storage makes durable together; each larger one has its own.
 SMALL = 4 * 2**20
 TELL_EVERY = 0.25
+A_TICK = 0.01
+"""Seconds that the clock of file systems may be behind."""
 
 _NAME = "the storage does not take this name"
 _NO_ROOM = "there is no room left on the storage"
@@ -129,10 +131,10 @@ class Carrier:
                 gone.append(place)
         return gone
 
-    def forget_arrivals(self) -> None:
-        """Nothing is on its way: what has arrived in part will not be gone on with."""
+    def forget_arrivals(self, asked: float) -> None:
+        """Nothing was on its way by then (`time.time()`): what had arrived in part will not be gone on with."""
         with contextlib.suppress(OSError, Vanished):
-            self._own.forget_old_arrivals(0)
+            self._own.forget_old_arrivals(time.time() - asked + A_TICK)
 
     def _put_all(self, puts: list[Put], done: Done) -> None:
         ready: list[Ready] = []
@@ -144,10 +146,16 @@ class Carrier:
             self._attempt(put, receive, done)
         if not ready:
             return
-        self._own.make_durable([one.token for one in ready])
         tokens = {one.put.path: one.token for one in ready}
+        fault: OSError | None = None
+        try:
+            self._own.make_durable([one.token for one in ready])
+        except OSError as error:
+            fault = error
 
         def place(put: Put, done: Done) -> None:
+            if fault is not None:
+                raise fault
             self._index.claim(put.path)
             self._place(Ready(put, tokens[put.path]), done)
 
