@@ -99,7 +99,7 @@ def test_what_is_asked_for_is_asked_for_until_it_was_tried(tell: Callable[[Story
         for path in "fg":
             [version] = await db.read(store_versions.of_file, fid_of(path))
             await db.write(store_versions.ask_for, version.id, path)
-        assert await db.read(store_versions.asked_for, "B") == [("f", places[0]), ("g", places[1])]
+        assert await db.read(store_versions.asked_for, "B") == [("f", places[0], 1), ("g", places[1], 1)]
         assert await db.read(store_versions.asked_for, "A") == []
         await db.write(actions.note_restored, "B", places[0], file("f", "old"), NOW + 9)
         restored = (await db.read(store.load, ["f"]))["f"].file

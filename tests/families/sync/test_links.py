@@ -191,6 +191,18 @@ def test_what_is_restored_is_no_transfer_any_more(tell: Callable[[Story], None])
     tell(story)
 
 
+def test_what_an_entry_alone_needs_is_told_to_no_other(tell: Callable[[Story], None]) -> None:
+    async def story(database: Database, worker: Worker) -> None:
+        for name in "AB":
+            await database.write(actions.change_entry, name, {"root": f"/{name}", "ignore": ["*.tmp"]})
+        async with _linked(database) as again:
+            told = (await again.told(wire.Setup)).storages
+            assert told["B"][1] == {"root": "/B", "ignore": ["*.tmp"]}
+            assert told["A"][1] == {"root": "/A"}
+
+    tell(story)
+
+
 def test_a_restore_is_asked_for_until_it_was_tried(tell: Callable[[Story], None]) -> None:
     """Its process may be killed before it has begun, or before it has told."""
 
@@ -235,7 +247,7 @@ def test_what_is_said_before_the_worker_is_set_up_waits(tell: Callable[[Story], 
     async def story(database: Database, _: Worker) -> None:
         def early(link: Link) -> None:
             link.rescan()
-            link.restore("f", "place")
+            link.restore("f", "place", 1)
 
         async with _linked(database, early) as worker:
             heard = [type(await worker.hear()) for _ in range(5)]
@@ -311,7 +323,7 @@ def test_who_has_hung_up_is_told_nothing(tell: Callable[[Story], None], monkeypa
             await worker.link._send(wire.Do([], [], []))
         monkeypatch.setattr(worker.link._writer, "write", lambda _: pytest.fail("it is written to"))
         worker.link.tell_storages([])
-        worker.link.restore("f", "place")  # it is asked for when somebody is back
+        worker.link.restore("f", "place", 1)  # it is asked for when somebody is back
         with pytest.raises(Refusal, match="try again"):
             worker.link.rescan()
 

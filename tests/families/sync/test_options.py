@@ -50,6 +50,13 @@ def test_patterns_have_bounds() -> None:
         assert "ignore" in refused("local_storage", ignore=bad)
 
 
+def test_options_have_a_bound_together() -> None:
+    """Every worker is told all that it takes to read from every entry."""
+    check("local_storage", ignore=["x" * 100] * 1_000)
+    assert "128 KiB together" in refused("local_storage", ignore=["x" * 200] * 1_000)
+    assert "128 KiB together" in refused("local_storage", ignore=["ö" * 100] * 1_000)
+
+
 ADDRESSES = [("sftp", "hostname"), ("webdav", "hostname"), ("amazon_s3", "endpoint"), ("dropbox", "api_url"),
              ("dropbox", "content_url")]  # fmt: skip
 

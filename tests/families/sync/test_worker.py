@@ -34,9 +34,11 @@ class Talk:
         self._writer = writer
         self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(wire.ToServer)
 
-    async def set_up(self) -> None:
+    async def set_up(self, **options: Any) -> None:
         assert isinstance(await self.hear(), wire.Hello)
-        storages = {name: ("local_storage", {"root": str(root)}) for name, root in (("A", self.a), ("B", self.b))}
+        storages = {
+            name: ("local_storage", {"root": str(root), **options}) for name, root in (("A", self.a), ("B", self.b))
+        }
         self.say(wire.Setup("B", storages, 0, {"A": "A 1", "B": "B 1"}))
         self.say(wire.Known([], True))
         self.say(wire.KnownKept([], True))
@@ -260,12 +262,27 @@ def test_what_is_to_be_done_waits_for_the_root_and_keeps_nothing_else_waiting(tm
             talk.say(wire.Setup("B", {"B": ("sftp", away)}, 0, {"B": "B 1"}))
             talk.say(wire.Known([], True))
             talk.say(wire.KnownKept([], True))
-            talk.say(wire.Restore("f", "place"))
+            talk.say(wire.Restore("f", "place", 1))
             talk.say(wire.Drop(["place"]))
             assert isinstance(await talk.hear(), wire.Away)
             talk.say(wire.Refused())
             heard = await talk.hear_until(lambda message: message is None)
             assert not any(isinstance(message, wire.Done) for message in heard)
+
+    asyncio.run(whole())
+
+
+def test_a_large_restore_keeps_nothing_small_waiting(tmp_path: Path) -> None:
+    async def whole() -> None:
+        async with _talk(tmp_path) as talk:
+            await talk.set_up(bandwidth=2**20)
+            kept = talk.b / ".undercroft/versions/place"
+            kept.write_bytes(b"x" * 20 * 2**20)
+            talk.say(wire.Restore("large", "place", 20 * 2**20))
+            await talk.hear_until(lambda message: isinstance(message, wire.Moving))
+            talk.say(wire.Do([talk.put("small", b"small", 1)], [], []))
+            heard = await talk.hear_until(lambda message: isinstance(message, wire.Done))
+            assert [one.seen.path for one in heard[-1].settled] == ["small"]
 
     asyncio.run(whole())
 

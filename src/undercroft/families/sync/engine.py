@@ -228,7 +228,7 @@ class Engine:
         link = await self.running(version.entry)
         deed = self._deed(by, "restore file", path, {"entry": version.entry, "version": version.id})
         await self._database.write_once(recorded, deed, store_versions.ask_for, version.id, path)
-        link.restore(path, version.place)
+        link.restore(path, version.place, version.size)
 
     async def confirm(self, name: str, really: bool, by: str = HOUSE) -> int:
         """Deletions that were held are carried out, or undone; how many."""

@@ -104,10 +104,10 @@ class Link:
         self._require_there()
         self._say(wire.Rescan())
 
-    def restore(self, path: str, place: str) -> None:
+    def restore(self, path: str, place: str, size: int) -> None:
         """It is written down that this is asked for: who is not there any more is told when it is back."""
         if not self._writer.is_closing():
-            self._say(wire.Restore(path, place))
+            self._say(wire.Restore(path, place, size))
 
     async def drop_old(self, now: int) -> None:
         """Kept versions whose time is over, while its storage can be reached."""
@@ -115,7 +115,7 @@ class Link:
             await self._dropping.ask(now)
 
     def tell_storages(self, entries: list[Entry]) -> None:
-        self._say(wire.Storages(_places(entries)))
+        self._say(wire.Storages(_places(entries, self.name)))
 
     def hang_up(self) -> None:
         self._writer.close()
@@ -149,7 +149,7 @@ class Link:
         present = await self._database.read(store.count_present, self.name)
         marks = {entry.name: entry.mark for entry in entries}
         kept_after = await self._database.read(kept.told_after, self.entry, self._clock())
-        await self._send(wire.Setup(self.name, _places(entries), present, marks, kept_after))
+        await self._send(wire.Setup(self.name, _places(entries, self.name), present, marks, kept_after))
         after, last = "", False
         while not last:
             rows = await self._database.read(store.present_at, self.name, after, _KNOWN_PAGE)
@@ -157,8 +157,8 @@ class Link:
             after = rows[-1][0] if rows else ""
             await self._send(wire.Known(rows, last))
         await self._tell_kept(kept_after)
-        for path, place in await self._database.read(store_versions.asked_for, self.name):
-            await self._send(wire.Restore(path, place))
+        for asked in await self._database.read(store_versions.asked_for, self.name):
+            await self._send(wire.Restore(*asked))
         self._is_set_up = True
         for message in self._to_say:
             self._say(message)
@@ -246,8 +246,15 @@ class Link:
             self._on_noticed(noticed)
 
 
-def _places(entries: list[Entry]) -> dict[str, tuple[str, dict[str, Any]]]:
-    return {entry.name: (entry.driver, entry.options) for entry in entries}
+def _places(entries: list[Entry], own: str) -> dict[str, tuple[str, dict[str, Any]]]:
+    """All that its own needs; of the others what it takes to read from them."""
+    found = {}
+    for entry in entries:
+        options = entry.options
+        if entry.name != own:
+            options = {name: value for name, value in options.items() if name != "ignore"}
+        found[entry.name] = (entry.driver, options)
+    return found
 
 
 def _note_all(tx: Transaction, entry: str, here: list[Seen], gone: list[Seen], now: int, hold: bool) -> Noticed:

@@ -36,6 +36,8 @@ _KINDS: dict[type, str] = {
     str: "a text", int: "a whole number", float: "a number", bool: "true or false", list: "a list of texts",
 }  # fmt: skip
 MOST_PATTERNS = 1_000
+# Bytes of an entry's options together: every worker is told how to read from all entries.
+LONGEST_OPTIONS = 2**17
 LONGEST_TEXT = 4_096
 _MIME = re.compile(r"[\w.+-]+/([\w.+-]+|\*)")
 
@@ -112,6 +114,8 @@ def check_entry(name: str, driver: str, options: dict[str, Any]) -> dict[str, An
         if option not in known:
             raise invalid("entry", f"{driver} has no option {option[:50]!r}; it has {', '.join(known)}")
         _check_option(option, known[option], value)
+    if len(msgspec.json.encode(options)) > LONGEST_OPTIONS:
+        raise invalid("entry", f"an entry's options take up to {LONGEST_OPTIONS // 1024} KiB together")
     missing = [option for option, about in known.items() if about.required and not options.get(option)]
     if missing:
         raise invalid("entry", f"{driver} needs the option {missing[0]!r}")

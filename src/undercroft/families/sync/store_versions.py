@@ -94,10 +94,10 @@ def ask_for(tx: Transaction, id: str, path: str) -> None:
     tx.run("UPDATE sync_versions SET asked_as = :path WHERE id = :id", id=id, path=path)
 
 
-def asked_for(tx: Transaction, entry: str) -> list[tuple[str, str]]:
-    """(path, place) of those that are to have a name again, and have not yet."""
-    sql = "SELECT asked_as, place FROM sync_versions WHERE entry = :entry AND asked_as IS NOT NULL ORDER BY id"
-    return [(path, place) for path, place in tx.all(sql, entry=entry)]
+def asked_for(tx: Transaction, entry: str) -> list[tuple[str, str, int]]:
+    """(path, place, size) of those that are to have a name again, and have not yet."""
+    sql = "SELECT asked_as, place, size FROM sync_versions WHERE entry = :entry AND asked_as IS NOT NULL ORDER BY id"
+    return [(path, place, size) for path, place, size in tx.all(sql, entry=entry)]
 
 
 def answer(tx: Transaction, entry: str, place: str) -> None:

@@ -168,6 +168,7 @@ class Restore(Message):
 
     path: str
     place: str
+    size: int
 
 
 class Drop(Message):

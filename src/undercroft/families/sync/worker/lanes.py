@@ -45,10 +45,9 @@ class Lanes:
         self._together = together
         self._on_done = on_done
 
-    @property
-    def first(self) -> Lane:
-        """For what is asked for by itself."""
-        return self._small[0]
+    def fit_for(self, size: int) -> Lane:
+        """For what is asked for by itself, of so many bytes."""
+        return self._large if size > SMALL else self._small[0]
 
     async def carry_out(self, do: Do) -> None:
         first: list[Operation] = [*do.deletes, *do.moves]

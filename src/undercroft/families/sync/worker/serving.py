@@ -169,7 +169,7 @@ class Worker:
     async def _carry_out_when_usable(self, message: Any) -> None:
         """Only then the root is known to be the right one. What is told later is not kept waiting."""
         await self._noticing.usable.wait()
-        lane = self._lanes.first
+        lane = self._lanes.fit_for(0)
         match message:
             case wire.Do():
                 await self._lanes.carry_out(message)
@@ -181,7 +181,7 @@ class Worker:
                 self._send(wire.Dropped(await lane.call(lane.carrier.drop, message.places)))
 
     async def _restore(self, restore: wire.Restore) -> None:
-        lane = self._lanes.first
+        lane = self._lanes.fit_for(restore.size)
         done, seen = await lane.call(lane.carrier.restore, restore.path, restore.place)
         self._send(done)
         self._send(wire.Restored(restore.place, seen))
