@@ -6,6 +6,7 @@ from pathlib import Path
 from tests.nodes.parts import SteppedClock, running
 from tests.nodes.relay import Relay
 from tests.services.receiver import Receiver
+from undercroft.base.clock import wall_clock
 from undercroft.machinery.deliveries.lanes import DEFAULT_CONCURRENCY
 
 MORE_THAN_A_LANE = 2 * DEFAULT_CONCURRENCY + 1  # sends at once, with as many in line
@@ -18,8 +19,16 @@ def route(id: str, receiver: Receiver, **more: object) -> dict[str, object]:
 def test_jobs_given_to_another_route_leave_no_place_taken_in_the_first(
     sqlite_url: str, receiver: Receiver, tmp_path: Path
 ) -> None:
+    class Still(SteppedClock):
+        """However long it takes to move them, none is due before all have been."""
+
+        began = wall_clock()
+
+        def __call__(self) -> int:
+            return self.began + self.off
+
     async def run() -> None:
-        clock = SteppedClock()
+        clock = Still()
         async with running(sqlite_url, clock, tmp_path) as node:
             for id in ("first", "other"):
                 await node.call("POST", "/route/shop", route(id, receiver))
@@ -28,6 +37,7 @@ def test_jobs_given_to_another_route_leave_no_place_taken_in_the_first(
             await node.call("POST", "/job/shop/carts", moved)
             for job in moved:
                 await node.call("PUT", f"/job/shop/carts/{job['id']}", {"route": "other"})
+            clock.step(1_500)
             await asyncio.to_thread(receiver.wait_for, MORE_THAN_A_LANE, "/other")
 
             await node.call("POST", "/job/shop/carts", {"id": "after", "trigger_time": clock(), "route": "first"})
