@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from tests.families.sync.world import ENTRIES, STAMP, World, content
 from undercroft.families.sync import reconcile, steps
-from undercroft.families.sync.model import Match, Rule, holders, matches
 from undercroft.families.sync.names import complaint, conflict_name, fid_of, is_too_long, raw, shown
 from undercroft.families.sync.operations import Delete, Move, Put
 from undercroft.families.sync.reconcile import Change, Copy, File, Seen
@@ -284,26 +283,3 @@ def test_what_is_no_filename(wrong: str) -> None:
 def test_ids_are_those_of_the_document() -> None:
     assert fid_of("toto") == "91473751-8e49-5240-b03c-96547fcd86dc"
     assert fid_of("photos/foo.jpg") == "0fe87082-01a2-5468-83f6-6171eb061fe4"
-
-
-@pytest.mark.parametrize(
-    ("match", "filename", "yes"),
-    [
-        (Match(), "a", True), (Match("/"), "a/b", True), (Match("/foo"), "foo/bar", True),
-        (Match("/foo"), "foo", True), (Match("/foo"), "foobar", False), (Match("/foo/"), "foo/bar", True),
-        (Match("/foo/"), "foo", False), (Match("/foo/"), "foobar/x", False), (Match("/"), "foo", True),
-        (Match("/foo/b"), "foo/bar", False), (Match("/f.o"), "foo", False), (Match("/foo"), "x/foo", False),
-        (Match(None, ("text/*",)), "a.TXT", True), (Match(None, ("application/gzip", "gzip")), "a.tar.gz", False),
-        (Match(None, ("application/*",)), "unknown", False), (Match(None, ("image/*",)), "images/a.txt", False),
-        (Match(None, ("image/*",)), "a.png", True), (Match(None, ("image/png",)), "a.jpg", False),
-        (Match(None, ()), "a", True), (Match(None, ("application/octet-stream",)), "unknown", False),
-        (Match("/x", ("text/plain",)), "x/a.txt", True), (Match("/x", ("text/plain",)), "y/a.txt", False),
-    ],
-)  # fmt: skip
-def test_matching(match: Match, filename: str, yes: bool) -> None:
-    assert matches(match, filename) is yes
-
-
-def test_rules_that_match_count_together() -> None:
-    rules = [Rule(Match("/"), ("A",)), Rule(Match("/x"), ("B", "A")), Rule(Match("/y"), ("C",))]
-    assert holders(rules, "x/f") == ("A", "B")

@@ -10,9 +10,10 @@ from undercroft.database import Transaction
 from undercroft.families.sync import kept, reconcile, steps, store, store_entries, store_versions
 from undercroft.families.sync.drivers import place
 from undercroft.families.sync.kept import Kept
-from undercroft.families.sync.model import Rule, check_entry, check_rules, holders, with_secrets
+from undercroft.families.sync.model import Rule, check_entry, check_rules, with_secrets
 from undercroft.families.sync.operations import Delete, Operation, Put
 from undercroft.families.sync.reconcile import Change, Seen
+from undercroft.families.sync.sharing import Sharing
 from undercroft.families.sync.store_entries import Entry, Rules
 
 PAGE = 1_000
@@ -38,14 +39,14 @@ class Settled(NamedTuple):
 def note_seen(tx: Transaction, entry: str, reports: list[Seen], now: int, *, hold: bool = False) -> Noticed:
     """A worker saw these."""
     store_entries.take_turn(tx)
-    rules = store_entries.rules(tx).applied
+    sharing = store_entries.sharing(tx)
     stamp = _stamp(now)
     latest = {report.path: report for report in reports}
     known = store.load(tx, list(latest))
     changes: dict[str, Change] = {}
     for path, report in latest.items():
         file, copies = known[path]
-        owners = holders(rules, path)
+        owners = sharing.holders(path)
         change = reconcile.seen(file, copies, entry, report, owners, now, stamp, hold=hold)
         if change.file is not None or file is not None:
             changes[path] = change
@@ -62,7 +63,7 @@ def note_restored(tx: Transaction, entry: str, place: str, seen: Seen | None, no
         return Noticed(set(), [])
     known = store.load(tx, [seen.path])
     file, copies = known[seen.path]
-    owners = holders(store_entries.rules(tx).applied, seen.path)
+    owners = store_entries.sharing(tx).holders(seen.path)
     return _write(tx, known, {seen.path: reconcile.restored(file, copies, entry, seen, owners, now)})
 
 
@@ -156,14 +157,14 @@ def apply_rules(tx: Transaction) -> None:
 
 
 def preview_page(
-    tx: Transaction, rules: tuple[Rule, ...], after: str
+    tx: Transaction, sharing: Sharing, after: str
 ) -> tuple[list[tuple[str, set[str], set[str]]], str | None]:
     """What these rules would change: (path, new owners, ex-owners) of files past this path; where to go on."""
     paths = store.paths_after(tx, after, PAGE)
     found = []
     for path, (file, copies) in store.load(tx, paths).items():
         if file is not None and file.content is not None:
-            then = reconcile.reassign(file, copies, holders(rules, path)).file
+            then = reconcile.reassign(file, copies, sharing.holders(path)).file
             now, later = set(file.owners), set(then.owners if then else ())
             if now != later:
                 found.append((path, later - now, now - later))

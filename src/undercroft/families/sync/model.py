@@ -1,8 +1,8 @@
-"""Entries and rules: what they may be, and which entries hold which file. Pure."""
+"""Entries and rules: what they may be. Pure."""
 
 import mimetypes
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -58,25 +58,6 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def mimetype(filename: str) -> str | None:
     return _types.guess_type(filename, strict=False)[0]
-
-
-def matches(match: Match, filename: str) -> bool:
-    if match.path is not None:
-        prefix = match.path.rstrip("/")
-        if prefix and not (f"/{filename}" == match.path or f"/{filename}".startswith(prefix + "/")):
-            return False
-    if match.mime:
-        kind = mimetype(filename)
-        if kind is None:
-            return False
-        return any(kind == wanted or (wanted.endswith("/*") and kind.startswith(wanted[:-1])) for wanted in match.mime)
-    return True
-
-
-def holders(rules: Iterable[Rule], filename: str) -> tuple[str, ...]:
-    """The entries that the rules give a file to: all rules that match, together, in order of first mention."""
-    found = [entry for rule in rules if matches(rule.match, filename) for entry in rule.sync]
-    return tuple(dict.fromkeys(found))
 
 
 def check_rules(rules: Collection[Rule], entries: Collection[str]) -> None:

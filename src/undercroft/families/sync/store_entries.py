@@ -1,5 +1,6 @@
 """The tables of entries, rules, conflicts and what was skipped."""
 
+import functools
 from typing import Any, NamedTuple
 
 import msgspec
@@ -7,6 +8,7 @@ import msgspec
 from undercroft.database import Transaction
 from undercroft.families.sync.model import Rule
 from undercroft.families.sync.names import LONGEST_PATH
+from undercroft.families.sync.sharing import Sharing
 
 _ENTRY = "name, driver, options, up, reason, made_at, forgotten_to"
 _rules = msgspec.json.Decoder(tuple[Rule, ...])
@@ -108,6 +110,18 @@ def take_turn(tx: Transaction) -> None:
 def rules(tx: Transaction) -> Rules:
     row = tx.one("SELECT stored, applied FROM sync_rules WHERE id = 1")
     return Rules((), ()) if row is None else Rules(_rules.decode(row[0]), _rules.decode(row[1]))
+
+
+def sharing(tx: Transaction) -> Sharing:
+    """Who holds what by the applied rules."""
+    row = tx.one("SELECT applied FROM sync_rules WHERE id = 1")
+    return Sharing(()) if row is None else _sharing(row[0])
+
+
+@functools.lru_cache(maxsize=2)
+def _sharing(applied: str) -> Sharing:
+    """Rules seldom change, and each report asks for them."""
+    return Sharing(_rules.decode(applied))
 
 
 def put_rules(tx: Transaction, changed: Rules) -> None:

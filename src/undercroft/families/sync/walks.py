@@ -8,7 +8,6 @@ from typing import NamedTuple
 from undercroft.database import Transaction
 from undercroft.families.sync import reconcile, store, store_entries, store_versions, tallies
 from undercroft.families.sync.actions import Noticed
-from undercroft.families.sync.model import holders
 from undercroft.families.sync.reconcile import Change
 
 # As many as in a report of a worker's: nobody else waits longer for his turn to write.
@@ -29,7 +28,7 @@ def give_out(tx: Transaction) -> Page:
     after = store_entries.given_to(tx)
     if after is None:
         return _LAST
-    rules = store_entries.rules(tx).applied
+    sharing = store_entries.sharing(tx)
     paths = store.paths_after(tx, after, PAGE)
     more = len(paths) == PAGE
     store_entries.note_given(tx, paths[-1] if more else None)
@@ -37,7 +36,7 @@ def give_out(tx: Transaction) -> Page:
     changes = {}
     for path, (file, copies) in known.items():
         if file is not None:
-            change = reconcile.reassign(file, copies, holders(rules, path))
+            change = reconcile.reassign(file, copies, sharing.holders(path))
             if change != Change(file, {}):
                 changes[path] = change
     return Page(Noticed(store.save(tx, known, changes), list(changes)), more)

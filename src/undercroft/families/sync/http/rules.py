@@ -8,6 +8,7 @@ from undercroft.families.sync.engine import Engine
 from undercroft.families.sync.http import shapes
 from undercroft.families.sync.http.reading import Door, decode, reply
 from undercroft.families.sync.model import Rule, check_rules
+from undercroft.families.sync.sharing import Sharing
 from undercroft.machinery.operations import Reply, Request
 
 MOST_PREVIEWED = 100
@@ -48,10 +49,11 @@ class Rules:
         await self._door.admit(request)
         rules = decode(_rules, request.body).rules
         await self._database.read(_check, rules)
+        sharing = Sharing(rules)
         count, files = 0, []
         after: str | None = ""
         while after is not None:
-            found, after = await self._database.read(actions.preview_page, rules, after)
+            found, after = await self._database.read(actions.preview_page, sharing, after)
             count += len(found)
             files += [shapes.PreviewedFile(path, sorted(gains), sorted(loses)) for path, gains, loses in found]
             files = files[:MOST_PREVIEWED]
