@@ -14,7 +14,8 @@ run: setup ## serve ./var on http://127.0.0.1:3862
 test: ## run all tests, quick ones first, side by side; ARGS go to pytest: make test ARGS='tests/base -x'
 	@scripts/setup dev
 	@scripts/test-needs
-	@exec .venv/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
+	@# One more than there are cores: tests wait for other processes half of their time.
+	@exec .venv/bin/python -m pytest --numprocesses=$$(($$(nproc) + 1)) --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 check: ## format, lint, types, direction of imports
 	@scripts/setup dev

@@ -17,6 +17,7 @@ from undercroft.families.sync.model import Match, Rule
 from undercroft.families.sync.names import LONGEST_PATH, complaint, fid_of
 from undercroft.families.sync.operations import Delete, Move, Put
 from undercroft.families.sync.reconcile import Content, Seen
+from undercroft.families.sync.sharing import Sharing
 from undercroft.families.sync.storages.local_content import unfit
 from undercroft.families.sync.waves import is_wave
 
@@ -122,7 +123,8 @@ def test_rules_name_entries_that_exist_and_hold_them(tell: Callable[[Story], Non
             await db.write(actions.begin_removal, "B")
         await db.write(actions.note_seen, "A", [file("f")], NOW)
         await db.write(actions.put_rules, (Rule(Match(), ("A",)),))
-        assert (await db.read(actions.preview_page, (Rule(Match(), ("A",)),), ""))[0] == [("f", set(), {"B"})]
+        only_a = Sharing([Rule(Match(), ("A",))])
+        assert (await db.read(actions.preview_page, only_a, ""))[0] == [("f", set(), {"B"})]
         await db.write(actions.apply_rules)
         assert not (await db.write(walks.give_out)).more
         await db.write(actions.begin_removal, "B")
