@@ -68,6 +68,18 @@ async def test_all_statements_of_a_query_see_the_same_moment(database: Database,
     assert await database.read(lambda tx: tx.one("SELECT count(*) FROM things")) == (1,)
 
 
+async def test_a_transaction_that_sqlite_gave_up_is_told_of_by_its_own_error(open_again: Open) -> None:
+    """As it does where the disk fails."""
+    database = await open_again()
+
+    def given_up(tx: Transaction) -> None:
+        tx.run("ROLLBACK")
+        raise LookupError("the disk")
+
+    with pytest.raises(LookupError, match="the disk"):
+        await database.read(given_up)
+
+
 async def test_a_query_that_breaks_leaves_its_moment(database: Database) -> None:
     """SQLite's reader is the same one for the next query, if it is free."""
 

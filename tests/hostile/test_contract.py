@@ -13,7 +13,7 @@ from tests.services.croft import Croft
 
 PROGRAM = Path(sys.executable).with_name("st")
 # Per operation; the wire hardly knows which engine is behind it.
-EXAMPLES = {"sqlite": 12, "postgres": 5}
+EXAMPLES = {"sqlite": 20, "postgres": 8}
 # The paths of each run, as a regular expression: together they are all.
 FILES, MESSAGING = r"^/api/v1\.0", r"^/(api/(?!v1\.0)|media/)"
 OTHERS = r"^/(?!api/|media/)"

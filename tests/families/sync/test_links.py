@@ -313,6 +313,18 @@ def test_old_versions_are_dropped_page_after_page_while_some_go(
     tell(story)
 
 
+def test_who_asks_for_a_drop_while_one_is_looked_up_asks_for_none(tell: Callable[[Story], None]) -> None:
+    async def story(database: Database, worker: Worker) -> None:
+        now = wall_clock()
+        await database.write(kept.note, "B", [kept.Kept("f", new_place("f"), "x", 1, 1)], now - 40 * DAY)
+        await asyncio.gather(worker.link.drop_old(now), worker.link.drop_old(now))
+        worker.link.rescan()
+        await worker.told(wire.Drop)
+        assert isinstance(await worker.hear(), wire.Rescan)
+
+    tell(story)
+
+
 def test_who_has_hung_up_is_told_nothing(tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """A write would be an error of its own, told as a fault of ours. People are told to try again."""
 

@@ -291,7 +291,10 @@ def _read_in(connection: apsw.Connection, query: Callable[[Transaction], R]) -> 
     try:
         return query(SqliteTransaction(connection))
     finally:
-        connection.execute("ROLLBACK")  # there is nothing to commit
+        if (
+            connection.in_transaction
+        ):  # SQLite gives it up by itself where the disk fails: that error is the one to tell
+            connection.execute("ROLLBACK")
 
 
 def _write_a_little(tx: Transaction) -> None:

@@ -26,11 +26,15 @@ class Dropping:
         can't be dropped holds up no other: it is asked for again when all have been."""
         if self._is_asked:
             return
-        old = await self._database.read(kept.expired, self._entry, now, self._after, self._most)
+        self._is_asked = True  # also while it is looked up: others may ask meanwhile
+        old = []
+        try:
+            old = await self._database.read(kept.expired, self._entry, now, self._after, self._most)
+        finally:
+            self._is_asked = bool(old)
         self._is_full = len(old) == self._most
         self._after = (old[-1].replaced_at, old[-1].id) if self._is_full else kept.START
         if old:
-            self._is_asked = True
             self._say(wire.Drop([version.place for version in old]))
 
     async def note(self, dropped: wire.Dropped) -> bool:
