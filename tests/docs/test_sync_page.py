@@ -13,7 +13,7 @@ from tests.services.apache import PASSWORD, USER, Apache
 from tests.services.croft import Croft
 from tests.services.sshd import Sshd
 from undercroft.base.clock import MINUTE, SECOND
-from undercroft.families.sync import waves
+from undercroft.families.sync import waves, wire
 from undercroft.families.sync.drivers import COMMON, DRIVERS
 from undercroft.families.sync.worker import bursts, noticing
 
@@ -73,7 +73,7 @@ def test_every_path_is_told(start_croft: Callable[..., Croft]) -> None:
 
 
 def test_the_figures_are_those_of_the_code() -> None:
-    assert waves.FEW == 10
+    assert wire.FEW == 10
     assert (noticing.AT_FIRST, noticing.QUIET) == (0.1, 0.2)
     assert bursts.LONGEST == MINUTE / SECOND
     assert waves.WAVE_LASTS == MINUTE

@@ -10,9 +10,9 @@ import pytest
 from tests.app.dashboard.asking import ADMIN, NOW, SAME_ORIGIN, House, header, in_house, page
 from undercroft.app.notation import DatabaseUrl
 from undercroft.families.sync import MOST_COUNTED, actions, looking, store_entries
-from undercroft.families.sync.kept import Kept
 from undercroft.families.sync.model import Match, Rule
 from undercroft.families.sync.names import fid_of, shown
+from undercroft.families.sync.operations import Kept
 from undercroft.families.sync.places import first_place
 from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.machinery.operations import Reply

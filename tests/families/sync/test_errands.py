@@ -18,8 +18,9 @@ from undercroft.families.sync import actions, errands, store, store_entries, sto
 from undercroft.families.sync.http.entries import Entries as HttpEntries
 from undercroft.families.sync.http.reading import Door
 from undercroft.families.sync.http.rules import Rules as HttpRules
-from undercroft.families.sync.kept import Kept, note
+from undercroft.families.sync.kept import note
 from undercroft.families.sync.model import Match, Rule
+from undercroft.families.sync.operations import Kept
 from undercroft.machinery.identity.model import Identity
 from undercroft.machinery.operations import Request, Run
 from undercroft.machinery.processes import store as processes

@@ -8,7 +8,7 @@ import pytest
 
 from tests.families.sync.parts import House, Story, until, write
 from undercroft.families.sync import store, store_entries
-from undercroft.families.sync.waves import FEW
+from undercroft.families.sync.wire import FEW
 
 
 def test_a_vanished_root_stops_the_entry_and_nothing_is_deleted(tell: Callable[[Story], None]) -> None:

@@ -9,8 +9,8 @@ from undercroft.base.clock import DAY
 from undercroft.base.refusals import Refusal
 from undercroft.database import Database
 from undercroft.families.sync import actions, kept, store_entries, store_versions
-from undercroft.families.sync.kept import Kept
 from undercroft.families.sync.names import fid_of
+from undercroft.families.sync.operations import Kept
 
 __all__ = ["tell"]
 

@@ -11,11 +11,9 @@ from tests.families.sync.index import NOW, index
 from undercroft.base.refusals import Refusal
 from undercroft.database import Database
 from undercroft.families.sync import actions, listing, store, store_entries, store_versions, walks
-from undercroft.families.sync.actions import Settled
-from undercroft.families.sync.kept import Kept
 from undercroft.families.sync.model import Match, Rule
 from undercroft.families.sync.names import LONGEST_PATH, complaint, fid_of
-from undercroft.families.sync.operations import Delete, Move, Put
+from undercroft.families.sync.operations import Delete, Kept, Move, Put, Settled
 from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.sharing import Sharing
 from undercroft.families.sync.storages.local_content import unfit

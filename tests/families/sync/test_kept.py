@@ -14,9 +14,8 @@ from undercroft.base.clock import DAY, HOUR, wall_clock
 from undercroft.base.ids import earliest_id, moment_of, sortable_id
 from undercroft.database import Database, Transaction, migrations_in, open_database
 from undercroft.families.sync import actions, kept, store, store_versions, wire
-from undercroft.families.sync.actions import Settled
-from undercroft.families.sync.kept import Kept, LeftKept
 from undercroft.families.sync.names import fid_of
+from undercroft.families.sync.operations import Kept, LeftKept, Settled
 from undercroft.families.sync.places import first_place, moment_at, new_place
 from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.storages import open_storage

@@ -17,11 +17,10 @@ from undercroft.base.clock import DAY, wall_clock
 from undercroft.base.refusals import Refusal
 from undercroft.database import Database
 from undercroft.families.sync import actions, giving, kept, store, store_entries, store_versions, wire
-from undercroft.families.sync.actions import Settled
 from undercroft.families.sync.failing import Failing
 from undercroft.families.sync.links import Link
 from undercroft.families.sync.names import fid_of
-from undercroft.families.sync.operations import Put
+from undercroft.families.sync.operations import Put, Settled
 from undercroft.families.sync.places import new_place
 from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.waves import Vanishings

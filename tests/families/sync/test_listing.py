@@ -8,10 +8,9 @@ import pytest
 from tests.families.sync.test_index import NOW, Story, file, tell
 from undercroft.database import Database, Transaction
 from undercroft.families.sync import actions, listing, store, tallies, walks
-from undercroft.families.sync.actions import Settled
 from undercroft.families.sync.listing import Wanted
 from undercroft.families.sync.names import fid_of
-from undercroft.families.sync.operations import Delete
+from undercroft.families.sync.operations import Delete, Settled
 from undercroft.families.sync.reconcile import Content, Seen, behind
 
 __all__ = ["tell"]

@@ -13,8 +13,7 @@ from asyncinotify import Inotify
 from tests.families.sync.parts import write
 from undercroft.families.sync.storages import open_storage
 from undercroft.families.sync.storages.errors import Vanished
-from undercroft.families.sync.waves import FEW
-from undercroft.families.sync.wire import Message, Report, Scanned, Skipped
+from undercroft.families.sync.wire import FEW, Message, Report, Scanned, Skipped
 from undercroft.families.sync.worker import bursts
 from undercroft.families.sync.worker.bursts import Burst
 from undercroft.families.sync.worker.index import Index

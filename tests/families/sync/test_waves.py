@@ -11,8 +11,8 @@ from undercroft.database import Database
 from undercroft.families.sync import actions, store, store_entries
 from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.store_entries import Entry
-from undercroft.families.sync.waves import TOLD_WITHIN, WAVE_LASTS, Vanishings, Waves
-from undercroft.families.sync.wire import Report
+from undercroft.families.sync.waves import WAVE_LASTS, Vanishings, Waves
+from undercroft.families.sync.wire import TOLD_WITHIN, Report
 from undercroft.families.sync.worker.bursts import Burst
 
 LONG = WAVE_LASTS + TOLD_WITHIN

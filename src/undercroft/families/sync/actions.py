@@ -9,9 +9,8 @@ from undercroft.base.refusals import conflict, invalid, not_found
 from undercroft.database import Transaction
 from undercroft.families.sync import kept, reconcile, steps, store, store_entries, store_versions
 from undercroft.families.sync.drivers import place
-from undercroft.families.sync.kept import Kept
 from undercroft.families.sync.model import Rule, check_entry, check_rules, with_secrets
-from undercroft.families.sync.operations import Delete, Operation, Put
+from undercroft.families.sync.operations import Delete, Kept, Operation, Put, Settled
 from undercroft.families.sync.reconcile import Change, Seen
 from undercroft.families.sync.sharing import Sharing
 from undercroft.families.sync.store_entries import Entry, Rules
@@ -27,13 +26,6 @@ class Noticed(NamedTuple):
     """Entries that have something to do now."""
     paths: list[str]
     """Files that have changed."""
-
-
-class Settled(NamedTuple):
-    """One operation that a worker has carried out; a move is two."""
-
-    seen: Seen
-    version: int
 
 
 def note_seen(tx: Transaction, entry: str, reports: list[Seen], now: int, *, hold: bool = False) -> Noticed:

@@ -10,9 +10,8 @@ import structlog
 
 from undercroft.database import Database
 from undercroft.families.sync import actions, store, wire
-from undercroft.families.sync.actions import Settled
 from undercroft.families.sync.failing import Failing
-from undercroft.families.sync.operations import Delete, Move, Operation, Put
+from undercroft.families.sync.operations import Delete, Move, Operation, Put, Settled
 
 log = structlog.get_logger()
 

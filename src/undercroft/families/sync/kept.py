@@ -5,7 +5,6 @@ places that the server does not know, and a place says whose it is.
 """
 
 from collections.abc import Collection
-from typing import NamedTuple
 
 from blake3 import blake3
 
@@ -15,6 +14,7 @@ from undercroft.database import Transaction
 from undercroft.families.sync import store, store_entries, store_versions
 from undercroft.families.sync.drivers import COMMON, LOCAL, option
 from undercroft.families.sync.names import fid_of
+from undercroft.families.sync.operations import Kept, LeftKept
 from undercroft.families.sync.places import fid_at, first_place, id_at, moment_at
 from undercroft.families.sync.store_entries import Entry
 from undercroft.families.sync.store_versions import KeptVersion
@@ -24,26 +24,6 @@ PAGE = 1_000
 STRAGGLING = DAY
 RECOVERED = "recovered-"
 START = (0, "")
-
-
-class Kept(NamedTuple):
-    """What an operation replaced, and where it lies now."""
-
-    path: str
-    place: str
-    hash: str
-    size: int
-    mtime: int
-
-
-class LeftKept(NamedTuple):
-    """What lies in the versions area and was never told of."""
-
-    place: str
-    hash: str
-    """"" where it was not read."""
-    size: int
-    mtime: int
 
 
 def note(tx: Transaction, entry: str, kept: list[Kept], now: int) -> None:

@@ -15,6 +15,7 @@ from undercroft.families.sync import actions, kept, store, store_entries, store_
 from undercroft.families.sync.actions import Noticed
 from undercroft.families.sync.dropping import Dropping
 from undercroft.families.sync.giving import Giving, HungUp
+from undercroft.families.sync.operations import LeftKept
 from undercroft.families.sync.reconcile import Seen
 from undercroft.families.sync.store_entries import Entry
 from undercroft.families.sync.waves import Vanishings
@@ -196,7 +197,7 @@ class Link:
             case wire.Moving():
                 self.transfers[message.path] = (message.done, message.size)
 
-    async def _note_left(self, left: list[kept.LeftKept]) -> None:
+    async def _note_left(self, left: list[LeftKept]) -> None:
         for version in await self._database.write(kept.note_left, self.name, left):
             log.warning("kept_without_name", entry=self.name, fid=version.fid, restored_as=version.path)
 

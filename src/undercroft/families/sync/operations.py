@@ -1,8 +1,8 @@
-"""What an entry is given to do about a file."""
+"""What an entry is given to do about a file, and what it says has become of that."""
 
 from typing import NamedTuple
 
-from undercroft.families.sync.reconcile import Content
+from undercroft.families.sync.reconcile import Content, Seen
 
 
 class Put(NamedTuple):
@@ -35,3 +35,30 @@ class Delete(NamedTuple):
 
 
 Operation = Put | Move | Delete
+
+
+class Settled(NamedTuple):
+    """One operation that was carried out; a move is two."""
+
+    seen: Seen
+    version: int
+
+
+class Kept(NamedTuple):
+    """What an operation replaced, and where it lies now."""
+
+    path: str
+    place: str
+    hash: str
+    size: int
+    mtime: int
+
+
+class LeftKept(NamedTuple):
+    """What lies in the versions area and was never told of."""
+
+    place: str
+    hash: str
+    """"" where it was not read."""
+    size: int
+    mtime: int

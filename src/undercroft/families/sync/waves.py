@@ -7,13 +7,10 @@ from undercroft.database import Database
 from undercroft.families.sync import store, wire
 from undercroft.families.sync.drivers import with_defaults
 from undercroft.families.sync.store_entries import Entry
+from undercroft.families.sync.wire import FEW, TOLD_WITHIN
 
-# As many files vanish without a question.
-FEW = 10
 # A wave is over when nothing has vanished for so long; where all is looked at only now and then, for two looks.
 WAVE_LASTS = MINUTE
-# What vanishes is told so long after that at the latest.
-TOLD_WITHIN = MINUTE
 # So many paths are remembered that may come back.
 MOST_PATHS = 10_000
 

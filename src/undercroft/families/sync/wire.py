@@ -15,12 +15,14 @@ from typing import Any
 
 import msgspec
 
-from undercroft.families.sync.actions import Settled
-from undercroft.families.sync.kept import Kept, LeftKept
-from undercroft.families.sync.operations import Delete, Move, Put
+from undercroft.base.clock import MINUTE
+from undercroft.families.sync.operations import Delete, Kept, LeftKept, Move, Put, Settled
 from undercroft.families.sync.reconcile import Seen
 
 LONGEST = 64 * 2**20
+# As many files vanish without a question; what vanishes is told so long (ms) after that at the latest.
+FEW = 10
+TOLD_WITHIN = MINUTE
 _head = struct.Struct(">I")
 
 

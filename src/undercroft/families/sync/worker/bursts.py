@@ -1,7 +1,7 @@
 """Whether what has vanished is told now, or more of it is vanishing at this moment. Pure: times (s) are handed in."""
 
 from undercroft.base.clock import SECOND
-from undercroft.families.sync.waves import FEW, TOLD_WITHIN
+from undercroft.families.sync.wire import FEW, TOLD_WITHIN
 
 # As many vanish without a wait within this long.
 JUST_NOW = 1.0

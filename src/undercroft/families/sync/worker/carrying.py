@@ -9,9 +9,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
-from undercroft.families.sync.actions import Settled
-from undercroft.families.sync.kept import Kept
-from undercroft.families.sync.operations import Delete, Move, Operation, Put
+from undercroft.families.sync.operations import Delete, Kept, Move, Operation, Put, Settled
 from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, SourceLost, Vanished
 from undercroft.families.sync.storages.storage import Replaced, Storage

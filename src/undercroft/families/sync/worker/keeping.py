@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from undercroft.base.clock import DAY
-from undercroft.families.sync.kept import LeftKept
+from undercroft.families.sync.operations import LeftKept
 from undercroft.families.sync.places import moment_at
 from undercroft.families.sync.storages.errors import Changed
 from undercroft.families.sync.storages.storage import InVersions, Pace, Storage, freely
