@@ -5,7 +5,6 @@ import os
 import secrets
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -67,12 +66,10 @@ class Croft:
         assert self._process is not None, "croft was not started"
         return self._process.pid
 
-    def start(self, seconds: float = 30) -> float:
-        """The seconds that passed until `/health` answered 200."""
-        began = time.monotonic()
+    def start(self, seconds: float = 30) -> None:
+        """Until `/health` answers 200."""
         self.launch()
         wait_until(self.healthy, f"/health of croft, see {self.log}", seconds)
-        return time.monotonic() - began
 
     def launch(self) -> None:
         """As `start`, without waiting for it to be healthy."""
@@ -103,10 +100,10 @@ class Croft:
             self._process.kill()
             self._process.wait()
 
-    def restart(self) -> float:
-        """Stops it in order and starts it again; the seconds until it was healthy."""
+    def restart(self) -> None:
+        """Stops it in order and starts it again."""
         self.stop()
-        return self.start()
+        self.start()
 
     def close(self) -> None:
         self.kill()
