@@ -10,7 +10,10 @@ from undercroft.families import sync
 
 def modules_of(program: str) -> set[str]:
     done = subprocess.run(
-        [sys.executable, "-c", f"{program}\nimport sys\nprint(*sys.modules)"], check=True, capture_output=True, text=True
+        [sys.executable, "-c", f"{program}\nimport sys\nprint(*sys.modules)"],
+        check=True,
+        capture_output=True,
+        text=True,
     )
     return set(done.stdout.split())
 
