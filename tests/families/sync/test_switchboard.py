@@ -195,3 +195,19 @@ def test_an_entry_that_comes_changes_or_goes_leaves_the_others_linked(sqlite_url
             assert h.engine.link("A") is a
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("steps", range(5))
+def test_an_opening_that_is_broken_off_leaves_no_socket_behind(tell: Callable[[Story], None], steps: int) -> None:
+    async def story(meeting: Meeting) -> None:
+        await meeting.board.close()
+        opening = asyncio.create_task(meeting.board.open())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        opening.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await opening
+        await meeting.board.close()
+        assert not meeting.board.socket.exists()
+
+    tell(story)

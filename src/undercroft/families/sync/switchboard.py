@@ -59,10 +59,12 @@ class Switchboard:
         self.socket.unlink(missing_ok=True)
         folder = os.open(self.socket.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:  # by its folder's descriptor: the path of a socket may have 107 bytes only
-            self._server = await asyncio.start_unix_server(self._meet, f"/proc/self/fd/{folder}/{SOCKET}")
+            path = f"/proc/self/fd/{folder}/{SOCKET}"
+            self._server = await asyncio.start_unix_server(self._meet, path, start_serving=False)
         finally:
             os.close(folder)
         self.socket.chmod(0o600)
+        await self._server.start_serving()  # only now, when whoever breaks this off can close it
 
     async def close(self) -> None:
         """What workers have said by now is written down."""
