@@ -36,17 +36,17 @@ async def test_a_query_that_takes_too_long_is_given_up(database: Database, monke
 
 async def test_each_statement_has_its_own_time(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that was opened long ago is not given up for that."""
-    monkeypatch.setattr(connection, "LONGEST_STATEMENT", 0.5)
+    monkeypatch.setattr(connection, "LONGEST_STATEMENT", 2.0)
     pause = threading.Event()
 
     def slow(tx: Transaction) -> list[object]:
         found = []
         for _ in range(4):
-            found.append(tx.one(ENDLESS.replace("1000000000", "200000")))
-            pause.wait(0.2)
+            found.append(tx.one(ENDLESS.replace("1000000000", "20000")))
+            pause.wait(0.8)
         return found
 
-    assert await database.read(slow) == [(200_000,)] * 4
+    assert await database.read(slow) == [(20_000,)] * 4
 
 
 @pytest.mark.parametrize("apart", [False, True])

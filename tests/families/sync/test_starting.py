@@ -64,6 +64,26 @@ def test_a_start_that_fails_half_way_is_begun_anew(sqlite_url: str, tmp_path: Pa
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("up", [True, False])
+def test_an_entry_whose_process_could_not_be_asked_for_has_it_in_the_end(
+    sqlite_url: str, tmp_path: Path, up: bool
+) -> None:
+    """It is written down that the entry is to run, or not to; then the database goes away."""
+
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as h:
+            if not up:
+                await h.add("A")
+            h.supervisor._database = Breaking(h.database, "want")
+            with pytest.raises(Refusal, match="away"):
+                await (h.add("A") if up else h.engine.end("A"))
+            await h.engine.keep(wall_clock())
+            assert await h.supervisor.settled("sync:A")
+            assert await h.engine.status("A") == ("active" if up else "stopped")
+
+    asyncio.run(story())
+
+
 def test_what_is_declared_is_tried_again_when_the_database_went_away(sqlite_url: str, tmp_path: Path) -> None:
     (tmp_path / "A").mkdir()
     entries = json.dumps({"A": {"driver": "local_storage", "options": {"root": str(tmp_path / "A")}}})

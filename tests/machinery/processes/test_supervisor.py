@@ -72,6 +72,28 @@ def test_started_restarted_and_stopped(database_url: str, tmp_path: Path) -> Non
     asyncio.run(story())
 
 
+def test_what_has_settled_is_known_to_run(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in the moment between the note of a start and the next look at it."""
+
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as (supervisor, _):
+            looking = asyncio.Event()
+
+            async def look_later(process: store.Process) -> store.Process:
+                await looking.wait()
+                return process
+
+            monkeypatch.setattr(supervisor, "_reread", look_later)
+            await supervisor.want("one", SLEEPS, up=True)
+            log = supervisor.log_of("one")
+            await until(lambda: log.exists() and "here" in log.read_text(), "its start to be noted")
+            assert await supervisor.settled("one")
+            assert pid_of(supervisor)
+            looking.set()
+
+    asyncio.run(story())
+
+
 def test_killed_it_is_back_by_itself(sqlite_url: str, tmp_path: Path) -> None:
     async def story() -> None:
         async with house(sqlite_url, tmp_path) as (supervisor, database):

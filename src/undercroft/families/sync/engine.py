@@ -1,7 +1,6 @@
 """The entries, on the node that runs them: what people ask of them, and what is done for all of them now and then."""
 
 import asyncio
-import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,20 +17,18 @@ from undercroft.families.sync.actions import Noticed
 from undercroft.families.sync.errands import RULES, Errands
 from undercroft.families.sync.happenings import Happenings
 from undercroft.families.sync.links import Link
-from undercroft.families.sync.model import FAMILY, Rule, check_entry
+from undercroft.families.sync.model import Rule, check_entry
 from undercroft.families.sync.recording import HOUSE, Deed, record, recorded
 from undercroft.families.sync.roots import require_apart
 from undercroft.families.sync.store_entries import Entry
 from undercroft.families.sync.store_versions import KeptVersion
 from undercroft.families.sync.switchboard import Switchboard
-from undercroft.machinery.processes import store as processes
+from undercroft.families.sync.workers import Workers
 from undercroft.machinery.processes.children import Figures
-from undercroft.machinery.processes.plan import Spec
 from undercroft.machinery.processes.supervisor import Supervisor
 
 log = structlog.get_logger()
 
-GRACEFUL = SECOND
 # A node that runs the entries says so as often (s); when it has not for LEASE (ms), another runs them.
 KEEP_EVERY, LEASE = 5, 20 * SECOND
 # A node that has just started runs its entries after a moment (s).
@@ -42,10 +39,10 @@ class Engine:
     def __init__(self, database: Database, supervisor: Supervisor, folder: Path, clock: Clock) -> None:
         """`folder`: for the socket to which workers connect; this user's alone."""
         self._database = database
-        self._supervisor = supervisor
         self._folder = folder.absolute()
         self._clock = clock
         self._board = Switchboard(database, self._folder, clock, self._noticed, self._stopped)
+        self._workers = Workers(database, supervisor, self._board.socket)
         self._errands = Errands(database, self._noticed, lambda name: name in self._board.links, self._removed)
         self._happenings = Happenings()
         self._changing = asyncio.Lock()
@@ -65,11 +62,7 @@ class Engine:
             pass
         try:
             await self._board.open()
-            for entry in await self._database.read(store_entries.entries):
-                if entry.is_leaving:
-                    await self._supervisor.forget(_process(entry.name))
-                else:
-                    await self._supervisor.want(_process(entry.name), self._spec(entry.name), up=entry.up)
+            await self._workers.want_all()
         except BaseException:
             await self.close()
             raise
@@ -93,6 +86,9 @@ class Engine:
     async def keep(self, now: int) -> bool:
         """A step: starts at first; then kept versions and conflicts whose time is over are dropped."""
         await self.start()
+        if not self._changing.locked():  # else nobody knows yet which are wanted
+            async with self._changing:
+                await self._workers.put_right()
         if now < self._drop_at <= now + MINUTE:  # where it is later, the clock was set back
             return False
         self._drop_at = now + MINUTE
@@ -121,7 +117,7 @@ class Engine:
             await self._require_apart(name, driver, options)
             deed = self._deed(by, "add entry", name, {"driver": driver})
             await self._database.write_once(recorded, deed, actions.add_entry, name, driver, options, deed.now)
-            await self._supervisor.want(_process(name), self._spec(name), up=True)
+            await self._workers.want(name, up=True)
             await self._board.tell_storages()
 
     async def change(self, name: str, options: dict[str, Any], by: str = HOUSE) -> None:
@@ -141,7 +137,7 @@ class Engine:
             await self._database.read(actions.require_entry, name)
             deed = self._deed(by, "remove entry", name)
             await self._database.write_once(recorded, deed, actions.begin_removal, name)
-            await self._supervisor.forget(_process(name))
+            await self._workers.forget(name)
             if link := self.link(name):  # what it still says is written down before what is known of it goes
                 link.hang_up()
                 await link.ended()
@@ -167,26 +163,22 @@ class Engine:
             raise conflict("not_running", f"entry {name} is not running")
         await self._be_here()
         await self._database.write_once(record, self._deed(by, "restart entry", name))
-        await self._supervisor.restart(_process(name))
-        await self._until_settled(name, "restart")
+        await self._workers.restart(name)
+        await self._workers.settle(name, "restart")
         self._happenings.tell("entries", {"name": name, "status": "active"})
 
     async def status(self, name: str) -> str:
         """`active`, `stopped`, `starting` or `stopping`."""
         entry = await self._database.read(actions.require_entry, name)
-        process = await self._database.read(processes.find, _process(name))  # of whichever node
-        runs = process is not None and process.child is not None
+        runs = await self._workers.runs(name)
         return ("active" if runs else "starting") if entry.up else ("stopping" if runs else "stopped")
 
     async def figures(self, name: str) -> tuple[Figures, int]:
         """Of its process, and when that was started (ms). Raises Refusal(CONFLICT) where there is none."""
         await self._database.read(actions.require_entry, name)
         await self._be_here()
-        child = self._supervisor.running(_process(name))
         try:
-            if child is None:
-                raise LookupError
-            return self._supervisor.figures(_process(name)), child.started_at
+            return self._workers.figures(name)
         except LookupError:
             raise conflict("not_running", f"entry {name} is not running") from None
 
@@ -272,28 +264,18 @@ class Engine:
         """By itself: its storage can't be used."""
         log.warning("entry_stopped", entry=name, reason=reason)
         deed = self._deed(HOUSE, "stop entry", name, {"reason": reason})
-        await self._database.write_once(recorded, deed, store_entries.set_up, name, False, reason)
-        await self._supervisor.want(_process(name), self._spec(name), up=False)
+        async with self._changing:
+            await self._database.write_once(recorded, deed, store_entries.set_up, name, False, reason)
+            await self._workers.put_right()
 
     async def _turn(self, name: str, up: bool, by: str) -> None:
         await self._be_here()
         deed = self._deed(by, "start entry" if up else "stop entry", name)
-        await self._database.write_once(recorded, deed, actions.turn, name, up)
-        await self._supervisor.want(_process(name), self._spec(name), up=up)
-        await self._until_settled(name, "start" if up else "stop")
+        async with self._changing:
+            await self._database.write_once(recorded, deed, actions.turn, name, up)
+            await self._workers.want(name, up=up)
+        await self._workers.settle(name, "start" if up else "stop")
         self._happenings.tell("entries", {"name": name, "status": "active" if up else "stopped"})
-
-    async def _until_settled(self, name: str, verb: str) -> None:
-        if not await self._supervisor.settled(_process(name)):
-            raise unavailable(f"entry {name} did not {verb} in time; try again")
 
     def _deed(self, by: str, action: str, subject: str, details: dict[str, Any] | None = None) -> Deed:
         return Deed(by, self._clock(), action, subject, details)
-
-    def _spec(self, name: str) -> Spec:
-        program = (sys.executable, "-m", "undercroft.families.sync.worker", str(self._board.socket), name)
-        return Spec(program, {"PYTHONUNBUFFERED": "1"}, graceful=GRACEFUL)
-
-
-def _process(name: str) -> str:
-    return f"{FAMILY}:{name}"

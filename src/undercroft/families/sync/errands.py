@@ -68,6 +68,8 @@ class Errands:
             return False
         finally:
             waiting.remove(heard)
+            if not waiting:
+                self._waiting.pop(errand, None)
         return True
 
     async def _run(self) -> None:

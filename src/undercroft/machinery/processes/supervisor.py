@@ -67,6 +67,8 @@ class Supervisor:
                     await self._changed.wait()
         except TimeoutError:
             return False
+        if (process := await self._database.read(store.find, name, self._node)) is not None:
+            self._known[name] = process  # whoever asks next is told of the child that it has now
         return True
 
     def running(self, name: str) -> Child | None:
