@@ -67,6 +67,31 @@ def test_what_is_tried_before_its_moment_does_not_come_due(failing: Failing) -> 
     assert failing.due(7.0, 9) == ["f"]
 
 
+def test_what_a_change_overtook_is_tried_at_the_next(failing: Failing) -> None:
+    for now in (0.0, 1.0, 3.0):
+        failing.note("f", now, blocked=False, overtaken=True)
+    assert failing.waits("f", 3.5)
+    failing.hasten("f", 3.5)
+    assert not failing.waits("f", 3.5)
+    assert failing.due(3.5, 9) == ["f"]
+    failing.hasten("f", 3.5)
+    failing.begin("f")
+    assert failing.due(3.5, 9) == [], "once"
+    failing.note("f", 3.6, blocked=False, overtaken=True)
+    assert failing.due(7.5, 9) == [], "it counts on"
+    assert failing.due(7.6, 9) == ["f"]
+    failing.forget("f")
+    failing.hasten("f", 3.7)
+    assert failing.due(9.0, 9) == []
+
+
+def test_what_the_storage_would_not_do_waits_though_it_changes(failing: Failing) -> None:
+    failing.note("f", 0.0, blocked=False)
+    failing.hasten("f", 0.5)
+    assert failing.waits("f", 0.9)
+    assert failing.due(0.9, 9) == []
+
+
 def test_all_are_due_at_once_and_wait_as_at_first_then(failing: Failing) -> None:
     for now in (0.0, 1.0, 3.0):
         failing.note("often", now, blocked=False)

@@ -108,6 +108,16 @@ def test_what_fails_and_what_is_behind_do_not_wait_for_the_end_of_what_changes(t
     tell(story)
 
 
+def test_what_was_written_while_it_was_copied_does_not_wait_when_it_is_done(tell: Tell) -> None:
+    async def story(hand: Hand) -> None:
+        for _ in range(12):  # the next pause is a minute
+            hand.giving.note_failed([wire.Failed("log", 1, "the source has changed meanwhile", True)])
+        hand.giving.wake(["log"])
+        assert await hand.next() == ["log"]
+
+    tell(story)
+
+
 def test_all_that_fails_comes_in_turn(tell: Tell) -> None:
     async def story(hand: Hand) -> None:
         paths = {f"bad {n}" for n in range(2 * giving.MOST_TRIED)}

@@ -16,6 +16,8 @@ class Failure(NamedTuple):
     due: float
     times: int
     noted: float
+    is_overtaken: bool
+    """By a change: there was nothing wrong with the storage."""
 
 
 class Failing:
@@ -37,14 +39,14 @@ class Failing:
         """So many are being tried at this moment."""
         return len(self._tried)
 
-    def note(self, path: str, now: float, *, blocked: bool) -> None:
-        """It has failed. `blocked`: another file is in its way."""
+    def note(self, path: str, now: float, *, blocked: bool, overtaken: bool = False) -> None:
+        """It has failed. `blocked`: another file is in its way; `overtaken`: it has changed meanwhile."""
         self._tried.discard(path)
         self._due.pop(path, None)
         before = self._known.get(path)
         times = before.times if before is not None and self._is_counted(before) else 0
         pause = min(times, LONGEST_BLOCKED if blocked else len(self._pauses), len(self._pauses) - 1)
-        failure = self._known[path] = Failure(path, now + self._pauses[pause], times + 1, now)
+        failure = self._known[path] = Failure(path, now + self._pauses[pause], times + 1, now, overtaken)
         self._waiting[pause].append(failure)
 
     def begin(self, path: str) -> None:
@@ -52,6 +54,14 @@ class Failing:
         self._due.pop(path, None)
         if path in self._known:
             self._tried.add(path)
+
+    def hasten(self, path: str, now: float) -> None:
+        """It has changed. What a change overtook is tried at once, and how often that happened still counts; what the
+        storage would not do waits: it would be copied there in vain as often as it changes."""
+        failure = self._known.get(path)
+        if failure is not None and failure.is_overtaken and failure.due > now:
+            hastened = self._known[path] = failure._replace(due=now)
+            self._at_once.append(hastened)
 
     def forget(self, path: str) -> None:
         self._known.pop(path, None)

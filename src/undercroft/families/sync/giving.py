@@ -60,7 +60,10 @@ class Giving:
 
     def wake(self, paths: Iterable[str]) -> None:
         """These have changed."""
-        self._named |= dict.fromkeys(paths)
+        now = time.monotonic()
+        for path in paths:
+            self._named[path] = None
+            self._failing.hasten(path, now)
         if len(self._named) > MOST_NAMED:
             self._named.clear()
             self._walk_anew()
@@ -79,7 +82,7 @@ class Giving:
             if not failed.expected:
                 self.failed[failed.path] = failed.reason
             if failed.version:
-                self._failing.note(failed.path, now, blocked=bool(failed.by))
+                self._failing.note(failed.path, now, blocked=bool(failed.by), overtaken=failed.expected)
             else:  # a person asked for it, and may ask again
                 self._told_once.add(failed.path)
         self._woken.set()
