@@ -192,11 +192,12 @@ def test_what_is_restored_is_no_transfer_any_more(tell: Callable[[Story], None])
 
 def test_what_an_entry_alone_needs_is_told_to_no_other(tell: Callable[[Story], None]) -> None:
     async def story(database: Database, worker: Worker) -> None:
+        alone = {"ignore": ["*.tmp"], "keep_versions": 3.0}
         for name in "AB":
-            await database.write(actions.change_entry, name, {"root": f"/{name}", "ignore": ["*.tmp"]})
+            await database.write(actions.change_entry, name, {"root": f"/{name}", **alone})
         async with _linked(database) as again:
             told = (await again.told(wire.Setup)).storages
-            assert told["B"][1] == {"root": "/B", "ignore": ["*.tmp"]}
+            assert told["B"][1] == {"root": "/B", **alone}
             assert told["A"][1] == {"root": "/A"}
 
     tell(story)

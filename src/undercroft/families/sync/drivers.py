@@ -17,14 +17,16 @@ class Option(NamedTuple):
     """It may hold line breaks and other control characters: a key, or the name of a folder of this machine."""
     address: bool = False
     """Of a server: everybody who reads entries sees it, so that it holds no credentials."""
+    own: bool = False
+    """Of its entry's process alone: others need it not to read from there."""
 
 
 COMMON = {
-    "ignore": Option(list, default=()),
-    "bandwidth": Option(int, default=0),
+    "ignore": Option(list, default=(), own=True),
+    "bandwidth": Option(int, default=0, own=True),
     "chunk_size": Option(int, default=2**20),
-    "delete_share": Option(float, default=0.5),
-    "keep_versions": Option(float, default=30.0),
+    "delete_share": Option(float, default=0.5, own=True),
+    "keep_versions": Option(float, default=30.0, own=True),
 }
 """Of every driver: patterns of what is left alone; bytes per second (0: no limit); bytes at a time; the share of the
 files whose vanishing waits for a confirmation; days that replaced content is kept."""
@@ -41,7 +43,7 @@ DRIVERS: dict[str, dict[str, Option]] = {
         "region": Option(str, default=""),
         "endpoint": Option(str, default="", where=True, to_whom=True, address=True),
         "path_style": Option(bool, default=True),
-        "changes_timer": Option(float, default=10.0),
+        "changes_timer": Option(float, default=10.0, own=True),
     },
     "dropbox": {
         "access_key": Option(str, default=""),
@@ -52,7 +54,7 @@ DRIVERS: dict[str, dict[str, Option]] = {
         "root": Option(str, default="/", where=True),
         "api_url": Option(str, default="", where=True, to_whom=True, address=True),
         "content_url": Option(str, default="", where=True, to_whom=True, address=True),
-        "changes_timer": Option(float, default=60.0),
+        "changes_timer": Option(float, default=60.0, own=True),
     },
     "sftp": {
         "hostname": Option(str, required=True, where=True, to_whom=True, address=True),
@@ -65,7 +67,7 @@ DRIVERS: dict[str, dict[str, Option]] = {
         "private_key_passphrase": Option(str, default="", secret=True),
         "host_key": Option(str, default="", to_whom=True),
         "known_hosts": Option(str, default="", to_whom=True),
-        "changes_timer": Option(float, default=300.0),
+        "changes_timer": Option(float, default=300.0, own=True),
     },
     "webdav": {
         "hostname": Option(str, required=True, where=True, to_whom=True, address=True),
@@ -74,7 +76,7 @@ DRIVERS: dict[str, dict[str, Option]] = {
         "password": Option(str, default="", secret=True),
         "token": Option(str, default="", secret=True),
         "ca_file": Option(str, default="", to_whom=True),
-        "changes_timer": Option(float, default=60.0),
+        "changes_timer": Option(float, default=60.0, own=True),
     },
 }
 """All but the local one have `changes_timer`: after so many seconds they are looked at again."""
@@ -90,6 +92,12 @@ def place(driver: str, options: dict[str, Any]) -> str:
 
 def with_defaults(driver: str, options: dict[str, Any]) -> dict[str, Any]:
     return {name: options.get(name, about.default) for name, about in {**DRIVERS[driver], **COMMON}.items()}
+
+
+def for_others(driver: str, options: dict[str, Any]) -> dict[str, Any]:
+    """What it takes to read from there."""
+    known = {**DRIVERS[driver], **COMMON}
+    return {name: value for name, value in options.items() if not known[name].own}
 
 
 def option(driver: str, options: dict[str, Any], name: str) -> Any:

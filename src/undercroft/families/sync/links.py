@@ -13,6 +13,7 @@ from undercroft.base.refusals import unavailable
 from undercroft.database import Database, Transaction
 from undercroft.families.sync import actions, kept, store, store_entries, store_versions, wire
 from undercroft.families.sync.actions import Noticed
+from undercroft.families.sync.drivers import for_others
 from undercroft.families.sync.dropping import Dropping
 from undercroft.families.sync.giving import Giving, HungUp
 from undercroft.families.sync.operations import LeftKept
@@ -249,13 +250,10 @@ class Link:
 
 def _places(entries: list[Entry], own: str) -> dict[str, tuple[str, dict[str, Any]]]:
     """All that its own needs; of the others what it takes to read from them."""
-    found = {}
-    for entry in entries:
-        options = entry.options
-        if entry.name != own:
-            options = {name: value for name, value in options.items() if name != "ignore"}
-        found[entry.name] = (entry.driver, options)
-    return found
+    return {
+        entry.name: (entry.driver, entry.options if entry.name == own else for_others(entry.driver, entry.options))
+        for entry in entries
+    }
 
 
 def _note_all(tx: Transaction, entry: str, here: list[Seen], gone: list[Seen], now: int, hold: bool) -> Noticed:
