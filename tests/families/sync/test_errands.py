@@ -114,7 +114,7 @@ def test_a_killed_server_goes_on_giving_out_by_itself(
     async def story() -> None:
         async with house(sqlite_url, tmp_path) as h:
             await _all_at_a(h)
-            h.engine._errands._database = Breaking(h.database, "give_out", 3)
+            h.engine._term._database = Breaking(h.database, "give_out", 3)
             with pytest.raises(Refusal, match="away"):
                 await h.share()
             await h.crash()
@@ -139,7 +139,7 @@ def test_a_killed_server_goes_on_with_a_removal_by_itself(
             await h.share()
             await h.holds(MANY)
             await h.share(Rule(Match("/"), ("A",)))
-            h.engine._errands._database = Breaking(h.database, "forget", times)
+            h.engine._term._database = Breaking(h.database, "forget", times)
             with pytest.raises(Refusal, match="away"):
                 await h.engine.remove("B")
             assert await h.engine.status("B") == "stopped"
@@ -202,8 +202,8 @@ def test_who_is_connected_is_not_forgotten(tell: Callable[[Story], None]) -> Non
         await db.write(actions.put_rules, ())
         await db.write(actions.apply_rules)
         await db.write(actions.begin_removal, "B")
-        loop = errands.Errands(db, lambda _: None, connected.__contains__, removed)
-        loop.start()
+        loop = errands.Errands(lambda _: None, connected.__contains__, removed)
+        loop.start(db)
         assert await loop.done(errands.RULES, 5)
         assert not gone.is_set()
         connected.clear()

@@ -85,6 +85,20 @@ def test_what_a_change_overtook_is_tried_at_the_next(failing: Failing) -> None:
     assert failing.due(9.0, 9) == []
 
 
+def test_what_changes_while_it_is_tried_again_is_tried_once_more_at_once(failing: Failing) -> None:
+    for now in (0.0, 1.0, 3.0):
+        failing.note("f", now, blocked=False, overtaken=True)
+    assert failing.due(7.0, 9) == ["f"]
+    failing.begin("f")
+    failing.hasten("f", 8.0)
+    assert failing.due(8.0, 9) == [], "it is under way"
+    failing.note("f", 9.0, blocked=False, overtaken=True)
+    assert failing.due(9.0, 9) == ["f"]
+    failing.begin("f")
+    failing.note("f", 9.5, blocked=False, overtaken=True)
+    assert failing.due(9.5, 9) == [], "it has not changed since"
+
+
 def test_what_the_storage_would_not_do_waits_though_it_changes(failing: Failing) -> None:
     failing.note("f", 0.0, blocked=False)
     failing.hasten("f", 0.5)

@@ -53,7 +53,7 @@ def test_a_start_that_fails_half_way_is_begun_anew(sqlite_url: str, tmp_path: Pa
     async def story() -> None:
         async with house(sqlite_url, tmp_path) as h:
             await h.add("A")
-            await h.engine.close()
+            await h.engine.stand_down()
             h.supervisor._database = Breaking(h.database, "want")
             with pytest.raises(Refusal, match="away"):
                 await h.engine.start()
@@ -90,7 +90,7 @@ def test_what_is_declared_is_tried_again_when_the_database_went_away(sqlite_url:
 
     async def story() -> None:
         async with house(sqlite_url, tmp_path) as h:
-            await h.engine.close()
+            await h.engine.stand_down()
             keep = keeping(h.engine, Breaking(h.database, "_before"), Declared(entries))
             with pytest.raises(Refusal, match="away"):
                 await keep(wall_clock())
@@ -114,7 +114,7 @@ class Twice(Breaking):
 def test_what_is_run_again_after_a_lost_answer_says_and_does_the_same(sqlite_url: str, tmp_path: Path) -> None:
     async def story() -> None:
         async with house(sqlite_url, tmp_path) as h:
-            h.engine._database = h.engine._board._database = Twice(h.database)
+            h.engine._database = h.engine._board._database = h.engine._term._database = Twice(h.database)
             await h.add("A", "B", "C")
             await h.share(Rule(Match("/"), ("A", "B")))
             write(h.folders["A"], {b"f": b"1"})

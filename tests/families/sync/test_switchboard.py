@@ -18,6 +18,7 @@ from undercroft.database import Database
 from undercroft.families.sync import store_entries, wire
 from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.switchboard import SOCKET, UNHEARD, Switchboard
+from undercroft.families.sync.terms import Term
 
 Story = Callable[["Meeting"], Awaitable[None]]
 
@@ -67,7 +68,7 @@ def tell(sqlite_url: str, tmp_path: Path) -> Callable[[Story], None]:
     async def meeting() -> AsyncIterator[Meeting]:
         async with index(sqlite_url, "A") as database:
             board = Switchboard(database, tmp_path, wall_clock, lambda noticed: None, stopped)
-            await board.open()
+            await board.open(await Term.begin(database))
             whole = Meeting(board, database)
             try:
                 yield whole
@@ -201,7 +202,7 @@ def test_an_entry_that_comes_changes_or_goes_leaves_the_others_linked(sqlite_url
 def test_an_opening_that_is_broken_off_leaves_no_socket_behind(tell: Callable[[Story], None], steps: int) -> None:
     async def story(meeting: Meeting) -> None:
         await meeting.board.close()
-        opening = asyncio.create_task(meeting.board.open())
+        opening = asyncio.create_task(meeting.board.open(await Term.begin(meeting.database)))
         for _ in range(steps):
             await asyncio.sleep(0)
         opening.cancel()

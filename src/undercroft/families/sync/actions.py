@@ -12,6 +12,7 @@ from undercroft.families.sync.drivers import place
 from undercroft.families.sync.model import Rule, check_entry, check_rules, with_secrets
 from undercroft.families.sync.operations import Delete, Kept, Operation, Put, Settled
 from undercroft.families.sync.reconcile import Change, Seen
+from undercroft.families.sync.recording import HOUSE, Deed, record
 from undercroft.families.sync.sharing import Sharing
 from undercroft.families.sync.store_entries import Entry, Rules
 
@@ -190,6 +191,16 @@ def turn(tx: Transaction, name: str, up: bool) -> None:
     """Whether it should run."""
     _require_staying(tx, name)
     store_entries.set_up(tx, name, up, None)
+
+
+def stop_itself(tx: Transaction, entry: Entry, reason: str, now: int) -> bool:
+    """Its storage can't be used; False where it has another by now, or is to stand still anyway."""
+    found = store_entries.find_entry(tx, entry.name)
+    if found is None or not found.up or found.place != entry.place:
+        return False
+    store_entries.set_up(tx, entry.name, False, reason)
+    record(tx, Deed(HOUSE, now, "stop entry", entry.name, {"reason": reason}))
+    return True
 
 
 def staying(tx: Transaction) -> set[str]:

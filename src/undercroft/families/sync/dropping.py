@@ -2,19 +2,19 @@
 
 from collections.abc import Callable
 
-from undercroft.database import Database
 from undercroft.families.sync import kept, wire
 from undercroft.families.sync.drivers import LOCAL
 from undercroft.families.sync.store_entries import Entry
+from undercroft.families.sync.terms import Term
 
 # Where each is a request or two, fewer go at once: what is new waits behind them.
 PAGE_FAR = 100
 
 
 class Dropping:
-    def __init__(self, entry: Entry, database: Database, say: Callable[[wire.Message], None]) -> None:
+    def __init__(self, entry: Entry, term: Term, say: Callable[[wire.Message], None]) -> None:
         self._entry = entry
-        self._database = database
+        self._term = term
         self._say = say
         self._most = kept.PAGE if entry.driver == LOCAL else PAGE_FAR
         self._after = kept.START
@@ -29,7 +29,7 @@ class Dropping:
         self._is_asked = True  # also while it is looked up: others may ask meanwhile
         old = []
         try:
-            old = await self._database.read(kept.expired, self._entry, now, self._after, self._most)
+            old = await self._term.read(kept.expired, self._entry, now, self._after, self._most)
         finally:
             self._is_asked = bool(old)
         self._is_full = len(old) == self._most
@@ -40,5 +40,5 @@ class Dropping:
     async def note(self, dropped: wire.Dropped) -> bool:
         """The worker's answer; whether the next page is to be asked for at once: more is left, and some went."""
         self._is_asked = False
-        await self._database.write(kept.forget, self._entry.name, dropped.places)
+        await self._term.write(kept.forget, self._entry.name, dropped.places)
         return self._is_full and bool(dropped.places)

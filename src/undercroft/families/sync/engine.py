@@ -23,6 +23,7 @@ from undercroft.families.sync.roots import require_apart
 from undercroft.families.sync.store_entries import Entry
 from undercroft.families.sync.store_versions import KeptVersion
 from undercroft.families.sync.switchboard import Switchboard
+from undercroft.families.sync.terms import ELSEWHERE, Term
 from undercroft.families.sync.workers import Workers
 from undercroft.machinery.processes.children import Figures
 from undercroft.machinery.processes.supervisor import Supervisor
@@ -43,10 +44,12 @@ class Engine:
         self._clock = clock
         self._board = Switchboard(database, self._folder, clock, self._noticed, self._stopped)
         self._workers = Workers(database, supervisor, self._board.socket)
-        self._errands = Errands(database, self._noticed, lambda name: name in self._board.links, self._removed)
+        self._errands = Errands(self._noticed, lambda name: name in self._board.links, self._removed)
         self._happenings = Happenings()
         self._changing = asyncio.Lock()
         self.here = asyncio.Event()
+        self._term: Term | None = None
+        self._is_closed = False
         self._made = time.monotonic()
         self._drop_at = 0
 
@@ -55,23 +58,31 @@ class Engine:
     async def start(self) -> bool:
         """Listen for workers; then the entries that should run do. False where they do already. One that fails half-way
         leaves nothing behind: the next begins anew."""
-        if self._board.is_open:
+        if self._board.is_open or self._is_closed:
             return False
         await self._database.write(tallies.count_first)
         while await self._database.write(kept.name_files):
             pass
         try:
-            await self._board.open()
+            term = self._term = await Term.begin(self._database)
+            await self._board.open(term)
             await self._workers.want_all()
+            if self._is_closed:  # meanwhile
+                raise unavailable("the server is shutting down")
         except BaseException:
-            await self.close()
+            await self.stand_down()
             raise
-        self._errands.start()
+        self._errands.start(term)
         self.here.set()
         return True
 
     async def close(self) -> None:
-        """What workers have said by now is written down."""
+        """For good: the server stops."""
+        self._is_closed = True
+        await self.stand_down()
+
+    async def stand_down(self) -> None:
+        """Until it starts again. What workers have said by now is written down."""
         self.here.clear()
         await self._errands.close()
         await self._board.close()
@@ -80,68 +91,64 @@ class Engine:
         """A step: another node runs the entries. Workers of this one find no server here any more, and end."""
         if self._board.is_open:
             log.warning("entries_left")
-            await self.close()
+            await self.stand_down()
         return False
 
     async def keep(self, now: int) -> bool:
         """A step: starts at first; then kept versions and conflicts whose time is over are dropped."""
         await self.start()
+        if self._is_closed:
+            return False
         if not self._changing.locked():  # else nobody knows yet which are wanted
             async with self._changing:
-                await self._workers.put_right()
+                await self._put_right()
         if now < self._drop_at <= now + MINUTE:  # where it is later, the clock was set back
             return False
         self._drop_at = now + MINUTE
-        for link in self.links():
-            try:
-                await link.drop_old(now)
-            except Exception:  # one entry's fault keeps nothing of the others
-                log.exception("versions_not_dropped", entry=link.name)
-        await self._database.write(kept.forget_conflicts, now)
+        await self._board.drop_old(now)
+        await (await self._be_here()).write(kept.forget_conflicts, now)
         return False
 
-    async def _be_here(self) -> None:
+    async def _be_here(self) -> Term:
         """Raises Refusal(UNAVAILABLE) where another node runs the entries."""
         try:
             left = self._made + LONGEST_START - time.monotonic()
             await asyncio.wait_for(self.here.wait(), max(0.01, left))
         except TimeoutError:
-            raise unavailable("the entries run on another node; ask that one") from None
+            raise unavailable(ELSEWHERE) from None
+        assert self._term is not None
+        return self._term
 
     # Entries
 
     async def add(self, name: str, driver: str, options: dict[str, Any], by: str = HOUSE) -> None:
         """`by`: whom the record names, here and in the others."""
-        await self._be_here()
+        term = await self._be_here()
         async with self._changing:
             await self._require_apart(name, driver, options)
             deed = self._deed(by, "add entry", name, {"driver": driver})
-            await self._database.write_once(recorded, deed, actions.add_entry, name, driver, options, deed.now)
+            await term.write_once(recorded, deed, actions.add_entry, name, driver, options, deed.now)
             await self._workers.want(name, up=True)
             await self._board.tell_storages()
 
     async def change(self, name: str, options: dict[str, Any], by: str = HOUSE) -> None:
-        await self._be_here()
+        term = await self._be_here()
         async with self._changing:
             entry = await self._database.read(actions.require_entry, name)
             await self._require_apart(name, entry.driver, options)
             deed = self._deed(by, "change entry", name, {"options": sorted(options)})
-            await self._database.write_once(recorded, deed, actions.change_entry, name, options)
+            await term.write_once(recorded, deed, actions.change_entry, name, options)
             self._board.connect_anew(name)
             await self._board.tell_storages()
 
     async def remove(self, name: str, by: str = HOUSE, within: float | None = None) -> bool:
         """Whether it is gone within so many seconds (`errands.LONGEST_WAIT`); else it will be."""
-        await self._be_here()
+        term = await self._be_here()
         async with self._changing:
             await self._database.read(actions.require_entry, name)
             deed = self._deed(by, "remove entry", name)
-            await self._database.write_once(recorded, deed, actions.begin_removal, name)
-            await self._workers.forget(name)
-            if link := self.link(name):  # what it still says is written down before what is known of it goes
-                link.hang_up()
-                await link.ended()
-            self._board.forget(name)
+            await term.write_once(recorded, deed, actions.begin_removal, name)
+            await self._put_away(name)
         return await self._errands.done(name, within)
 
     async def begin(self, name: str, by: str = HOUSE) -> None:
@@ -169,9 +176,7 @@ class Engine:
 
     async def status(self, name: str) -> str:
         """`active`, `stopped`, `starting` or `stopping`."""
-        entry = await self._database.read(actions.require_entry, name)
-        runs = await self._workers.runs(name)
-        return ("active" if runs else "starting") if entry.up else ("stopping" if runs else "stopped")
+        return await self._workers.status(await self._database.read(actions.require_entry, name))
 
     async def figures(self, name: str) -> tuple[Figures, int]:
         """Of its process, and when that was started (ms). Raises Refusal(CONFLICT) where there is none."""
@@ -185,8 +190,7 @@ class Engine:
     async def running(self, name: str) -> Link:
         """Raises Refusal(CONFLICT) where it does not run."""
         await self._be_here()
-        link = self.link(name)
-        if link is None:
+        if (link := self.link(name)) is None:
             raise conflict("not_running", f"entry {name} is not running")
         return link
 
@@ -204,8 +208,8 @@ class Engine:
 
     async def apply_rules(self, by: str = HOUSE, within: float | None = None) -> bool:
         """Whether every known file is given out by the stored rules within so many seconds; else it will be."""
-        await self._be_here()
-        await self._database.write_once(recorded, self._deed(by, "apply rules", "rules"), actions.apply_rules)
+        term = await self._be_here()
+        await term.write_once(recorded, self._deed(by, "apply rules", "rules"), actions.apply_rules)
         return await self._errands.done(RULES, within)
 
     async def put_rules(self, rules: tuple[Rule, ...], by: str = HOUSE) -> None:
@@ -219,22 +223,22 @@ class Engine:
         """
         link = await self.running(version.entry)
         deed = self._deed(by, "restore file", path, {"entry": version.entry, "version": version.id})
-        await self._database.write_once(recorded, deed, store_versions.ask_for, version.id, path)
+        await (await self._be_here()).write_once(recorded, deed, store_versions.ask_for, version.id, path)
         link.restore(path, version.place, version.size)
 
     async def confirm(self, name: str, really: bool, by: str = HOUSE) -> int:
         """Deletions that were held are carried out, or undone; how many."""
-        await self._be_here()
+        term = await self._be_here()
         self._board.waves.forget(name)
         count = 0
         while True:
-            noticed = await self._database.write_once(actions.confirm_deletions, name, really, self._clock())
+            noticed = await term.write_once(actions.confirm_deletions, name, really, self._clock())
             self._noticed(noticed)
             count += len(noticed.paths)
             if not noticed.paths:
                 break
         deed = self._deed(by, "confirm deletions" if really else "undo deletions", name, {"files": count})
-        await self._database.write_once(record, deed)
+        await term.write_once(record, deed)
         return count
 
     def happenings(self) -> AsyncIterator[bytes]:
@@ -252,27 +256,42 @@ class Engine:
         for name in noticed.busy:
             if link := self.link(name):
                 link.giving.wake(noticed.paths)
-        if noticed.paths and self._happenings.is_heard:
-            self._happenings.tell("files", {"filenames": noticed.paths[:100], "count": len(noticed.paths)})
+        self._happenings.tell_files(noticed.paths)
 
     async def _removed(self) -> None:
         """An entry is gone: workers can't ask it any more, and what they have to do may be other than before."""
         await self._board.tell_storages()
         self._board.try_again()
 
-    async def _stopped(self, name: str, reason: str) -> None:
-        """By itself: its storage can't be used."""
-        log.warning("entry_stopped", entry=name, reason=reason)
-        deed = self._deed(HOUSE, "stop entry", name, {"reason": reason})
+    async def _put_right(self) -> None:
+        """What the supervisor could not be told: the database went away after it was written down."""
+        for name in await self._workers.put_right():
+            await self._put_away(name)
+            self._errands.wake()
+
+    async def _put_away(self, name: str) -> None:
+        """A removed entry's process. What it still says is written down before what is known of it goes."""
+        await self._workers.forget(name)
+        if link := self.link(name):
+            link.hang_up()
+            await link.ended()
+        self._board.forget(name)
+
+    async def _stopped(self, entry: Entry, reason: str) -> None:
+        """By itself: the storage that it had when its process connected can't be used."""
+        log.warning("entry_stopped", entry=entry.name, reason=reason)
+        term = await self._be_here()
         async with self._changing:
-            await self._database.write_once(recorded, deed, store_entries.set_up, name, False, reason)
-            await self._workers.put_right()
+            if await term.write_once(actions.stop_itself, entry, reason, self._clock()):
+                await self._workers.want(entry.name, up=False)
+            else:
+                await self._workers.restart(entry.name)
 
     async def _turn(self, name: str, up: bool, by: str) -> None:
-        await self._be_here()
+        term = await self._be_here()
         deed = self._deed(by, "start entry" if up else "stop entry", name)
         async with self._changing:
-            await self._database.write_once(recorded, deed, actions.turn, name, up)
+            await term.write_once(recorded, deed, actions.turn, name, up)
             await self._workers.want(name, up=up)
         await self._workers.settle(name, "start" if up else "stop")
         self._happenings.tell("entries", {"name": name, "status": "active" if up else "stopped"})

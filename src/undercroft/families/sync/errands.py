@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from undercroft.database import Database
 from undercroft.families.sync import store_entries, walks
 from undercroft.families.sync.links import OnNoticed
+from undercroft.families.sync.terms import Superseded, Term
 
 log = structlog.get_logger()
 
@@ -27,13 +27,11 @@ AFTER_FAILURE = 1.0
 class Errands:
     def __init__(
         self,
-        database: Database,
         on_noticed: OnNoticed,
         is_connected: Callable[[str], bool],
         on_removed: Callable[[], Awaitable[None]],
     ) -> None:
         """`is_connected`: what an entry's worker still says is written down before the entry is forgotten."""
-        self._database = database
         self._on_noticed = on_noticed
         self._is_connected = is_connected
         self._on_removed = on_removed
@@ -43,8 +41,12 @@ class Errands:
         self._waiting: dict[str, list[asyncio.Future[None]]] = defaultdict(list)
         self._running: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        self._running = asyncio.create_task(self._run())
+    def start(self, term: Term) -> None:
+        self._running = asyncio.create_task(self._run(term))
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        self._woken.set()
 
     async def close(self) -> None:
         running, self._running = self._running, None
@@ -72,15 +74,18 @@ class Errands:
                 self._waiting.pop(errand, None)
         return True
 
-    async def _run(self) -> None:
+    async def _run(self, term: Term) -> None:
         """Until cancelled."""
         while True:
             self._woken.clear()
             pause = None
             try:
-                while await self._do_some():
+                while await self._do_some(term):
                     pass
                 pause = AFTER_FAILURE if self._held else None
+            except Superseded as error:
+                self._tell_failure(error)
+                pause = AFTER_FAILURE
             except Exception as error:
                 log.exception("errand_failed")
                 self._tell_failure(error)
@@ -89,23 +94,23 @@ class Errands:
                 async with asyncio.timeout(pause):
                     await self._woken.wait()
 
-    async def _do_some(self) -> bool:
+    async def _do_some(self, term: Term) -> bool:
         """A page of each; whether there is more to do at once. Who begins to wait meanwhile is told by the next."""
         heard = {errand: tuple(waiting) for errand, waiting in self._waiting.items()}
-        removed = await self._database.read(store_entries.leaving)
+        removed = await term.read(store_entries.leaving)
         self._held = held = {name for name in removed if self._is_connected(name)}
-        more = {errand for errand in (RULES, *removed) if errand not in held and await self._do_page(errand)}
+        more = {errand for errand in (RULES, *removed) if errand not in held and await self._do_page(term, errand)}
         for errand in heard.keys() - more - held:
             for one in heard[errand]:
                 if not one.done():
                     one.set_result(None)
         return bool(more)
 
-    async def _do_page(self, errand: str) -> bool:
+    async def _do_page(self, term: Term, errand: str) -> bool:
         if errand == RULES:
-            noticed, more = await self._database.write_once(walks.give_out)
+            noticed, more = await term.write_once(walks.give_out)
         else:
-            noticed, more = await self._database.write_once(walks.forget, errand)
+            noticed, more = await term.write_once(walks.forget, errand)
         self._on_noticed(noticed)
         if not more and errand != RULES:
             log.info("entry_removed", entry=errand)

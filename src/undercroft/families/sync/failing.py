@@ -30,6 +30,8 @@ class Failing:
         self._all_due_since = float("-inf")
         self._due: dict[str, None] = {}
         self._tried: set[str] = set()
+        self._changed: set[str] = set()
+        """While they are being tried."""
 
     def __contains__(self, path: str) -> bool:
         return path in self._known
@@ -41,13 +43,15 @@ class Failing:
 
     def note(self, path: str, now: float, *, blocked: bool, overtaken: bool = False) -> None:
         """It has failed. `blocked`: another file is in its way; `overtaken`: it has changed meanwhile."""
-        self._tried.discard(path)
-        self._due.pop(path, None)
+        is_changed = path in self._changed
+        self._end(path)
         before = self._known.get(path)
         times = before.times if before is not None and self._is_counted(before) else 0
         pause = min(times, LONGEST_BLOCKED if blocked else len(self._pauses), len(self._pauses) - 1)
         failure = self._known[path] = Failure(path, now + self._pauses[pause], times + 1, now, overtaken)
         self._waiting[pause].append(failure)
+        if is_changed:
+            self.hasten(path, now)
 
     def begin(self, path: str) -> None:
         """It is tried now, if it has failed."""
@@ -59,14 +63,15 @@ class Failing:
         """It has changed. What a change overtook is tried at once, and how often that happened still counts; what the
         storage would not do waits: it would be copied there in vain as often as it changes."""
         failure = self._known.get(path)
-        if failure is not None and failure.is_overtaken and failure.due > now:
+        if path in self._tried:
+            self._changed.add(path)
+        elif failure is not None and failure.is_overtaken and failure.due > now:
             hastened = self._known[path] = failure._replace(due=now)
             self._at_once.append(hastened)
 
     def forget(self, path: str) -> None:
         self._known.pop(path, None)
-        self._due.pop(path, None)
-        self._tried.discard(path)
+        self._end(path)
 
     def try_all(self, now: float) -> None:
         """At once, as though none had ever failed before."""
@@ -99,6 +104,11 @@ class Failing:
         due = self._waiting
         while due := tuple(waiting for waiting in due if waiting and waiting[0].due <= now):
             yield from (waiting.popleft() for waiting in due)
+
+    def _end(self, path: str) -> None:
+        self._due.pop(path, None)
+        self._tried.discard(path)
+        self._changed.discard(path)
 
     def _is_counted(self, failure: Failure) -> bool:
         return failure.noted > self._all_due_since

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from undercroft.database import Database
 from undercroft.families.sync import actions, store, wire
 from undercroft.families.sync.failing import Failing
 from undercroft.families.sync.operations import Delete, Move, Operation, Put, Settled
+from undercroft.families.sync.terms import Superseded, Term
 
 log = structlog.get_logger()
 
@@ -36,11 +36,11 @@ class HungUp(ConnectionError):
 
 
 class Giving:
-    def __init__(self, entry: str, database: Database, send: Send) -> None:
+    def __init__(self, entry: str, term: Term, send: Send) -> None:
         self.failed: dict[str, str] = {}
         """Why."""
         self._entry = entry
-        self._database = database
+        self._term = term
         self._send = send
         self._woken = asyncio.Event()
         self._under_way: set[str] = set()
@@ -119,8 +119,8 @@ class Giving:
         try:
             while await self._give_some(asked):
                 asked = time.monotonic()
-        except HungUp:
-            return WALK_EVERY  # nobody is there any more: who runs this ends it
+        except (HungUp, Superseded):
+            return WALK_EVERY  # nobody is there any more, or nothing to be given: who runs this ends it
         except Exception:
             log.exception("giving_failed", entry=self._entry)
             self._walk_anew()
@@ -146,7 +146,7 @@ class Giving:
         if not wanted:
             return self._after is not None
         paths = list(wanted)
-        await self._give(await self._database.read(actions.to_do, self._entry, paths, leave), paths)
+        await self._give(await self._term.read(actions.to_do, self._entry, paths, leave), paths)
         return True
 
     def _changed(self, leave: Container[str], most: int) -> list[str]:
@@ -164,7 +164,7 @@ class Giving:
         if self._after is None or not most:
             return []
         after, walk = self._after, self._walks
-        page = await self._database.read(store.behind_of, self._entry, after, PAGE)
+        page = await self._term.read(store.behind_of, self._entry, after, PAGE)
         wanted = [path for path in page if path not in leave and path not in self._failing][:most]
         if self._walks != walk:  # it begins anew
             return wanted

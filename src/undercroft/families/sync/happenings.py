@@ -29,6 +29,11 @@ class Happenings:
         finally:
             self._listeners.discard(queue)
 
+    def tell_files(self, paths: list[str]) -> None:
+        """That these have changed: the first hundred by name."""
+        if paths and self.is_heard:
+            self.tell("files", {"filenames": paths[:100], "count": len(paths)})
+
     def tell(self, event: str, data: object) -> None:
         line = b"event: %s\ndata: %s\n\n" % (event.encode(), msgspec.json.encode(data))
         for queue in self._listeners:

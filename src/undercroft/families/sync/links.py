@@ -10,7 +10,7 @@ import structlog
 
 from undercroft.base.clock import Clock
 from undercroft.base.refusals import unavailable
-from undercroft.database import Database, Transaction
+from undercroft.database import Transaction
 from undercroft.families.sync import actions, kept, store, store_entries, store_versions, wire
 from undercroft.families.sync.actions import Noticed
 from undercroft.families.sync.drivers import for_others
@@ -19,6 +19,7 @@ from undercroft.families.sync.giving import Giving, HungUp
 from undercroft.families.sync.operations import LeftKept
 from undercroft.families.sync.reconcile import Seen
 from undercroft.families.sync.store_entries import Entry
+from undercroft.families.sync.terms import Superseded, Term
 from undercroft.families.sync.waves import Vanishings
 
 log = structlog.get_logger()
@@ -36,7 +37,7 @@ class Link:
         entry: Entry,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        database: Database,
+        term: Term,
         clock: Clock,
         vanishings: Vanishings,
         on_noticed: OnNoticed,
@@ -51,11 +52,11 @@ class Link:
         self.scanned_at: int | None = None
         self.away = ""
         """Why its storage can't be reached at this moment."""
-        self.giving = Giving(entry.name, database, self._send)
-        self._dropping = Dropping(entry, database, self._say)
+        self.giving = Giving(entry.name, term, self._send)
+        self._dropping = Dropping(entry, term, self._say)
         self._reader = reader
         self._writer = writer
-        self._database = database
+        self._term = term
         self._clock = clock
         self._on_noticed = on_noticed
         self._on_back = on_back
@@ -68,7 +69,7 @@ class Link:
         """Until the worker hangs up; why, where it said so."""
         try:
             return await self._serve()
-        except ConnectionError:
+        except (ConnectionError, Superseded):
             return None
         except Exception:
             await self._refuse()
@@ -147,19 +148,19 @@ class Link:
             raise HungUp from None
 
     async def _set_up(self) -> None:
-        entries = await self._database.read(store_entries.entries)
-        present = await self._database.read(store.count_present, self.name)
+        entries = await self._term.read(store_entries.entries)
+        present = await self._term.read(store.count_present, self.name)
         marks = {entry.name: entry.mark for entry in entries}
-        kept_after = await self._database.read(kept.told_after, self.entry, self._clock())
+        kept_after = await self._term.read(kept.told_after, self.entry, self._clock())
         await self._send(wire.Setup(self.name, _places(entries, self.name), present, marks, kept_after))
         after, last = "", False
         while not last:
-            rows = await self._database.read(store.present_at, self.name, after, _KNOWN_PAGE)
+            rows = await self._term.read(store.present_at, self.name, after, _KNOWN_PAGE)
             last = len(rows) < _KNOWN_PAGE
             after = rows[-1][0] if rows else ""
             await self._send(wire.Known(rows, last))
         await self._tell_kept(kept_after)
-        for asked in await self._database.read(store_versions.asked_for, self.name):
+        for asked in await self._term.read(store_versions.asked_for, self.name):
             await self._send(wire.Restore(*asked))
         self._is_set_up = True
         for message in self._to_say:
@@ -169,7 +170,7 @@ class Link:
     async def _tell_kept(self, after: str) -> None:
         last = False
         while not last:
-            places = await self._database.read(kept.known_places, self.name, after)
+            places = await self._term.read(kept.known_places, self.name, after)
             last = len(places) < kept.PAGE
             after = places[-1] if places else after
             await self._send(wire.KnownKept(places, last))
@@ -188,7 +189,7 @@ class Link:
             case wire.Restored(place=place, seen=seen):
                 await self._note_restored(place, seen)
             case wire.Skipped(skipped=skipped, anew=anew):
-                await self._database.write(store_entries.note_skipped, self.name, skipped, anew)
+                await self._term.write(store_entries.note_skipped, self.name, skipped, anew)
             case wire.Scanned():
                 self._note_scan(message)
             case wire.Done():
@@ -199,7 +200,7 @@ class Link:
                 self.transfers[message.path] = (message.done, message.size)
 
     async def _note_left(self, left: list[LeftKept]) -> None:
-        for version in await self._database.write(kept.note_left, self.name, left):
+        for version in await self._term.write(kept.note_left, self.name, left):
             log.warning("kept_without_name", entry=self.name, fid=version.fid, restored_as=version.path)
 
     def _note_away(self, reason: str) -> None:
@@ -215,7 +216,7 @@ class Link:
         gone = [seen for seen in report.seen if seen.content is None]
         here = [seen for seen in report.seen if seen.content is not None]
         now = self._clock()
-        noticed = await self._database.write(_note_all, self.name, here, gone, now, hold)
+        noticed = await self._term.write(_note_all, self.name, here, gone, now, hold)
         self._vanishings.note_written(report)
         self._on_noticed(noticed)
 
@@ -223,7 +224,7 @@ class Link:
         if seen is not None:
             self.transfers.pop(seen.path, None)
         now = self._clock()
-        self._on_noticed(await self._database.write(actions.note_restored, self.name, place, seen, now))
+        self._on_noticed(await self._term.write(actions.note_restored, self.name, place, seen, now))
 
     def _note_scan(self, scanned: wire.Scanned) -> None:
         self.giving.note_scan()
@@ -239,10 +240,10 @@ class Link:
         for failed in done.failed:
             if failed.by:
                 now = self._clock()
-                self._on_noticed(await self._database.write_once(actions.make_way, failed.path, failed.by, now))
+                self._on_noticed(await self._term.write_once(actions.make_way, failed.path, failed.by, now))
         if done.settled or done.kept:
             now = self._clock()
-            noticed = await self._database.write(actions.settle, self.name, done.settled, done.kept, now)
+            noticed = await self._term.write(actions.settle, self.name, done.settled, done.kept, now)
             self.giving.note_settled(done.settled)
             self._vanishings.note_back([one.seen.path for one in done.settled if one.seen.content is not None])
             self._on_noticed(noticed)

@@ -27,7 +27,7 @@ def keeping(engine: Engine, database: Database, declared: Declared) -> Step:
             try:
                 await declare(engine, database, declared)
             except BaseException:
-                await engine.close()
+                await engine.stand_down()
                 raise
         return await engine.keep(now)
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from undercroft.database import Transaction
+from undercroft.database.interface import Row
 from undercroft.families.sync.model import Rule
 from undercroft.families.sync.names import LONGEST_PATH
 from undercroft.families.sync.sharing import Sharing
@@ -101,10 +102,21 @@ def note_forgotten(tx: Transaction, name: str, path: str) -> None:
     tx.run("UPDATE sync_entries SET forgotten_to = :path WHERE name = :name", name=name, path=path)
 
 
-def take_turn(tx: Transaction) -> None:
+def take_turn(tx: Transaction) -> int:
     """One change of the index after the other: it is read, decided upon and written, and on PostgreSQL others would
-    read the same meanwhile."""
-    tx.one("SELECT id FROM sync_rules WHERE id = 1 {locked}")
+    read the same meanwhile. The term that it falls into."""
+    return _number(tx.one("SELECT term FROM sync_rules WHERE id = 1 {locked}"))
+
+
+def term(tx: Transaction) -> int:
+    """Which engine's it is, counted."""
+    return _number(tx.one("SELECT term FROM sync_rules WHERE id = 1"))
+
+
+def begin_term(tx: Transaction) -> int:
+    """Whatever engine had the one before writes no more."""
+    tx.run("UPDATE sync_rules SET term = term + 1 WHERE id = 1")
+    return term(tx)
 
 
 def rules(tx: Transaction) -> Rules:
@@ -198,8 +210,7 @@ def skipped(tx: Transaction, entry: str, limit: int) -> list[tuple[str, str]]:
 
 
 def count_skipped(tx: Transaction, entry: str) -> int:
-    row = tx.one("SELECT count(*) FROM sync_skipped WHERE entry = :entry", entry=entry)
-    return int(row[0]) if row else 0
+    return _number(tx.one("SELECT count(*) FROM sync_skipped WHERE entry = :entry", entry=entry))
 
 
 def forget_skipped(tx: Transaction, entry: str, limit: int) -> bool:
@@ -208,6 +219,10 @@ def forget_skipped(tx: Transaction, entry: str, limit: int) -> bool:
     sql = "DELETE FROM sync_skipped WHERE entry = :entry AND path IN (SELECT path FROM {rows})"
     tx.each(sql, "path TEXT", paths, entry=entry)
     return bool(paths)
+
+
+def _number(row: Row | None) -> int:
+    return int(row[0]) if row else 0
 
 
 def _entry(name: str, driver: str, options: str, up: int, *rest: Any) -> Entry:

@@ -15,6 +15,7 @@ from undercroft.database import Database
 from undercroft.families.sync import store_entries, wire
 from undercroft.families.sync.links import Link, OnNoticed
 from undercroft.families.sync.store_entries import Entry
+from undercroft.families.sync.terms import Term
 from undercroft.families.sync.waves import Waves
 
 log = structlog.get_logger()
@@ -35,9 +36,9 @@ class Switchboard:
         folder: Path,
         clock: Clock,
         on_noticed: OnNoticed,
-        on_stopped: Callable[[str, str], Awaitable[None]],
+        on_stopped: Callable[[Entry, str], Awaitable[None]],
     ) -> None:
-        """`folder`: this user's alone; `on_stopped`: an entry has stopped by itself, and why."""
+        """`folder`: this user's alone; `on_stopped`: an entry, as it was served, has stopped by itself, and why."""
         self.socket = folder / SOCKET
         self.links: dict[str, Link] = {}
         """By entry."""
@@ -49,13 +50,15 @@ class Switchboard:
         self._on_noticed = on_noticed
         self._on_stopped = on_stopped
         self._server: asyncio.Server | None = None
+        self._term: Term | None = None
         self._meetings: set[asyncio.Task[Any]] = set()
 
     @property
     def is_open(self) -> bool:
         return self._server is not None
 
-    async def open(self) -> None:
+    async def open(self, term: Term) -> None:
+        self._term = term
         self.socket.unlink(missing_ok=True)
         folder = os.open(self.socket.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:  # by its folder's descriptor: the path of a socket may have 107 bytes only
@@ -93,6 +96,14 @@ class Switchboard:
         for link in list(self.links.values()):
             link.giving.try_again()
 
+    async def drop_old(self, now: int) -> None:
+        """Kept versions whose time is over, a page of each entry's."""
+        for link in list(self.links.values()):
+            try:
+                await link.drop_old(now)
+            except Exception:  # one entry's fault keeps nothing of the others
+                log.exception("versions_not_dropped", entry=link.name)
+
     def connect_anew(self, name: str) -> None:
         """An entry's options have changed: its worker begins anew with them."""
         if link := self.links.get(name):
@@ -107,16 +118,16 @@ class Switchboard:
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """A worker has connected."""
-        task, server = asyncio.current_task(), self._server
-        assert task is not None
+        task, server, term = asyncio.current_task(), self._server, self._term
+        assert task is not None and term is not None
         self._meetings.add(task)
         task.add_done_callback(self._meetings.discard)
         try:
             entry = await self._welcome(reader)
-            if entry and entry.up and self._server is server:
-                reason = await self._serve(entry, reader, writer)
+            if entry and entry.up and self._server is server and not term.is_over:
+                reason = await self._serve(entry, term, reader, writer)
                 if reason is not None:
-                    await self._on_stopped(entry.name, reason)
+                    await self._on_stopped(entry, reason)
         except Exception as error:  # without the stack: whoever is refused comes again and again
             log.warning("link_refused", reason=str(error))
             writer.write(wire.packed(wire.Refused()))
@@ -133,11 +144,13 @@ class Switchboard:
             entry = await self._database.read(store_entries.find_entry, entry.name)
         return entry or None
 
-    async def _serve(self, entry: Entry, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str | None:
+    async def _serve(
+        self, entry: Entry, term: Term, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> str | None:
         """Until the worker has hung up; why, where it can't go on."""
         vanishings = self.waves.of(entry)
         on_back = functools.partial(self._back, entry.name)
-        link = Link(entry, reader, writer, self._database, self._clock, vanishings, self._on_noticed, on_back)
+        link = Link(entry, reader, writer, term, self._clock, vanishings, self._on_noticed, on_back)
         self.links[entry.name] = link
         try:
             return await link.serve()

@@ -34,15 +34,16 @@ class Workers:
     async def want_all(self) -> None:
         """As the entries say: this node runs them from now on."""
         for entry in await self._database.read(store_entries.entries):
-            if entry.is_leaving:
-                await self.forget(entry.name)
-            else:
+            if not entry.is_leaving:
                 await self.want(entry.name, up=entry.up)
 
-    async def put_right(self) -> None:
-        """Whose process is wanted otherwise than the entry says: the database went away between the two."""
-        for entry in await self._database.read(_astray):
+    async def put_right(self) -> list[str]:
+        """Those are wanted that the supervisor of this node does not know to be; whom it knows though there is no such
+        entry, or none that stays."""
+        astray, strangers = await self._database.read(_compare, self._supervisor.node)
+        for entry in astray:
             await self.want(entry.name, up=entry.up)
+        return strangers
 
     async def restart(self, name: str) -> None:
         await self._supervisor.restart(_process(name))
@@ -56,10 +57,11 @@ class Workers:
         if not await self._supervisor.settled(_process(name)):
             raise unavailable(f"entry {name} did not {verb} in time; try again")
 
-    async def runs(self, name: str) -> bool:
-        """On whichever node."""
-        process = await self._database.read(processes.find, _process(name))
-        return process is not None and process.child is not None
+    async def status(self, entry: Entry) -> str:
+        """`active`, `stopped`, `starting` or `stopping`, on whichever node."""
+        process = await self._database.read(processes.find, _process(entry.name))
+        runs = process is not None and process.child is not None
+        return ("active" if runs else "starting") if entry.up else ("stopping" if runs else "stopped")
 
     def figures(self, name: str) -> tuple[Figures, int]:
         """And when it was started (ms). Raises LookupError where it does not run here."""
@@ -73,11 +75,8 @@ def _process(name: str) -> str:
     return f"{FAMILY}:{name}"
 
 
-def _astray(tx: Transaction) -> list[Entry]:
-    return [entry for entry in store_entries.entries(tx) if not entry.is_leaving and not _is_known(tx, entry)]
-
-
-def _is_known(tx: Transaction, entry: Entry) -> bool:
-    """To the supervisor, as it is."""
-    process = processes.find(tx, _process(entry.name))
-    return process is not None and process.wanted.up == entry.up
+def _compare(tx: Transaction, node: str) -> tuple[list[Entry], list[str]]:
+    staying = {_process(entry.name): entry for entry in store_entries.entries(tx) if not entry.is_leaving}
+    known = {one.name: one for one in processes.all_of(tx, node) if one.name.startswith(_process(""))}
+    astray = [e for name, e in staying.items() if name not in known or known[name].wanted.up != e.up]
+    return astray, [name.removeprefix(_process("")) for name in known.keys() - staying.keys()]

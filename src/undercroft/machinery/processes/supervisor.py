@@ -29,7 +29,7 @@ class Supervisor:
     def __init__(self, database: Database, node: str, folder: Path, clock: Clock) -> None:
         """`folder`: for what the children write."""
         self._database = database
-        self._node = node
+        self.node = node
         self._folder = folder
         self._clock = clock
         self._known: dict[str, Process] = {}
@@ -42,7 +42,7 @@ class Supervisor:
         self._closing = False
 
     async def want(self, name: str, spec: Spec, *, up: bool) -> None:
-        await self._database.write(store.want, name, self._node, spec, up)
+        await self._database.write(store.want, name, self.node, spec, up)
         self._wake.set()
 
     async def restart(self, name: str) -> None:
@@ -67,7 +67,7 @@ class Supervisor:
                     await self._changed.wait()
         except TimeoutError:
             return False
-        if (process := await self._database.read(store.find, name, self._node)) is not None:
+        if (process := await self._database.read(store.find, name, self.node)) is not None:
             self._known[name] = process  # whoever asks next is told of the child that it has now
         return True
 
@@ -102,7 +102,7 @@ class Supervisor:
     async def tend(self, now: int) -> float:
         """The step. Seconds until there is more to do, unless something changes before."""
         async with self._tending:
-            processes = await self._database.read(store.all_of, self._node)
+            processes = await self._database.read(store.all_of, self.node)
             self._known = {process.name: process for process in processes}
             looks = [await self._tend_one(process, now) for process in processes]
         async with self._changed:
@@ -137,13 +137,13 @@ class Supervisor:
                 await self._start(process, now)
             case AskToEnd(pid):
                 children.send(pid, process.created, signal.SIGTERM)
-                await self._database.write(store.note_asked, name, self._node, now)
+                await self._database.write(store.note_asked, name, self.node, now)
             case Kill(pid):
                 log.warning("process_killed", process=name, pid=pid)
                 children.send(pid, process.created, signal.SIGKILL)
-                await self._database.write(store.note_killed, name, self._node, now)
+                await self._database.write(store.note_killed, name, self.node, now)
             case Forgive():
-                await self._database.write(store.forgive, name, self._node)
+                await self._database.write(store.forgive, name, self.node)
 
     async def _start(self, process: Process, now: int) -> None:
         name, wanted = process.name, process.wanted
@@ -152,10 +152,10 @@ class Supervisor:
         except OSError as error:
             log.error("process_cannot_start", process=name, reason=str(error))
             failed = after_end(Child(0, wanted.generation, now), process.past, wanted.spec, now)
-            await self._database.write(store.note_ended, name, self._node, failed, f"can't be started: {error}")
+            await self._database.write(store.note_ended, name, self.node, failed, f"can't be started: {error}")
             return
         child = Child(started.pid, wanted.generation, now)
-        if not await self._database.write(store.note_started, name, self._node, child, started.created):
+        if not await self._database.write(store.note_started, name, self.node, child, started.created):
             log.warning("process_taken_over", process=name)
             await asyncio.to_thread(started.give_up)
             return
@@ -177,7 +177,7 @@ class Supervisor:
         how = "ended" if code is None else f"ended with {code}" if code >= 0 else f"ended by signal {-code}"
         if past.failures:
             log.warning("process_ended", process=process.name, pid=child.pid, how=how, failures=past.failures)
-        await self._database.write(store.note_ended, process.name, self._node, past, how)
+        await self._database.write(store.note_ended, process.name, self.node, past, how)
         return await self._reread(process)
 
     async def _end(self, process: Process) -> None:
@@ -190,7 +190,7 @@ class Supervisor:
             await self._gone(process, child, graceful)
         now = self._clock()
         past = after_end(child._replace(asked_at=now), process.past, process.wanted.spec, now)
-        await self._database.write(store.note_ended, process.name, self._node, past, "ended with the server")
+        await self._database.write(store.note_ended, process.name, self.node, past, "ended with the server")
 
     async def _gone(self, process: Process, child: Child, seconds: float) -> bool:
         ended = asyncio.Event()
@@ -206,7 +206,7 @@ class Supervisor:
         return True
 
     async def _reread(self, process: Process) -> Process:
-        found = await self._database.read(store.find, process.name, self._node)
+        found = await self._database.read(store.find, process.name, self.node)
         if found is not None:
             self._known[process.name] = found
         return found or process._replace(wanted=process.wanted._replace(up=False), child=None)
