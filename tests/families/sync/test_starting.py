@@ -11,9 +11,10 @@ from tests.families.sync.parts import house, until, write
 from undercroft.base.clock import wall_clock
 from undercroft.base.refusals import Refusal, unavailable
 from undercroft.database import Database
-from undercroft.families.sync import Declared, keeping, store_entries, store_versions
+from undercroft.families.sync import Declared, actions, keeping, store_entries, store_versions
 from undercroft.families.sync.model import Match, Rule
 from undercroft.families.sync.names import fid_of
+from undercroft.machinery.processes import store as processes
 
 
 class Breaking:
@@ -80,6 +81,47 @@ def test_an_entry_whose_process_could_not_be_asked_for_has_it_in_the_end(
             await h.engine.keep(wall_clock())
             assert await h.supervisor.settled("sync:A")
             assert await h.engine.status("A") == ("active" if up else "stopped")
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_removal_whose_process_could_not_be_ended_is_done_in_the_end(
+    sqlite_url: str, tmp_path: Path, is_killed: bool
+) -> None:
+    """`is_killed`: its process ends by itself before, and what is known of the entry goes at once."""
+
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as h:
+            await h.add("A")
+            h.supervisor._database = Breaking(h.database, "want")
+            with pytest.raises(Refusal, match="away"):
+                await h.engine.remove("A")
+            if is_killed:
+                h.kill("A")
+                await until(lambda: h.engine.link("A") is None, "it to be gone")
+                assert await h.engine._errands.done("A")
+            await h.engine.keep(wall_clock())
+            assert await h.engine._errands.done("A", 5)
+            assert await h.database.read(store_entries.find_entry, "A") is None
+            assert await h.database.read(processes.find, "sync:A") is None
+
+    asyncio.run(story())
+
+
+def test_a_word_about_the_old_storage_stops_no_entry_that_has_another(sqlite_url: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as h:
+            await h.add("A")
+            served = await h.database.read(actions.require_entry, "A")
+            (tmp_path / "new").mkdir()
+            await h.engine.change("A", {"root": str(tmp_path / "new")})
+            await h.engine._stopped(served, "the root is gone")
+            entry = await h.database.read(actions.require_entry, "A")
+            assert entry.up and entry.reason is None
+            await h.engine._stopped(entry, "the root is gone")
+            entry = await h.database.read(actions.require_entry, "A")
+            assert not entry.up and entry.reason == "the root is gone"
 
     asyncio.run(story())
 
