@@ -81,6 +81,7 @@ async def running(url: str, clock: SteppedClock, folder: Path, *, name: str = "o
     finally:
         keeping.cancel()
         await asyncio.wait([keeping])
+        await parts.entries.close()
         await parts.courier.stop(0.1)
         await asyncio.wait(working, timeout=5)
         parts.transport.close()
