@@ -8,7 +8,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import asyncssh
 
@@ -23,6 +23,9 @@ class AsyncSshd:
     def __init__(self) -> None:
         self.forgets = False
         """The last byte of each write, while it says that all is well."""
+        self.cant_sync = False
+        self.pause = 0.0
+        """Before each hundredth name of a folder (s)."""
 
     def __enter__(self) -> Self:
         key = asyncssh.generate_private_key("ssh-ed25519")
@@ -76,6 +79,14 @@ class _Files(asyncssh.SFTPServer):
     async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
         if path.endswith(b"/private"):
             raise asyncssh.SFTPPermissionDenied("it is private")
-        listed: Any = super().scandir(path)
+        listed, names = cast("AsyncIterator[asyncssh.SFTPName]", super().scandir(path)), 0
         async for entry in listed:
+            if names % 100 == 0:
+                await asyncio.sleep(self._server.pause)
+            names += 1
             yield entry
+
+    def fsync(self, file_obj: object) -> None:
+        if self._server.cant_sync:
+            raise asyncssh.SFTPFailure("the disk has failed")
+        super().fsync(file_obj)  # type: ignore[no-untyped-call]

@@ -19,7 +19,7 @@ from tests.services.sshd import Sshd, SshdWithGuest, can_know_others, find_sshd
 from undercroft.base.refusals import Refusal
 from undercroft.families.sync.drivers import with_defaults
 from undercroft.families.sync.model import HIDDEN, visible, with_secrets
-from undercroft.families.sync.storages import drive
+from undercroft.families.sync.storages import drive, sftp_connection
 from undercroft.families.sync.storages.errors import InTheWay, Vanished
 
 STRANGER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJ5b3VyLXN0cmFuZ2VyLWtleS1vZi10aGUtdGVzdHM="
@@ -116,6 +116,33 @@ def test_a_server_that_keeps_less_than_it_was_sent_is_told(tmp_path: Path) -> No
             with pytest.raises(OSError, match="did not keep all that was sent"):
                 write(storage, name, b"other", base)
         assert contents(storage) == {"f": b"one"}
+        kind.close()
+
+
+def test_what_a_server_can_t_make_durable_gets_no_name(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    with AsyncSshd() as server:
+        kind = Kind("sftp", _with_password(server, tmp_path / "root"), set, lambda _: None, None)
+        storage = kind.open()
+        storage.check(0)
+        server.cant_sync = True
+        with pytest.raises(OSError, match="the disk has failed"):
+            write(storage, "f", b"content")
+        assert contents(storage) == {}
+        kind.close()
+
+
+def test_a_folder_may_take_longer_to_list_than_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sftp_connection, "ANSWER_WITHIN", 2.0)
+    root = tmp_path / "root"
+    root.mkdir()
+    for number in range(500):
+        (root / f"{number:03}").touch()
+    with AsyncSshd() as server:
+        kind = Kind("sftp", _with_password(server, root), set, lambda _: None, None)
+        storage = kind.open()
+        server.pause = 0.5
+        assert len(list(storage.walk(b"", lambda *_: None))) == 500
         kind.close()
 
 

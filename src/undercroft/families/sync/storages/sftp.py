@@ -24,7 +24,7 @@ from undercroft.families.sync.storages.drive import YOUNG, Stat
 from undercroft.families.sync.storages.errors import Changed, Vanished
 from undercroft.families.sync.storages.judging import folder_unfit
 from undercroft.families.sync.storages.real_folders import RealFolders, is_left
-from undercroft.families.sync.storages.sftp_connection import Connection, Refused
+from undercroft.families.sync.storages.sftp_connection import ANSWER_WITHIN, DURABLE, Connection, Refused, Unsupported
 
 BLOCK = 2**20
 OWN = OWN_FOLDER.encode()
@@ -67,7 +67,7 @@ class Sftp:
         while waiting:
             folder = waiting.pop()
             try:
-                entries = self._run(_listed(self._sftp, self._at_bytes(folder)))
+                entries = self._connection.listed(self._at_bytes(folder), MOST_IN_A_FOLDER)
             except FileNotFoundError:
                 if not folder:
                     raise Vanished(f"the root at {self._connection.where} is not there any more") from None
@@ -82,12 +82,12 @@ class Sftp:
 
     def files_in(self, folder: str) -> Iterator[Stat]:
         try:
-            entries = self._run(_listed(self._sftp, self._at(folder)))
+            entries = self._connection.listed(self._at(folder), MOST_IN_A_FOLDER)
         except FileNotFoundError:
             return
         for entry in entries:
             if stat.S_ISREG(entry.attrs.permissions or 0):
-                name = bytes(entry.filename).decode(errors="surrogateescape")
+                name = _name_of(entry)
                 yield self._stat(f"{folder}/{name}", entry.attrs)
 
     def stat(self, name: str) -> Stat | None:
@@ -215,8 +215,8 @@ class Sftp:
             if self._ahead is None:  # how the server's clock goes, told by the file that it has just made
                 self._ahead = (about.mtime or 0) + 0.5 - time.time()
             self._run(file.utime(ns=(mtime, mtime)))
-            with contextlib.suppress(OSError):  # a server that can't say when it is durable
-                self._run(file.fsync())
+            with contextlib.suppress(Unsupported):  # a server that can't say when it is durable
+                self._connection.run(file.fsync(), within=ANSWER_WITHIN + at / DURABLE)
         finally:
             self._run(file.close())
 
@@ -242,8 +242,8 @@ class Sftp:
             self._run(self._sftp.mkdir(self._at(name)))
 
     def list_folder(self, name: str) -> list[tuple[str, bool]]:
-        entries = self._run(_listed(self._sftp, self._at(name)))
-        inner = [(_text(bytes(one.filename)), stat.S_ISDIR(one.attrs.permissions or 0)) for one in entries]
+        entries = self._connection.listed(self._at(name), MOST_IN_A_FOLDER)
+        inner = [(_name_of(one), stat.S_ISDIR(one.attrs.permissions or 0)) for one in entries]
         return [(f"{name}/{one}", is_folder) for one, is_folder in inner if one not in (".", "..")]
 
     def remove_folder(self, name: str) -> bool:
@@ -288,10 +288,5 @@ def _text(name: bytes) -> str:
     return name.decode(errors="surrogateescape")
 
 
-async def _listed(sftp: asyncssh.SFTPClient, path: bytes) -> list[asyncssh.SFTPName]:
-    found: list[asyncssh.SFTPName] = []
-    async for entry in sftp.scandir(path):
-        found.append(entry)
-        if len(found) > MOST_IN_A_FOLDER:
-            raise asyncssh.SFTPFailure(f"it holds more than {MOST_IN_A_FOLDER:,} files")
-    return found
+def _name_of(entry: asyncssh.SFTPName) -> str:
+    return _text(bytes(entry.filename))  # type: ignore[arg-type]

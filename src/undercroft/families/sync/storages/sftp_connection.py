@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import math
 import os
 import time
 from collections.abc import Coroutine, Iterator
@@ -19,6 +20,8 @@ T = TypeVar("T")
 
 CONNECT_WITHIN = 15.0
 ANSWER_WITHIN = 60.0
+# Bytes that a server makes durable in a second, however slow it is.
+DURABLE = 5_000_000
 # A connection that was idle for longer (s) is asked whether it lives before it is trusted.
 IDLE = 10.0
 _LOST = (
@@ -64,10 +67,11 @@ class Connection:
         assert self._sftp is not None
         return self._sftp
 
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """What the server answers. Raises OSError: FileNotFoundError, PermissionError, or what else is wrong."""
+    def run(self, work: Coroutine[Any, Any, T], *, within: float | None = None) -> T:
+        """What the server answers, in ANSWER_WITHIN or so many seconds. Raises OSError: FileNotFoundError,
+        PermissionError, Unsupported, Refused, or what else is wrong."""
         with self._as_ours():
-            answer = self._wait(work)
+            answer = self._wait(work, within)
         self._used = time.monotonic()
         return answer
 
@@ -77,10 +81,14 @@ class Connection:
             self._loop.close()
             self._loop = None
 
-    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+    def listed(self, path: bytes, most: int) -> list[asyncssh.SFTPName]:
+        """A folder, however long that takes while the server goes on answering. Raises as `run`."""
+        return self.run(_listed(self.sftp, path, most), within=math.inf)
+
+    def _wait(self, work: Coroutine[Any, Any, T], within: float | None = None) -> T:
         if self._loop is None:
             self._loop = asyncio.SelectorEventLoop()
-        return self._loop.run_until_complete(asyncio.wait_for(work, ANSWER_WITHIN))
+        return self._loop.run_until_complete(_ended(work, ANSWER_WITHIN if within is None else within))
 
     async def _connect(self) -> None:
         o = self._options
@@ -159,7 +167,8 @@ class Connection:
                 number = _NUMBERS.get(type(error))
                 if number is not None:
                     return OSError(number, os.strerror(number))
-                return Refused(errno.EIO, f"{self.where} says: {_printed(error.reason)}")
+                refused = Unsupported if isinstance(error, asyncssh.SFTPOpUnsupported) else Refused
+                return refused(errno.EIO, f"{self.where} says: {_printed(error.reason)}")
             case TimeoutError():
                 return TimeoutError(errno.ETIMEDOUT, f"{self.where} did not answer in time")
             case _:
@@ -192,6 +201,10 @@ class Refused(OSError):
     """The server said no, and this protocol has no word for why."""
 
 
+class Unsupported(Refused):
+    """The server does not know how."""
+
+
 class _Client(asyncssh.SSHClient):
     def __init__(self, connection: Connection, fingerprint: str) -> None:
         self._connection = connection
@@ -200,6 +213,25 @@ class _Client(asyncssh.SSHClient):
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         """Asked where the key is not among the known ones."""
         return self._connection.told(key) == self._fingerprint
+
+
+async def _ended(work: Coroutine[Any, Any, T], within: float) -> T:
+    async with asyncio.timeout(None if math.isinf(within) else within):
+        return await work
+
+
+async def _listed(sftp: asyncssh.SFTPClient, path: bytes, most: int) -> list[asyncssh.SFTPName]:
+    """Pages of some hundred names, for each of which the server has its time."""
+    found: list[asyncssh.SFTPName] = []
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(ANSWER_WITHIN) as limit:
+        async for entry in sftp.scandir(path):
+            found.append(entry)
+            if len(found) % 100 == 1:
+                limit.reschedule(loop.time() + ANSWER_WITHIN)
+            if len(found) > most:
+                raise asyncssh.SFTPFailure(f"it holds more than {most:,} files")
+    return found
 
 
 def _own_known_hosts() -> bytes:
