@@ -11,6 +11,7 @@ import pytest
 from asyncinotify import Inotify
 
 from tests.families.sync.parts import write
+from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.storages import open_storage
 from undercroft.families.sync.storages.errors import Vanished
 from undercroft.families.sync.wire import FEW, Message, Report, Scanned, Skipped
@@ -151,6 +152,26 @@ def test_what_came_back_while_more_was_looked_for_is_no_deletion(eyes: Eyes) -> 
     eyes.observer.look_at(["d"])
     assert eyes.observer.vanished == 1
     assert gone(eyes.tell()) == {"d/0"}
+
+
+@pytest.mark.parametrize(
+    ("taken", "left"),
+    [("in", set()), ("in/b", {"in/a"}), ("in/a", {"in/b/c"}), ("in/b/c", {"in/a"})],
+)
+def test_what_came_into_a_new_folder_and_went_before_that_was_watched(eyes: Eyes, taken: str, left: set[str]) -> None:
+    """An operation has made the folder; of what happens in it nothing is heard until it is walked."""
+    write(eyes.root, {b"in/a": b"1", b"in/b/c": b"2"})
+    for path in ("in/a", "in/b/c"):
+        seen = eyes.storage.read(path)
+        assert seen is not None
+        eyes.index.note(seen)
+    shutil.rmtree(eyes.root / taken) if (eyes.root / taken).is_dir() else (eyes.root / taken).unlink()
+
+    assert gone(eyes.look_at("in")) == {"in/a", "in/b/c"} - left
+    assert not eyes.observer._unwatched, "it is watched now"
+    eyes.index.note(Seen("d/new", Content("x", 1, 1, 0o644), "r"))
+    eyes.look_at()
+    assert not eyes.observer._unwatched, "d is watched from the beginning"
 
 
 def test_a_known_folder_whose_place_another_takes(eyes: Eyes) -> None:

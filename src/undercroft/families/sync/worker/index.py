@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 
 from undercroft.families.sync.reconcile import Seen
@@ -15,6 +16,8 @@ class Index:
         self._files: dict[str, tuple[str, str, int]] = {}
         self.busy: set[str] = set()
         """An operation is changing these, or its result is not told yet."""
+        self.arrived: deque[str] = deque()
+        """What was noted as there, for whoever looks to take: it may lie in a folder that is not watched yet."""
         self._ways: dict[str, str] = {}
         """What was found to be in the way of whom: there are as many as there are such files."""
         self.telling = threading.Lock()
@@ -74,6 +77,7 @@ class Index:
             self._files.pop(seen.path, None)
         else:
             self._files[seen.path] = (seen.revision, seen.content.hash, seen.content.size)
+            self.arrived.append(seen.path)
 
     def below(self, folders: Collection[str]) -> list[str]:
         """The files in these folders, at any depth."""

@@ -3,7 +3,7 @@
 import errno
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from asyncinotify import Inotify, Mask, Watch
@@ -64,6 +64,8 @@ class Observer:
         self._stopped = stopped or threading.Event()
         self.folders: dict[Watch, bytes] = {}
         self._names: set[bytes] = set()
+        self._unwatched: dict[str, None] = {}
+        """What has come into folders that were not walked since."""
         self._skips = storage.skipped = Skips()
         self._found = Found()
         self._unsure: list[str] = []
@@ -109,12 +111,17 @@ class Observer:
             self._miss(path)
         if not self._storage.is_there():
             raise Vanished(GONE)
+        self._take_arrived()
         self._scanned = Scanned(files, time.monotonic() - began)
 
-    def look_at(self, paths: Iterable[str]) -> None:
+    def look_at(self, paths: Collection[str]) -> None:
         """Look at these again, which may be folders. Raises Vanished."""
+        self._take_arrived()
         here: list[bytes] = []
         changed: set[str] = set()
+        unwatched = below(self._unwatched, paths)
+        for path in unwatched:
+            del self._unwatched[path]
         for path in paths:
             name = raw(path)
             if self._storage.is_ignored(name) and path not in self._index:
@@ -127,13 +134,27 @@ class Observer:
                 here.append(name)
             else:
                 self._names.discard(name)
-        self._look_below(here, changed)
+        self._look_below(here, changed, unwatched)
         if self._found.gone and not self._storage.is_there():
             raise Vanished(GONE)
 
-    def _look_below(self, here: list[bytes], changed: set[str]) -> None:
-        """`here`: folders; `changed`: those that were known: they are gone, or others may have taken their places."""
-        missing = set(self._index.below(changed))
+    def _take_arrived(self) -> None:
+        """An operation makes folders as well, and somebody may take one away before it is watched: what came into it is
+        asked for at the first look at its name."""
+        while self._index.arrived:
+            path = self._index.arrived.popleft()
+            if not self._is_watched(path):
+                self._unwatched[path] = None
+
+    def _is_watched(self, path: str) -> bool:
+        """Or not by a watch at all: where there is none everything is looked at, and what is ignored never is."""
+        folder = raw(path).rpartition(b"/")[0]
+        return self._inotify is None or folder in self._names or self._storage.is_ignored(folder)
+
+    def _look_below(self, here: list[bytes], changed: set[str], unwatched: Iterable[str]) -> None:
+        """`here`: folders; `changed`: those that were known: they are gone, or others may have taken their places;
+        `unwatched`: files in some that were not."""
+        missing = {*self._index.below(changed), *unwatched}
         for path in below(list(self._skips), changed):
             self._skips.forget(path)
         for name in here:
