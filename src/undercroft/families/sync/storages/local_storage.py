@@ -14,15 +14,14 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 
-from blake3 import blake3
-
 from undercroft.families.sync.names import OWN_FOLDER, raw, shown
 from undercroft.families.sync.operations import Delete, Move, Put
 from undercroft.families.sync.places import new_place
 from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.storages import kernel
-from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, Vanished, is_cut
+from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, Vanished
 from undercroft.families.sync.storages.judging import fitting
+from undercroft.families.sync.storages.local_arrivals import Arrivals
 from undercroft.families.sync.storages.local_beside import expect, keep_beside, name_beside, onto_nothing, put_back
 from undercroft.families.sync.storages.local_content import (
     BLOCK,
@@ -53,6 +52,7 @@ class LocalStorage(LocalLooking):
         super().__init__(root, ignore, block=block)
         self._owner = owner
         self._own_folders: dict[str, int] = {}
+        self._arrivals = Arrivals(lambda: self._opened("incoming"))
 
     def check(self, expected: int) -> None:
         super().check(expected)
@@ -63,6 +63,7 @@ class LocalStorage(LocalLooking):
                 require_mark(own, self.root, self._owner, expected, self.look)
             finally:
                 os.close(own)
+        self._arrivals.forget_those_of_others()
         self.forget_old_arrivals()
 
     @property
@@ -104,32 +105,17 @@ class LocalStorage(LocalLooking):
     def receive(self, put: Put, source: Source, pace: Pace) -> bytes:
         """Write the content beside, hashed on the way; the temporary name. `pace` is told of the bytes so far.
 
-        Raises SourceChanged where it is not what was asked for. What is left of an earlier try is gone on with.
+        Raises SourceChanged where it is not what was asked for; OSError, or Changed, where another process of the entry
+        is writing it, or was just now. What is left of an earlier try is gone on with.
         """
-        name = blake3(put.path.encode()).hexdigest(8).encode() + b"-" + put.content.hash[:40].encode()
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        target = os.open(name, flags, 0o600, dir_fd=self._incoming)
-        try:
+        with self._arrivals.writing(put) as (name, target):
             copy(source, target, put.content, self._block, pace)
             os.fchmod(target, put.content.mode | 0o400)
             os.utime(target, ns=(put.content.mtime, put.content.mtime))
-        except BaseException as error:
-            if not is_cut(error) or os.fstat(target).st_size < LARGE:  # it would only take room, which may be the fault
-                os.unlink(name, dir_fd=self._incoming)
-            raise
-        finally:
-            os.close(target)
         return name
 
     def make_durable(self, names: list[bytes]) -> None:
-        """Few files one by one, many with all else of the file system."""
-        if len(names) > 4:
-            return kernel.sync(self._folders.root)
-        for name in names:
-            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=self._incoming)
-            os.fsync(descriptor)
-            os.close(descriptor)
-        return None
+        self._arrivals.make_durable(names)
 
     def make_names_durable(self, paths: list[str]) -> None:
         folders = {path.rpartition("/")[0] for path in paths}
@@ -146,9 +132,10 @@ class LocalStorage(LocalLooking):
             return self._put_in_place(put, token)
         except BaseException as error:  # what is in the way of a large one may go
             if not isinstance(error, InTheWay) or put.content.size < LARGE:
-                with contextlib.suppress(OSError):
-                    os.unlink(token, dir_fd=self._incoming)
+                self._arrivals.discard(token)
             raise
+        finally:
+            self._arrivals.let_go(token)
 
     def _put_in_place(self, put: Put, token: bytes) -> Placed:
         folder, name = self._folders.parent(put.path, make=True)
@@ -170,7 +157,7 @@ class LocalStorage(LocalLooking):
         try:
             kernel.rename(self._versions, place, folder, name, kernel.EXCHANGE)
         except OSError:
-            kernel.rename(self._versions, place, self._incoming, token, 0)
+            os.unlink(place, dir_fd=self._versions)  # the temporary name may be another process's by now
             raise
         old = os.stat(place, dir_fd=self._versions, follow_symlinks=False)
         if not same(put.base, old):
@@ -277,14 +264,10 @@ class LocalStorage(LocalLooking):
                 os.unlink(place.encode(), dir_fd=self._versions)
 
     def forget_old_arrivals(self, older_than: float = 86_400) -> None:
-        """What began to arrive and was never finished."""
-        for name in os.listdir(self._incoming):  # noqa: PTH208 - a descriptor
-            with contextlib.suppress(FileNotFoundError, IsADirectoryError):
-                about = os.stat(name, dir_fd=self._incoming, follow_symlinks=False)
-                if about.st_ctime < time.time() - older_than:
-                    os.unlink(name, dir_fd=self._incoming)
+        self._arrivals.forget_old(older_than)
 
     def close(self) -> None:
+        self._arrivals.close()
         while self._own_folders:
             os.close(self._own_folders.popitem()[1])
         self._folders.close()
