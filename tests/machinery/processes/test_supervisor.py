@@ -15,6 +15,7 @@ from undercroft.base.clock import wall_clock
 from undercroft.base.refusals import Refusal
 from undercroft.database import Database, migrations_in, open_database
 from undercroft.machinery.processes import children, store
+from undercroft.machinery.processes.logs import LARGEST_LOG
 from undercroft.machinery.processes.plan import Child, Past, Spec
 from undercroft.machinery.processes.supervisor import Supervisor
 
@@ -184,16 +185,6 @@ def test_a_child_that_was_never_let_go_runs_nothing(tmp_path: Path) -> None:
     assert not proof.exists()
 
 
-def test_a_large_log_is_rotated_under_the_child(tmp_path: Path) -> None:
-    log = tmp_path / "x.log"
-    with log.open("ab") as file:
-        os.truncate(log, children.LARGEST_LOG)
-        children.rotate(log)
-        file.write(b"after\n")
-    assert log.read_bytes() == b"after\n"
-    assert (tmp_path / "x.log.1").stat().st_size == children.LARGEST_LOG
-
-
 def test_a_node_that_lost_a_process_writes_nothing_over_the_new_ones_row(database_url: str, tmp_path: Path) -> None:
     """It is taken over in the moment in which this node starts it."""
 
@@ -231,5 +222,37 @@ def test_a_node_that_lost_a_process_writes_nothing_over_the_new_ones_row(databas
             assert (process.child, process.created, process.ended_how) == (Child(4_711, 1, 5), 6, None)
             assert await database.read(store.find, "one", "node") is None
             await database.write(store.note_ended, "one", "another", past, "ended")
+
+    asyncio.run(story())
+
+
+def test_a_large_log_is_put_away_beside_the_tending(sqlite_url: str, tmp_path: Path) -> None:
+    """Also while a disk does not answer: the copy of the first one is a pipe, that nobody reads."""
+
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as (supervisor, _), asyncio.timeout(20):
+            await supervisor.want("one", SLEEPS, up=True)
+            await supervisor.settled("one")
+            stuck, other = supervisor.log_of("one"), supervisor.log_of("other")
+            pipe = stuck.with_name(f"{stuck.name}.part")
+            os.mkfifo(pipe)
+            held = os.open(pipe, os.O_RDWR)
+            try:
+                os.truncate(stuck, LARGEST_LOG)
+                first = pid_of(supervisor)
+                os.kill(first, signal.SIGKILL)
+                await until(lambda: supervisor.running("one") is not None and pid_of(supervisor) != first, "a new one")
+                await supervisor.want("other", SLEEPS, up=True)
+                assert await supervisor.settled("other")
+                await until(lambda: "here" in other.read_text(), "its output")
+                os.truncate(other, LARGEST_LOG)
+            finally:
+                os.close(held)
+            assert supervisor._rotating is not None
+            await supervisor._rotating
+            await supervisor.tend(wall_clock())
+            await supervisor._rotating
+            assert other.stat().st_size == 0
+            assert other.with_name(f"{other.name}.1").stat().st_size == LARGEST_LOG
 
     asyncio.run(story())

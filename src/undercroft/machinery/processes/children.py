@@ -2,15 +2,12 @@
 
 import asyncio
 import contextlib
-import hashlib
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypeVar
-from urllib.parse import quote
 
 import psutil
 
@@ -18,8 +15,6 @@ from undercroft.machinery.processes.plan import Spec
 
 T = TypeVar("T")
 
-LARGEST_LOG = 10 * 2**20
-LOGS_KEPT = 3
 # The shell waits for a line before it becomes the program: if the server dies before the pid is written down, the line
 # never comes, and nothing runs that nobody knows of.
 _GATE = 'read -r go && exec "$@" </dev/null'
@@ -102,26 +97,6 @@ def watch(pid: int, on_end: Callable[[], None]) -> bool:
 
     loop.add_reader(descriptor, ended)
     return True
-
-
-def log_path(folder: Path, name: str) -> Path:
-    """A file name for any process name."""
-    plain = quote(name, safe=" ")
-    if len(plain) > 150:
-        plain = plain[:100] + hashlib.sha256(name.encode()).hexdigest()[:32]
-    return folder / f"{plain}.log"
-
-
-def rotate(log: Path) -> None:
-    """Keep the last LOGS_KEPT of a log that has grown large. The child goes on writing to the same file, appending."""
-    if not log.exists() or log.stat().st_size < LARGEST_LOG:
-        return
-    for number in range(LOGS_KEPT - 1, 0, -1):
-        older = log.with_name(f"{log.name}.{number}")
-        if older.exists():
-            older.rename(log.with_name(f"{log.name}.{number + 1}"))
-    shutil.copyfile(log, log.with_name(f"{log.name}.1"))
-    os.truncate(log, 0)
 
 
 class Figures(NamedTuple):

@@ -16,6 +16,7 @@ from undercroft.base.clock import SECOND, Clock
 from undercroft.base.refusals import not_found
 from undercroft.database import Database
 from undercroft.machinery.processes import children, store
+from undercroft.machinery.processes.logs import Logs
 from undercroft.machinery.processes.plan import AskToEnd, Child, Forgive, Kill, Spec, Start, Wait, after_end, plan
 from undercroft.machinery.processes.store import Process
 
@@ -30,7 +31,7 @@ class Supervisor:
         """`folder`: for what the children write."""
         self._database = database
         self.node = node
-        self._folder = folder
+        self._logs = Logs(folder)
         self._clock = clock
         self._known: dict[str, Process] = {}
         self._started: dict[str, children.Started] = {}
@@ -39,6 +40,7 @@ class Supervisor:
         self._changed = asyncio.Condition()
         self._measured: dict[int, psutil.Process] = {}
         self._tending = asyncio.Lock()
+        self._rotating: asyncio.Task[None] | None = None
         self._closing = False
 
     async def want(self, name: str, spec: Spec, *, up: bool) -> None:
@@ -83,7 +85,7 @@ class Supervisor:
         return children.figures(child.pid, self._measured)
 
     def log_of(self, name: str) -> Path:
-        return children.log_path(self._folder, name)
+        return self._logs.of(name)
 
     async def run(self) -> None:
         """Tend until closed."""
@@ -107,6 +109,8 @@ class Supervisor:
             looks = [await self._tend_one(process, now) for process in processes]
         async with self._changed:
             self._changed.notify_all()
+        if self._rotating is None or self._rotating.done():  # beside all this: a slow disk keeps no process waiting
+            self._rotating = asyncio.create_task(self._rotate([process.name for process in processes], now))
         return min([LOOK_AGAIN, *(look for look in looks if look is not None)])
 
     async def close(self) -> None:
@@ -117,10 +121,15 @@ class Supervisor:
             ending = [p for p in self._known.values() if p.child is not None and not p.wanted.spec.outlives]
             await asyncio.gather(*(self._end(process) for process in ending))
 
+    async def _rotate(self, names: list[str], now: int) -> None:
+        try:
+            await asyncio.to_thread(self._logs.rotate, names, now)
+        except Exception:
+            log.exception("supervising_failed")
+
     # One process
 
     async def _tend_one(self, process: Process, now: int) -> float | None:
-        children.rotate(self.log_of(process.name))
         process = await self._note_end(process, now)
         for _ in range(4):  # an end, a forgiving and a start may follow each other at once
             step = plan(process.wanted, process.child, process.past, now)
