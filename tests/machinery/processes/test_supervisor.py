@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.services.waiting import until
 from undercroft.base.clock import wall_clock
@@ -17,7 +19,7 @@ from undercroft.database import Database, migrations_in, open_database
 from undercroft.machinery.processes import children, store
 from undercroft.machinery.processes.logs import LARGEST_LOG
 from undercroft.machinery.processes.plan import Child, Past, Spec
-from undercroft.machinery.processes.supervisor import Supervisor
+from undercroft.machinery.processes.supervisor import LOOK_AGAIN, Supervisor
 
 SLEEPS = Spec((sys.executable, "-c", "import time; print('here', flush=True); time.sleep(600)"), graceful=5_000)
 STUBBORN = Spec(
@@ -47,6 +49,11 @@ def pid_of(supervisor: Supervisor, name: str = "one") -> int:
     child = supervisor.running(name)
     assert child is not None
     return child.pid
+
+
+async def another(supervisor: Supervisor, name: str, pid: int) -> None:
+    """Runs now."""
+    await until(lambda: supervisor.running(name) is not None and pid_of(supervisor, name) != pid, f"a new {name}")
 
 
 def test_started_restarted_and_stopped(database_url: str, tmp_path: Path) -> None:
@@ -102,7 +109,7 @@ def test_killed_it_is_back_by_itself(sqlite_url: str, tmp_path: Path) -> None:
             await supervisor.settled("one")
             first = pid_of(supervisor)
             os.kill(first, signal.SIGKILL)
-            await until(lambda: supervisor.running("one") is not None and pid_of(supervisor) != first, "a new one")
+            await another(supervisor, "one", first)
             process = await database.read(store.find, "one")
             assert process is not None
             assert process.past.failures == 1
@@ -241,7 +248,7 @@ def test_a_large_log_is_put_away_beside_the_tending(sqlite_url: str, tmp_path: P
                 os.truncate(stuck, LARGEST_LOG)
                 first = pid_of(supervisor)
                 os.kill(first, signal.SIGKILL)
-                await until(lambda: supervisor.running("one") is not None and pid_of(supervisor) != first, "a new one")
+                await another(supervisor, "one", first)
                 await supervisor.want("other", SLEEPS, up=True)
                 assert await supervisor.settled("other")
                 await until(lambda: "here" in other.read_text(), "its output")
@@ -254,5 +261,104 @@ def test_a_large_log_is_put_away_beside_the_tending(sqlite_url: str, tmp_path: P
             await supervisor._rotating
             assert other.stat().st_size == 0
             assert other.with_name(f"{other.name}.1").stat().st_size == LARGEST_LOG
+
+    asyncio.run(story())
+
+
+# One more failure than this is more than either engine can count.
+UNCOUNTABLE = 2**63 - 1
+
+
+async def spoil(database: Database, name: str) -> None:
+    """No end of it can be noted."""
+    sql = "UPDATE processes SET failures = :failures WHERE name = :name"
+    await database.write(lambda tx: tx.run(sql, failures=UNCOUNTABLE, name=name))
+
+
+def test_what_goes_wrong_with_one_keeps_no_other_from_being_tended(database_url: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(database_url, tmp_path) as (supervisor, database):
+            for name in ("bad", "good"):
+                await supervisor.want(name, SLEEPS, up=True)
+                assert await supervisor.settled(name)
+            bad, good = pid_of(supervisor, "bad"), pid_of(supervisor, "good")
+            await spoil(database, "bad")
+            with capture_logs() as told:
+                os.kill(bad, signal.SIGKILL)
+                os.kill(good, signal.SIGKILL)
+                await another(supervisor, "good", good)
+                assert 0 < await supervisor.tend(wall_clock()) <= LOOK_AGAIN
+            faults = {entry["process"] for entry in told if entry["event"] in ("process_not_tended", "process_waits")}
+            assert faults == {"bad"}
+            await supervisor.want("bad", SLEEPS, up=True)  # which forgives it
+            await another(supervisor, "bad", bad)
+
+    asyncio.run(story())
+
+
+def test_what_goes_wrong_with_one_keeps_no_other_from_being_ended(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as (supervisor, _):
+            for name in ("bad", "good"):
+                await supervisor.want(name, SLEEPS, up=True)
+                assert await supervisor.settled(name)
+            good, really = pid_of(supervisor, "good"), children.send
+
+            def send(pid: int, created: int, number: signal.Signals) -> None:
+                if pid == pid_of(supervisor, "bad"):
+                    raise PermissionError("it is another user's by now")
+                really(pid, created, number)
+
+            with monkeypatch.context() as patch, capture_logs() as told:
+                patch.setattr(children, "send", send)
+                await supervisor.close()
+            assert children.created_at(good) is None
+            assert [(entry["event"], entry["process"]) for entry in told] == [("process_not_tended", "bad")]
+
+    asyncio.run(story())
+
+
+def test_where_no_descriptor_is_free_they_are_looked_after_nevertheless(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And their ends are waited for as soon as there are some."""
+
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as (supervisor, _):
+            really, watched = os.pidfd_open, set()
+
+            def none_is_free(pid: int) -> int:
+                raise OSError(errno.EMFILE, f"no descriptor for {pid}")
+
+            def one_is_free(pid: int) -> int:
+                watched.add(pid)
+                return really(pid)
+
+            monkeypatch.setattr(os, "pidfd_open", none_is_free)
+            for name in ("stops", "stays"):
+                await supervisor.want(name, SLEEPS, up=True)
+                assert await supervisor.settled(name)
+            stops = pid_of(supervisor, "stops")
+            await supervisor.want("stops", SLEEPS, up=False)
+            await supervisor.tend(wall_clock())
+            await until(lambda: children.created_at(stops) is None, "its end")
+            assert await supervisor.tend(wall_clock()) > 1, "and it does not spin"
+            monkeypatch.setattr(os, "pidfd_open", one_is_free)
+            await supervisor.tend(wall_clock())
+            assert watched == {pid_of(supervisor, "stays")}
+
+    asyncio.run(story())
+
+
+def test_arguments_that_no_program_can_have_are_a_start_that_failed(sqlite_url: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as (supervisor, database):
+            await supervisor.want("one", Spec(("/bin/true", "\0")), up=True)
+            async with asyncio.timeout(20):
+                while (process := await database.read(store.find, "one")) is None or process.past.failures < 2:  # noqa: ASYNC110 - a child
+                    await asyncio.sleep(0.01)
+            assert process.ended_how == "can't be started: embedded null byte"
 
     asyncio.run(story())

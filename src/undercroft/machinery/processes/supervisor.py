@@ -6,19 +6,24 @@ all, does what is to do and says when to look again. A child's end wakes it at o
 """
 
 import asyncio
+import contextlib
 import signal
+from collections.abc import Awaitable
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import structlog
 
 from undercroft.base.clock import SECOND, Clock
-from undercroft.base.refusals import not_found
+from undercroft.base.refusals import Refusal, not_found
 from undercroft.database import Database
 from undercroft.machinery.processes import children, store
 from undercroft.machinery.processes.logs import Logs
 from undercroft.machinery.processes.plan import AskToEnd, Child, Forgive, Kill, Spec, Start, Wait, after_end, plan
 from undercroft.machinery.processes.store import Process
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -106,7 +111,7 @@ class Supervisor:
         async with self._tending:
             processes = await self._database.read(store.all_of, self.node)
             self._known = {process.name: process for process in processes}
-            looks = [await self._tend_one(process, now) for process in processes]
+            looks = [await self._alone(process.name, self._tend_one(process, now)) for process in processes]
         async with self._changed:
             self._changed.notify_all()
         if self._rotating is None or self._rotating.done():  # beside all this: a slow disk keeps no process waiting
@@ -119,7 +124,17 @@ class Supervisor:
         self._wake.set()
         async with self._tending:
             ending = [p for p in self._known.values() if p.child is not None and not p.wanted.spec.outlives]
-            await asyncio.gather(*(self._end(process) for process in ending))
+            await asyncio.gather(*(self._alone(process.name, self._end(process)) for process in ending))
+
+    async def _alone(self, name: str, work: Awaitable[T]) -> T | None:
+        """What goes wrong with one process is told, and keeps none of the others from its turn."""
+        try:
+            return await work
+        except Refusal as refusal:
+            log.warning("process_waits", process=name, reason=refusal.message)
+        except Exception:
+            log.exception("process_not_tended", process=name)
+        return None
 
     async def _rotate(self, names: list[str], now: int) -> None:
         try:
@@ -158,7 +173,7 @@ class Supervisor:
         name, wanted = process.name, process.wanted
         try:
             started = await asyncio.to_thread(children.start, wanted.spec, self.log_of(name))
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a NUL or half a surrogate in its arguments
             log.error("process_cannot_start", process=name, reason=str(error))
             failed = after_end(Child(0, wanted.generation, now), process.past, wanted.spec, now)
             await self._database.write(store.note_ended, name, self.node, failed, f"can't be started: {error}")
@@ -232,12 +247,13 @@ class Supervisor:
     def _watch(self, pid: int) -> None:
         if pid in self._watched:
             return
-        self._watched.add(pid)
 
         def ended() -> None:
             self._watched.discard(pid)
             self._wake.set()
 
-        if not children.watch(pid, ended):
-            self._watched.discard(pid)
-            self._wake.set()
+        with contextlib.suppress(OSError):  # no descriptor is free: it is looked at again in its time
+            if children.watch(pid, ended):
+                self._watched.add(pid)
+            else:
+                self._wake.set()
