@@ -193,7 +193,7 @@ def test_large_files_on_their_way_are_told(example: Example) -> None:
 
 
 def test_what_happens_is_told_as_it_happens(example: Example) -> None:
-    """Server-sent events, begun by a comment: files that change, entries that stop and start."""
+    """Server-sent events, begun by a comment: files that change, entries that come, go, stop and start."""
     example.share()
     with example.croft.http.stream("GET", "/api/v1.0/events") as answer:
         assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream")
@@ -205,6 +205,14 @@ def test_what_happens_is_told_as_it_happens(example: Example) -> None:
         for verb, status in (("stop", "stopped"), ("start", "active"), ("restart", "active")):
             assert example.call("PUT", f"/entries/B/{verb}").status_code == 200
             assert _next_event(lines, "entries", lambda data: True) == {"name": "B", "status": status}
+        (example.folder / "B").rename(example.folder / "gone")
+        assert _next_event(lines, "entries", lambda data: True) == {"name": "B", "status": "stopped"}
+        (example.folder / "D").mkdir()
+        options = {"root": str(example.folder / "D")}
+        example.call("POST", "/entries", json={"name": "D", "driver": "local_storage", "options": options})
+        assert _next_event(lines, "entries", lambda data: True) == {"name": "D", "status": "active"}
+        example.call("DELETE", "/entries/D")
+        assert _next_event(lines, "entries", lambda data: True) == {"name": "D", "status": "removed"}
 
 
 def _next_event(lines: Iterator[str], kind: str, wanted: Callable[[Any], bool]) -> Any:

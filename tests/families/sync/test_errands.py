@@ -195,7 +195,7 @@ def test_who_is_connected_is_not_forgotten(tell: Callable[[Story], None]) -> Non
     """What he still says would make him an owner again."""
     connected, gone = {"B"}, asyncio.Event()
 
-    async def removed() -> None:
+    async def removed(_: str) -> None:
         gone.set()
 
     async def story(db: Database) -> None:

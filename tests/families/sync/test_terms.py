@@ -122,6 +122,24 @@ def test_a_process_that_the_table_gives_to_another_node_is_taken_back(sqlite_url
     tell(sqlite_url, tmp_path, story)
 
 
+def test_who_has_the_entries_back_begins_anew(sqlite_url: str, tmp_path: Path) -> None:
+    """Another node had them while this one stood still, and has ended since."""
+
+    async def story(h: House) -> None:
+        await h.add("A")
+        async with other_node(h, tmp_path) as other:
+            await until(lambda: (link := other.link("A")) and link.scanned, "it to be there")
+        with contextlib.suppress(Superseded):
+            await h.engine.keep(wall_clock())
+        await h.engine.keep(wall_clock())
+        write(h.folders["A"], {b"f": b"1"})
+        await until(lambda: h.is_scanned("A"), "its process to be back")
+        while not await h.database.read(store.present_at, "A", "", 9):  # noqa: ASYNC110 - others write it
+            await asyncio.sleep(0.01)
+
+    tell(sqlite_url, tmp_path, story)
+
+
 def test_a_server_that_stops_does_not_open_its_entries_again(sqlite_url: str, tmp_path: Path) -> None:
     async def story(h: House) -> None:
         await h.engine.close()

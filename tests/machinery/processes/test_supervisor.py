@@ -102,6 +102,24 @@ def test_what_has_settled_is_known_to_run(sqlite_url: str, tmp_path: Path, monke
     asyncio.run(story())
 
 
+def test_of_one_that_another_node_had_meanwhile_none_is_left_running(sqlite_url: str, tmp_path: Path) -> None:
+    """The table knows the other's, which is nobody here; ours lives on."""
+
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as (supervisor, database):
+            await supervisor.want("one", SLEEPS, up=True)
+            assert await supervisor.settled("one")
+            first = pid_of(supervisor)
+            elsewhere = Child(4_000_000, 1, wall_clock())
+            await database.write(store.note_started, "one", "node", elsewhere, 1)
+            for later in (0, 60_000):
+                await supervisor.tend(wall_clock() + later)
+            assert pid_of(supervisor) not in (first, elsewhere.pid)
+            assert children.created_at(first) is None
+
+    asyncio.run(story())
+
+
 def test_killed_it_is_back_by_itself(sqlite_url: str, tmp_path: Path) -> None:
     async def story() -> None:
         async with house(sqlite_url, tmp_path) as (supervisor, database):

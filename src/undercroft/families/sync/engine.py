@@ -96,6 +96,8 @@ class Engine:
 
     async def keep(self, now: int) -> bool:
         """A step: starts at first; then kept versions and conflicts whose time is over are dropped."""
+        if self._term is not None and self._term.is_over:  # another node had them, and has not any more
+            await self.stand_down()
         await self.start()
         if self._is_closed:
             return False
@@ -130,6 +132,7 @@ class Engine:
             await term.write_once(recorded, deed, actions.add_entry, name, driver, options, deed.now)
             await self._workers.want(name, up=True)
             await self._board.tell_storages()
+        self._happenings.tell_entry(name, "active")
 
     async def change(self, name: str, options: dict[str, Any], by: str = HOUSE) -> None:
         term = await self._be_here()
@@ -172,7 +175,7 @@ class Engine:
         await self._database.write_once(record, self._deed(by, "restart entry", name))
         await self._workers.restart(name)
         await self._workers.settle(name, "restart")
-        self._happenings.tell("entries", {"name": name, "status": "active"})
+        self._happenings.tell_entry(name, "active")
 
     async def status(self, name: str) -> str:
         """`active`, `stopped`, `starting` or `stopping`."""
@@ -258,10 +261,11 @@ class Engine:
                 link.giving.wake(noticed.paths)
         self._happenings.tell_files(noticed.paths)
 
-    async def _removed(self) -> None:
+    async def _removed(self, name: str) -> None:
         """An entry is gone: workers can't ask it any more, and what they have to do may be other than before."""
         await self._board.tell_storages()
         self._board.try_again()
+        self._happenings.tell_entry(name, "removed")
 
     async def _put_right(self) -> None:
         """What the supervisor could not be told: the database went away after it was written down."""
@@ -284,6 +288,7 @@ class Engine:
         async with self._changing:
             if await term.write_once(actions.stop_itself, entry, reason, self._clock()):
                 await self._workers.want(entry.name, up=False)
+                self._happenings.tell_entry(entry.name, "stopped")
             else:
                 await self._workers.restart(entry.name)
 
@@ -294,7 +299,7 @@ class Engine:
             await term.write_once(recorded, deed, actions.turn, name, up)
             await self._workers.want(name, up=up)
         await self._workers.settle(name, "start" if up else "stop")
-        self._happenings.tell("entries", {"name": name, "status": "active" if up else "stopped"})
+        self._happenings.tell_entry(name, "active" if up else "stopped")
 
     def _deed(self, by: str, action: str, subject: str, details: dict[str, Any] | None = None) -> Deed:
         return Deed(by, self._clock(), action, subject, details)

@@ -29,7 +29,7 @@ class Errands:
         self,
         on_noticed: OnNoticed,
         is_connected: Callable[[str], bool],
-        on_removed: Callable[[], Awaitable[None]],
+        on_removed: Callable[[str], Awaitable[None]],
     ) -> None:
         """`is_connected`: what an entry's worker still says is written down before the entry is forgotten."""
         self._on_noticed = on_noticed
@@ -114,7 +114,7 @@ class Errands:
         self._on_noticed(noticed)
         if not more and errand != RULES:
             log.info("entry_removed", entry=errand)
-            await self._on_removed()
+            await self._on_removed(errand)
         return more
 
     def _tell_failure(self, error: Exception) -> None:

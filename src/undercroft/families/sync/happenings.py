@@ -29,6 +29,10 @@ class Happenings:
         finally:
             self._listeners.discard(queue)
 
+    def tell_entry(self, name: str, status: str) -> None:
+        """`active`, `stopped` or `removed`."""
+        self.tell("entries", {"name": name, "status": status})
+
     def tell_files(self, paths: list[str]) -> None:
         """That these have changed: the first hundred by name."""
         if paths and self.is_heard:

@@ -35,7 +35,7 @@ class Started:
             self._process.stdin.close()
 
     def give_up(self) -> None:
-        """It was never let go, and is not to be. Waits for its end."""
+        """It is not to run. Waits for its end."""
         self._process.kill()
         self._process.communicate()
 

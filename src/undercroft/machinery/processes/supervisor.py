@@ -171,6 +171,8 @@ class Supervisor:
 
     async def _start(self, process: Process, now: int) -> None:
         name, wanted = process.name, process.wanted
+        if (forgotten := self._started.pop(name, None)) is not None:  # another node had it meanwhile
+            await asyncio.to_thread(forgotten.give_up)
         try:
             started = await asyncio.to_thread(children.start, wanted.spec, self.log_of(name))
         except (OSError, ValueError) as error:  # a NUL or half a surrogate in its arguments
@@ -195,8 +197,8 @@ class Supervisor:
         if children.is_alive(child.pid, process.created):
             self._watch(child.pid)
             return process
-        started = self._started.pop(process.name, None)
-        code = started.reaped() if started is not None and started.pid == child.pid else None
+        started = self._started.get(process.name)
+        code = self._started.pop(process.name).reaped() if started is not None and started.pid == child.pid else None
         past = after_end(child, process.past, process.wanted.spec, now)
         how = "ended" if code is None else f"ended with {code}" if code >= 0 else f"ended by signal {-code}"
         if past.failures:
