@@ -112,13 +112,14 @@ def test_its_own_headers_and_method_are_sent(bare: Caller) -> None:
 
 
 def test_a_call_that_takes_too_long_has_failed(bare: Caller) -> None:
-    bare.make_route(timeout=0.2, retries=[0])
+    bare.make_route(timeout=0.2, retries=[0, 0, 0])
     bare.receiver.answer("/hook", Answer(delay=30), Answer())
 
     bare.fire("a")
 
     bare.wait_for("a", "delivered")
-    assert [attempt["status"] for attempt in bare.attempts("a")] == [None, 200]
+    first, *others = [attempt["status"] for attempt in bare.attempts("a")]
+    assert first is None and others[-1] == 200
 
 
 def test_a_secret_is_made_once_and_never_shown_again(bare: Caller) -> None:

@@ -110,7 +110,7 @@ def test_who_hashes_hears_that_the_server_has_hung_up(tmp_path: Path) -> None:
                     await asyncio.sleep(0.01)
             call.hang_up()
             await server.met(2)
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(10):
                 while is_open(endless):  # noqa: ASYNC110 - a thread closes it
                     await asyncio.sleep(0.01)
 
@@ -173,8 +173,8 @@ def test_what_took_long_to_read_is_told_before_more_is_read(tmp_path: Path, monk
 
 def test_who_is_not_served_tries_again_now_and_then_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As by a server that wants this entry to stand still, and has not ended its process."""
-    monkeypatch.setattr(program, "PATIENCE", 0.4)
-    monkeypatch.setattr(program, "AGAIN", 0.1)
+    monkeypatch.setattr(program, "PATIENCE", 3.0)
+    monkeypatch.setattr(program, "AGAIN", 1.0)
     came: list[float] = []
 
     def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -189,8 +189,8 @@ def test_who_is_not_served_tries_again_now_and_then_and_ends(tmp_path: Path, mon
 
     monkeypatch.chdir(tmp_path)  # the path of a socket may have 107 bytes only
     asyncio.run(story())
-    assert 2 <= len(came) <= 5
-    assert all(later - earlier >= 0.1 for earlier, later in itertools.pairwise(came))
+    assert 2 <= len(came) <= 4
+    assert all(later - earlier >= 1.0 for earlier, later in itertools.pairwise(came))
 
 
 def test_where_another_entry_keeps_its_files_is_heard_without_hanging_up(tmp_path: Path) -> None:

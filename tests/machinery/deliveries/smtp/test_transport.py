@@ -209,9 +209,9 @@ async def test_a_relay_that_falls_silent_is_given_up_and_it_is_said_at_what(
 
 async def test_all_of_it_takes_no_longer_than_its_claim_lasts(relay: MailServer, connect: Connect) -> None:
     relay.silent_at = "RCPT"
-    outcome = await send(connect(relay.url), timeout=0.3)
+    outcome = await send(connect(relay.url), timeout=2)
     assert outcome.result is Result.AGAIN
-    assert "did not answer RCPT TO within 0.3 s" in (outcome.error or "")
+    assert "did not answer RCPT TO within 2 s" in (outcome.error or "")
 
 
 def test_the_limits_of_one_attempt_end_within_the_courier_s() -> None:

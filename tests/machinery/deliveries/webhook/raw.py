@@ -9,12 +9,13 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 class Raw:
-    """`requests` are the heads and bodies it got; `connections` counts who connected."""
+    """`requests` are the heads and bodies it got; `connections` counts who connected, `ended` of whose connections nothing more came."""
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.requests: list[bytes] = []
         self.connections = 0
+        self.ended = 0
 
 
 @asynccontextmanager
@@ -43,6 +44,7 @@ async def serving(*answers: bytes | Handler, tls: ssl.SSLContext | None = None) 
             pass
         finally:
             tasks.discard(task)
+            raw.ended += 1
             writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls, limit=2**20)

@@ -23,6 +23,7 @@ from tests.machinery.deliveries.webhook.raw import (
     then_close,
     then_reset,
 )
+from tests.services.waiting import until
 from undercroft.machinery.deliveries.model import Delivery, Outcome, Target, TargetSettings
 from undercroft.machinery.deliveries.webhook import WebhookAddress, WebhookTransport, address_json, guard
 from undercroft.machinery.deliveries.webhook.connection import KEPT, MOST_READ
@@ -121,11 +122,11 @@ async def test_what_is_no_answer_is_an_outcome_too(
 ) -> None:
     began = time.monotonic()
     async with serving(answer) as server:
-        outcome = await sender.send(server.port, timeout=0.3)
+        outcome = await sender.send(server.port, timeout=0.3 if "0.3 s" in error else 20)
 
     assert outcome.status is None and outcome.error is not None
     assert any(part in outcome.error for part in error.split("|")), outcome.error
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     assert not caplog.records, "the event loop complained"
 
 
@@ -172,7 +173,7 @@ async def test_a_connection_that_is_not_fit_is_not_used_again(sender: Sender, an
 async def test_what_comes_unasked_ends_the_connection(sender: Sender) -> None:
     async with serving(in_pieces(OK, b"HTTP/1.1 500 Unasked\r\nContent-Length: 0\r\n\r\n", pause=0.05), OK) as server:
         first = await sender.send(server.port)
-        await asyncio.sleep(0.15)
+        await until(lambda: server.ended, "it to be hung up on")
         second = await sender.send(server.port)
 
     assert (first.status, second.status) == (200, 200)
@@ -208,17 +209,17 @@ async def test_one_that_began_to_answer_is_not_tried_again(sender: Sender) -> No
 
 async def test_a_stale_connection_and_a_slow_new_one_take_no_longer_than_one_timeout(sender: Sender) -> None:
     async def close_late(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(2.0)
+        await asyncio.sleep(1.0)
         writer.close()
 
     async with serving(OK, close_late, never()) as server:
         await sender.send(server.port)
         began = time.monotonic()
-        outcome = await sender.send(server.port, timeout=2.5)
+        outcome = await sender.send(server.port, timeout=4.0)
 
     assert len(server.requests) == 3
-    assert outcome.error == "no answer within 2.5 s"
-    assert time.monotonic() - began < 2.0 + 2.5
+    assert outcome.error == "no answer within 4 s"
+    assert time.monotonic() - began < 1.0 + 4.0
 
 
 async def test_who_never_gets_to_the_end_of_connecting_is_not_waited_for(sender: Sender) -> None:
