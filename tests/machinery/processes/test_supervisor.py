@@ -380,3 +380,22 @@ def test_arguments_that_no_program_can_have_are_a_start_that_failed(sqlite_url: 
             assert process.ended_how == "can't be started: embedded null byte"
 
     asyncio.run(story())
+
+
+def test_a_row_that_cannot_be_read_is_nobody_elses_trouble(database_url: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(database_url, tmp_path) as (supervisor, database):
+            await supervisor.want("bad", SLEEPS, up=True)
+            assert await supervisor.settled("bad")
+            bad = pid_of(supervisor, "bad")
+            await database.write(lambda tx: tx.run("UPDATE processes SET spec = '{\"argv\": 5}'"))
+            await supervisor.want("good", SLEEPS, up=True)
+            assert await supervisor.settled("good")
+            assert pid_of(supervisor, "bad") == bad, "what runs is left alone"
+            os.kill(bad, signal.SIGKILL)
+            await until(lambda: supervisor.running("bad") is None, "its end")
+            await supervisor.tend(wall_clock())
+            await supervisor.want("bad", SLEEPS, up=True)
+            await another(supervisor, "bad", bad)
+
+    asyncio.run(story())

@@ -45,7 +45,9 @@ class Started:
 
 
 def start(spec: Spec, log: Path) -> Started:
-    """In a session of its own, so that what ends the server does not end it. Raises OSError."""
+    """In a session of its own, so that what ends the server does not end it. Raises OSError, ValueError."""
+    if not spec.argv:
+        raise ValueError("what it is to run can't be read; it has to be wanted anew")
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in os.environ}
     with log.open("ab") as output:

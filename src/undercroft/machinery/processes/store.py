@@ -106,5 +106,13 @@ def forgive(tx: Transaction, name: str, node: str) -> None:
 def _process(row: Row) -> Process:
     name, _, spec, up, generation, pid, created, runs, started, asked, killed, ended, how, failures = row
     child = None if pid is None else Child(pid, runs, started, asked, killed)
-    wanted = Wanted(bool(up), generation, msgspec.json.decode(spec, type=Spec))
+    wanted = Wanted(bool(up), generation, _spec(spec))
     return Process(name, wanted, child, created or 0, Past(failures, ended), how)
+
+
+def _spec(text: str) -> Spec:
+    """Without a program where it can't be read: such a one is not started, but can be ended and wanted anew."""
+    try:
+        return msgspec.json.decode(text, type=Spec)
+    except msgspec.DecodeError:
+        return Spec(())
