@@ -9,7 +9,8 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 class Raw:
-    """`requests` are the heads and bodies it got; `connections` counts who connected, `ended` of whose connections nothing more came."""
+    """`requests` are the heads and bodies it got; `connections` counts who connected, `ended` those of them that hung
+    up."""
 
     def __init__(self, port: int) -> None:
         self.port = port
