@@ -92,6 +92,7 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
     post = mailing(settings, database, clock)
     supervisor = Supervisor(database, node, settings.data_dir / "logs", clock)
     entries = sync.Engine(database, supervisor, settings.data_dir, clock)
+    contents = sync.Contents(database, entries)
     declared = sync.Declared(settings.sync_entries.reveal(), settings.sync_rules)
     # On one node alone; where there can be no other, it does not wait for a lease of its own that it left when killed.
     keep = sync.keeping(entries, database, declared)
@@ -106,7 +107,7 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
         locks.family(database, leases, desk, gate.enter, _lock_rules(settings)),
         mail.family(database, gate.enter, post.outgoing, post.sending),
         messaging.family(database, gate.enter, ways_of(settings), files_of(settings)),
-        sync.family(database, entries, gate.enter, keep_entries, settings.sync_origins),
+        sync.family(database, entries, contents, gate.enter, keep_entries, settings.sync_origins),
         accounts.family(in_accounts, _account_rules(settings)),
         accounts.user_tokens(in_accounts, _account_rules(settings)),
     ]
@@ -133,7 +134,8 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
         keep_delivered=int(settings.keep_delivered * SECOND),
         keep_dead=int(settings.keep_dead * SECOND),
     )
-    server = _server(settings, database, doors, clock, families, node, post, entries)
+    window = sync.Window(database, entries, contents, gate.enter)
+    server = _server(settings, database, doors, clock, families, node, post, window)
     loops = [
         *_upkeep_loops(upkeep, database),
         *_shared_duties(upkeep, leases, Forgetting(database), post.upkeep, duties),
@@ -184,7 +186,7 @@ def _server(
     families: list[Family],
     node: str,
     post: Mailing,
-    entries: sync.Engine,
+    window: sync.Window,
 ) -> Server:
     served = [one for family in families for one in _served(family.name, family.operations)]
     kept_apart = frozenset(
@@ -196,7 +198,7 @@ def _server(
     pages = dashboard(
         database, doors.gate, families, _ABOUT_THE_HOUSE, lambda: describe(served), STATUS, node,
         Post(post.outgoing, post.sending.capturing), ways_of(settings),
-        sync.Window(database, entries, doors.gate.enter),
+        window,
     )  # fmt: skip
     return Server(
         served + _served(pages.name, pages.operations),

@@ -17,7 +17,7 @@ from undercroft.app.application import Application, Head
 from undercroft.app.large_bodies import Held, LargeBodies
 from undercroft.app.reply_head import render_head
 from undercroft.app.reply_stream import write_stream
-from undercroft.machinery.operations import Reply
+from undercroft.machinery.operations import Reply, Stream
 
 log = structlog.get_logger()
 
@@ -53,6 +53,7 @@ class Connection(asyncio.Protocol):
         self._client: str | None = None
         self._waiting: deque[tuple[Head, bytes, bool]] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._is_streaming = False
         self._may_write = asyncio.Event()
         self._may_write.set()
         self._unread = False
@@ -90,6 +91,8 @@ class Connection(asyncio.Protocol):
         self._waiting.clear()
         self._may_write.set()
         self.closed.set_result(None)
+        if self._task is not None and self._is_streaming:
+            self._task.cancel()  # its next piece may be long in coming
 
     def pause_writing(self) -> None:
         self._may_write.clear()
@@ -193,14 +196,13 @@ class Connection(asyncio.Protocol):
                 reply = await self._application.answer(head, body)
                 if self._held.bytes:
                     self._held.let_go(min(len(body), self._held.bytes))
+                keep_alive = keep_alive and not self._closing
+                if reply.stream is not None:
+                    await self._send_stream(reply, reply.stream, keep_alive, head.method == "HEAD")
+                elif not self._transport.is_closing():
+                    self._write(reply, keep_alive, head.method == "HEAD")
                 if self._transport.is_closing():
                     return
-                keep_alive = keep_alive and not self._closing
-                if reply.stream is None or head.method == "HEAD":
-                    self._write(reply, keep_alive, head.method == "HEAD")
-                else:
-                    date = self._shared.date()
-                    await write_stream(self._transport, reply, reply.stream, date, self._may_write)
                 if self.stalled_since is not None:
                     await self._may_write.wait()
                 if not keep_alive:
@@ -213,6 +215,20 @@ class Connection(asyncio.Protocol):
             self._task = None
         if self._last is not None:
             self._say_last(self._last)
+
+    async def _send_stream(self, reply: Reply, stream: Stream, keep_alive: bool, head_only: bool) -> None:
+        """It is closed in the end, whether somebody still wants it or not."""
+        try:
+            if self._transport.is_closing():
+                return
+            if head_only:
+                self._write(reply, keep_alive, head_only)
+                return
+            self._is_streaming = True
+            await write_stream(self._transport, reply, stream, self._shared.date(), self._may_write)
+        finally:
+            self._is_streaming = False
+            await stream.aclose()
 
     def _write(self, reply: Reply, keep_alive: bool, head_only: bool) -> None:
         length = len(reply.body) if reply.stream is None else reply.length

@@ -1,18 +1,17 @@
 """A reply that comes piece by piece, at the client's pace."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import structlog
 
 from undercroft.app.reply_head import render_head
-from undercroft.machinery.operations import Reply
+from undercroft.machinery.operations import Reply, Stream
 
 log = structlog.get_logger()
 
 
 async def write_stream(
-    transport: asyncio.Transport, reply: Reply, stream: AsyncIterator[bytes], date: bytes, may_write: asyncio.Event
+    transport: asyncio.Transport, reply: Reply, stream: Stream, date: bytes, may_write: asyncio.Event
 ) -> None:
     """In chunks where nobody knows how much it is; the connection ends if the source fails midway."""
     transport.write(render_head(reply, date, reply.length, True))

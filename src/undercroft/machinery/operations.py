@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from enum import Enum
 from functools import cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -115,12 +115,21 @@ def _parameters(kind: type[msgspec.Struct]) -> dict[str, str]:
     return {field.encode_name: field.name for field in msgspec.structs.fields(kind)}
 
 
+class Stream(Protocol):
+    """What comes piece by piece. Whoever has one closes it in the end, also where nothing of it was asked for: it may
+    hold a file, a connection."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    async def aclose(self) -> None: ...
+
+
 class Reply(NamedTuple):
     status: int
     body: bytes
     content_type: bytes = b"application/json"
     headers: tuple[tuple[bytes, bytes], ...] = ()
-    stream: AsyncIterator[bytes] | None = None
+    stream: Stream | None = None
     """Sent instead of `body`; in chunks, unless `length` says how long it is."""
     waited: float = 0.0
     """Of the seconds that it took, those that its client had asked it to wait: they make no request a slow one."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         FAMILY,
         LEASE,
         MOST_COUNTED,
+        Contents,
         Declared,
         Engine,
         Listed,
@@ -21,7 +22,19 @@ if TYPE_CHECKING:
         keeping,
     )
 
-__all__ = ["FAMILY", "LEASE", "MOST_COUNTED", "Declared", "Engine", "Listed", "Wanted", "Window", "family", "keeping"]
+__all__ = [
+    "FAMILY",
+    "LEASE",
+    "MOST_COUNTED",
+    "Contents",
+    "Declared",
+    "Engine",
+    "Listed",
+    "Wanted",
+    "Window",
+    "family",
+    "keeping",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -244,7 +244,7 @@ class Engine:
         await term.write_once(record, deed)
         return count
 
-    def happenings(self) -> AsyncIterator[bytes]:
+    def happenings(self) -> AsyncGenerator[bytes, None]:
         """Server-sent events: which files have changed, which entries run."""
         return self._happenings.heard()
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import msgspec
 
@@ -18,7 +18,7 @@ class Happenings:
     def is_heard(self) -> bool:
         return bool(self._listeners)
 
-    async def heard(self) -> AsyncIterator[bytes]:
+    async def heard(self) -> AsyncGenerator[bytes, None]:
         """What happens from now on, until the caller closes it."""
         queue: asyncio.Queue[bytes] = asyncio.Queue(MOST_WAITING)
         self._listeners.add(queue)

@@ -1,6 +1,7 @@
 """What stands behind the family's door."""
 
 from undercroft.database import Database
+from undercroft.families.sync.contents import Contents
 from undercroft.families.sync.declaring import Declared, declare
 from undercroft.families.sync.engine import KEEP_EVERY, LEASE, Engine
 from undercroft.families.sync.guide import GUIDE
@@ -34,12 +35,14 @@ def keeping(engine: Engine, database: Database, declared: Declared) -> Step:
     return keep
 
 
-def family(database: Database, engine: Engine, enter: Enter, keep: Step, origins: tuple[str, ...] = ()) -> Family:
+def family(
+    database: Database, engine: Engine, contents: Contents, enter: Enter, keep: Step, origins: tuple[str, ...] = ()
+) -> Family:
     """`enter`: the gate's, for namespaces that stand in no path; `keep`: the engine's step, where it is this node's;
     `origins`: sites whose pages may call this from a browser."""
     return Family(
         name=FAMILY,
-        operations=operations(database, engine, enter),
+        operations=operations(database, engine, contents, enter),
         refuse=refuse,
         prefixes=("api/v1.0",),
         loops=(Loop("entries", keep, KEEP_EVERY),),
@@ -49,4 +52,16 @@ def family(database: Database, engine: Engine, enter: Enter, keep: Step, origins
     )
 
 
-__all__ = ["FAMILY", "LEASE", "MOST_COUNTED", "Declared", "Engine", "Listed", "Wanted", "Window", "family", "keeping"]
+__all__ = [
+    "FAMILY",
+    "LEASE",
+    "MOST_COUNTED",
+    "Contents",
+    "Declared",
+    "Engine",
+    "Listed",
+    "Wanted",
+    "Window",
+    "family",
+    "keeping",
+]

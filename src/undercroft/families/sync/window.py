@@ -6,6 +6,7 @@ from typing import NamedTuple
 from undercroft.base.refusals import invalid
 from undercroft.database import Database
 from undercroft.families.sync import actions, kept, listing, looking
+from undercroft.families.sync.contents import Contents
 from undercroft.families.sync.engine import Engine
 from undercroft.families.sync.http.files import Files
 from undercroft.families.sync.http.reading import Door, check_page
@@ -27,12 +28,12 @@ class View(NamedTuple):
 
 
 class Window:
-    def __init__(self, database: Database, engine: Engine, enter: Enter) -> None:
+    def __init__(self, database: Database, engine: Engine, contents: Contents, enter: Enter) -> None:
         """`enter`: the gate's."""
         self._database = database
         self._engine = engine
         self._door = Door(enter)
-        self._files = Files(database, engine, self._door)
+        self._files = Files(database, engine, contents, self._door)
 
     async def look(self, request: Request) -> View:
         """As all here, raises Refusal(FORBIDDEN) for whom the API lets in no more than that."""

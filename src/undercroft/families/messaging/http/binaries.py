@@ -1,7 +1,7 @@
 """Files: taken as the part `content` of a form, given at their URL, in parts too."""
 
 import mimetypes
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from undercroft.base.refusals import unavailable
 from undercroft.database import Database
@@ -98,7 +98,7 @@ class Binaries:
         except OSError as error:
             raise unavailable(f"the file can't be read: {error.strerror or error}") from None
 
-    async def _pieces(self, file: Kept, part: Part, first: bytes) -> AsyncIterator[bytes]:
+    async def _pieces(self, file: Kept, part: Part, first: bytes) -> AsyncGenerator[bytes, None]:
         yield first
         for start in range(part.start + PIECE, part.end, PIECE):
             yield await self._files.read(file.name, start, min(PIECE, part.end - start))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from undercroft.database import Database
+from undercroft.families.sync.contents import Contents
 from undercroft.families.sync.engine import Engine
 from undercroft.families.sync.http import shapes
 from undercroft.families.sync.http.entries import Entries
@@ -18,11 +19,11 @@ BASE = "/api/v1.0"
 _ERRORS = dict.fromkeys((400, 401, 403, 404, 409, 413, 429, 503), shapes.Problem)
 
 
-def operations(database: Database, engine: Engine, enter: Enter) -> list[Operation]:
+def operations(database: Database, engine: Engine, contents: Contents, enter: Enter) -> list[Operation]:
     door = Door(enter)
     return [
         *_to_docs(),
-        *_on_files(Files(database, engine, door)),
+        *_on_files(Files(database, engine, contents, door)),
         *_on_entries(Entries(database, engine, door)),
         *_on_rules(Rules(database, engine, door)),
     ]
