@@ -212,3 +212,12 @@ async def until(condition: Callable[[], bool], what: str, seconds: float = 20) -
             return
         assert loop.time() < deadline, f"waited {seconds} s for {what}"
         await asyncio.sleep(max(0.01, 4 * (loop.time() - began)))
+
+
+def open_below(pid: int, folder: Path) -> list[Path]:
+    """What the process has open of it."""
+    found = []
+    for one in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.append(one.readlink())
+    return [path for path in found if path.is_relative_to(folder)]
