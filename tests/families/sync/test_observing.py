@@ -19,7 +19,9 @@ from undercroft.families.sync.worker import bursts
 from undercroft.families.sync.worker.bursts import Burst
 from undercroft.families.sync.worker.index import Index
 from undercroft.families.sync.worker.noticing import Noticing
-from undercroft.families.sync.worker.observing import BATCH, UNWATCHED, Observer
+from undercroft.families.sync.worker.observing import Observer
+from undercroft.families.sync.worker.pages import BATCH
+from undercroft.families.sync.worker.watching import UNWATCHED
 
 
 class Eyes:

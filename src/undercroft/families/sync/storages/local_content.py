@@ -131,6 +131,12 @@ def revision_of(about: os.stat_result) -> str:
     return f"{about.st_size}.{about.st_mtime_ns}.{about.st_ino}.{about.st_ctime_ns}"
 
 
+def size_and_time(revision: str) -> tuple[int, str]:
+    """What a file keeps when it gets another name; also where that is a copy that keeps the time of the change."""
+    size, _, rest = revision.partition(".")
+    return int(size or 0), rest.partition(".")[0]
+
+
 def is_same(one: os.stat_result, other: os.stat_result) -> bool:
     """Whether both are of one file that was not changed in between, although it may have been renamed."""
     return (one.st_ino, one.st_mtime_ns, one.st_size) == (other.st_ino, other.st_mtime_ns, other.st_size)

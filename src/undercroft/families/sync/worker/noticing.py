@@ -16,9 +16,11 @@ from undercroft.families.sync import wire
 from undercroft.families.sync.storages import Storage
 from undercroft.families.sync.storages.errors import Vanished
 from undercroft.families.sync.storages.storage import Pace
+from undercroft.families.sync.worker.aside import LARGE, Aside, Reading
 from undercroft.families.sync.worker.bursts import Burst
 from undercroft.families.sync.worker.index import Index
-from undercroft.families.sync.worker.observing import GONE, Observer, Tell, path_in
+from undercroft.families.sync.worker.observing import GONE, Observer, Tell
+from undercroft.families.sync.worker.watching import path_in
 
 # After the last event on a path, before it is looked at (s): renames come in pairs, and who writes in place pauses.
 SETTLED, STILL_WRITING, LONGEST_WAIT = 0.004, 0.4, 5.0
@@ -54,9 +56,11 @@ class Noticing:
         tell: Tell,
         begin: Callable[[Pace], None],
         stopped: threading.Event,
+        aside: Aside | None = None,
     ) -> None:
         """`tell` is called in the thread that looks; so is `begin`, once, when the root has been found to be the right
-        one and before anything in it is told of or changed. `stopped`: the server has hung up."""
+        one and before anything in it is told of or changed. `stopped`: the server has hung up. `aside`: what is
+        large is read there; None where all is read in the thread that looks."""
         self._storage = storage
         self._index = index
         self._ask_thread = ask
@@ -64,6 +68,8 @@ class Noticing:
         self._tell = tell
         self._begin: Callable[[Pace], None] | None = begin
         self._stopped = stopped
+        self._aside = aside
+        self._reading: Reading | None = None
         self._observer: Observer
         self._burst = Burst(QUIET, AT_FIRST) if storage.polled is None else Burst(QUIET_FAR, 0.0)
         self._is_watched = storage.polled is None
@@ -72,6 +78,7 @@ class Noticing:
         self._scanned_at = -math.inf
         self._due: dict[str, tuple[float, float]] = {}
         self._woken = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop
         self._rescan = False
         self._doubt = False
         self.usable = asyncio.Event()
@@ -93,10 +100,16 @@ class Noticing:
             self._doubt = True
             self._woken.set()
 
+    def _wake(self) -> None:
+        """From any thread; the loop may have ended meanwhile."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._woken.set)
+
     async def run(self, expected: int) -> None:
         """Until cancelled. `expected`: so many files should be there. Raises Vanished."""
+        self._loop = asyncio.get_running_loop()
         if self._storage.polled is not None:
-            self._observer = Observer(self._storage, self._index, None, self._tell, self._stopped)
+            self._observer = self._observer_by(None)
             return await self._keep_trying(expected)
         try:
             inotify = Inotify()
@@ -105,16 +118,20 @@ class Noticing:
                 raise
             return await self._look_without_watch(expected)
         with inotify:
-            self._observer = Observer(self._storage, self._index, inotify, self._tell, self._stopped)
+            self._observer = self._observer_by(inotify)
             await self._ask(self._storage.check, expected)
             await until_one_ends(self._watch(inotify), self._keep_looking())
         return None
+
+    def _observer_by(self, inotify: Inotify | None) -> Observer:
+        large_from = math.inf if self._aside is None else LARGE
+        return Observer(self._storage, self._index, inotify, self._tell, self._stopped, large_from)
 
     async def _look_without_watch(self, expected: int) -> None:
         """The machine takes no more watchers; the observer says so."""
         self._is_watched, self._every = False, UNWATCHED_EVERY
         self._burst = Burst(QUIET_FAR, 0.0)
-        self._observer = Observer(self._storage, self._index, None, self._tell, self._stopped)
+        self._observer = self._observer_by(None)
         await self._ask(self._storage.check, expected)
         await self._keep_looking()
 
@@ -140,6 +157,7 @@ class Noticing:
         self.usable.set()
         await self._scan()
         while True:
+            await self._take_read()
             if self._rescan or time.monotonic() - self._scanned_at > self._every:
                 await self._scan()
             if await self._look_at_ripe() or await self._look_on():
@@ -183,6 +201,7 @@ class Noticing:
         self._tell_at = now + wait if wait else math.inf
         for path in later:
             self._due.setdefault(path, (now + (AGAIN if self._storage.polled is None else AGAIN_FAR), now))
+        self._read_aside()
 
     def _look_and_tell(self, look: Callable[..., None], *arguments: Any) -> tuple[list[str], float]:
         """What is to be looked at later, and in how long (s) all that is not told; in the thread that looks."""
@@ -192,9 +211,25 @@ class Noticing:
             return self._observer.tell(), wait
         return self._observer.tell_here() if self._is_watched else [], wait
 
+    def _read_aside(self) -> None:
+        """One large file after the other. What is read is given up where a look has found that it has changed or gone;
+        what is to be looked at anyhow waits for that: it may be being written."""
+        if self._aside is None:
+            return
+        if self._reading is not None:
+            if not self._observer.is_wanted(self._reading.path, self._reading.revision):
+                self._reading.give_up()
+        elif large := self._observer.next_large(self._due):
+            self._reading = self._aside.read(*large, self._wake)
+
+    async def _take_read(self) -> None:
+        if self._reading is not None and self._reading.is_done:
+            reading, self._reading = self._reading, None
+            await self._look(self._observer.take, reading.path, reading.revision, reading.result)
+
     async def _rest(self, until: float) -> None:
         self._woken.clear()
-        if self._doubt or self._rescan:
+        if self._doubt or self._rescan or (self._reading is not None and self._reading.is_done):
             return
         now = time.monotonic()
         nearest = min([until, *(due for due, _ in self._due.values())])

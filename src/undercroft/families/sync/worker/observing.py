@@ -1,39 +1,23 @@
 """Looking at what others do in the storage, and telling what was found. Runs in one thread."""
 
-import errno
+import math
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Container, Iterable
 
-from asyncinotify import Inotify, Mask, Watch
+from asyncinotify import Inotify, Watch
 
-from undercroft.families.sync.names import LONGEST_PATH, raw, shown
+from undercroft.families.sync.names import LONGEST_PATH, raw
 from undercroft.families.sync.reconcile import Seen
 from undercroft.families.sync.storages.errors import Vanished
 from undercroft.families.sync.storages.storage import Storage
-from undercroft.families.sync.wire import Message, Report, Scanned, Skipped
+from undercroft.families.sync.wire import Message, Scanned, Skipped
 from undercroft.families.sync.worker.found import Found, Skips
 from undercroft.families.sync.worker.index import Index, below
-
-BATCH = 500
-# A page that is not full is told after so long (s): what took long to read is not read again by the next connection.
-TELL_AFTER = 1.0
-_MASK = (
-    Mask.CREATE | Mask.CLOSE_WRITE | Mask.MODIFY | Mask.MOVED_FROM | Mask.MOVED_TO | Mask.DELETE | Mask.ATTRIB
-    | Mask.ONLYDIR
-)  # fmt: skip
+from undercroft.families.sync.worker.pages import BATCH, Look, Page
+from undercroft.families.sync.worker.watching import Watched
 
 GONE = "the root is gone, or another has taken its place; nothing was deleted elsewhere"
-UNWATCHED = (
-    "this folder is not watched: what changes in it is found by hourly looks alone, for the machine takes no more"
-    " watches; raise fs.inotify.max_user_watches, then restart the entry"
-)
-NOT_WATCHED_AT_ALL = (
-    "no folder of this entry is watched: what changes is found by a look every five minutes, for the machine takes no"
-    " more watchers; raise fs.inotify.max_user_instances, then restart the entry"
-)
-
 Tell = Callable[[Message], None]
 
 
@@ -41,10 +25,8 @@ class HungUp(Exception):
     """The server hears nothing more of what is found."""
 
 
-class Look(NamedTuple):
-    seen: Seen
-    before: str | None
-    """The revision that the index had as it was looked at."""
+class _Grown(Exception):
+    """It has become large while it was read."""
 
 
 class Observer:
@@ -55,31 +37,45 @@ class Observer:
         inotify: Inotify | None,
         tell: Tell,
         stopped: threading.Event | None = None,
+        large_from: float = math.inf,
     ) -> None:
-        """`stopped`: the server has hung up: whatever is being looked at, HungUp is raised."""
+        """`stopped`: the server has hung up: whatever is being looked at, HungUp is raised. `large_from`: so many bytes
+        are read beside, and taken from there."""
         self._storage = storage
         self._index = index
-        self._inotify = inotify
         self._tell = tell
         self._stopped = stopped or threading.Event()
-        self.folders: dict[Watch, bytes] = {}
-        self._names: set[bytes] = set()
         self._unwatched: dict[str, None] = {}
         """What has come into folders that were not walked since."""
         self._skips = storage.skipped = Skips()
-        self._found = Found()
+        self._watched = Watched(inotify, self._skips)
+        self._large_from = large_from
+        self._found = Found(large_from)
         self._unsure: list[str] = []
         """Of what was found gone, what only was not listed."""
         self._scanned: Scanned | None = None
-        self._page: list[Look] = []
-        self._page_began = 0.0
-        self._later: list[str] = []
+        self._skips_anew = False
+        self._page = Page(index, tell)
         self._looks = 0
 
     @property
     def vanished(self) -> int:
         """So many files more have gone than are new, and that is not told yet."""
         return self._found.vanished
+
+    @property
+    def folders(self) -> dict[Watch, bytes]:
+        """Those that are watched."""
+        return self._watched.folders
+
+    def next_large(self, but: Container[str]) -> tuple[str, str] | None:
+        """Path and revision of what is to be read beside; between two looks."""
+        path = self._found.first_large(but)
+        return (path, self._found.large[path]) if path is not None else None
+
+    def is_wanted(self, path: str, revision: str) -> bool:
+        """Whether that is still to be read."""
+        return self._found.large.get(path) == revision
 
     # Looking
 
@@ -90,8 +86,8 @@ class Observer:
         """
         began, files = time.monotonic(), 0
         self._skips.clear()
-        self._page = []
-        self._found = found = Found()
+        self._page.clear()
+        self._found = found = Found(self._large_from, self._found)
         self._unsure = []
         missing = self._index.names()
         was_known = bool(missing)
@@ -102,8 +98,8 @@ class Observer:
             before = self._index.revision(path)
             if before == revision:
                 continue
-            if was_known:
-                found.here[path] = before is None
+            if was_known or found.is_large(revision):
+                found.note(path, before, revision)
             else:
                 self._read_into_page(path)
         found.emptied = was_known and not files
@@ -112,6 +108,8 @@ class Observer:
         if not self._storage.is_there():
             raise Vanished(GONE)
         self._take_arrived()
+        found.owe_large()
+        self._skips_anew = True
         self._scanned = Scanned(files, time.monotonic() - began)
 
     def look_at(self, paths: Collection[str]) -> None:
@@ -128,12 +126,12 @@ class Observer:
                 continue  # one that came from another entry is kept as all others are
             self._skips.forget(path)
             self._look_again(path)
-            if name in self._names:
+            if name in self._watched.names:
                 changed.add(path)
             if self._storage.is_folder(path):
                 here.append(name)
             else:
-                self._names.discard(name)
+                self._watched.names.discard(name)
         self._look_below(here, changed, unwatched)
         if self._found.gone and not self._storage.is_there():
             raise Vanished(GONE)
@@ -143,18 +141,14 @@ class Observer:
         asked for at the first look at its name."""
         while self._index.arrived:
             path = self._index.arrived.popleft()
-            if not self._is_watched(path):
+            folder = raw(path).rpartition(b"/")[0]
+            if not self._watched.tells_of(folder) and not self._storage.is_ignored(folder):
                 self._unwatched[path] = None
-
-    def _is_watched(self, path: str) -> bool:
-        """Or not by a watch at all: where there is none everything is looked at, and what is ignored never is."""
-        folder = raw(path).rpartition(b"/")[0]
-        return self._inotify is None or folder in self._names or self._storage.is_ignored(folder)
 
     def _look_below(self, here: list[bytes], changed: set[str], unwatched: Iterable[str]) -> None:
         """`here`: folders; `changed`: those that were known: they are gone, or others may have taken their places;
         `unwatched`: files in some that were not."""
-        missing = {*self._index.below(changed), *unwatched}
+        missing = {*self._index.below(changed), *below(self._found.large, changed), *unwatched}
         for path in below(list(self._skips), changed):
             self._skips.forget(path)
         for name in here:
@@ -166,20 +160,8 @@ class Observer:
             self._look_again(path)
 
     def watch(self, folder: bytes, descriptor: int) -> None:
-        """By its descriptor: it is certainly this folder, whatever its name leads to by now."""
         self.go_on()
-        self._names.add(folder)
-        if self._inotify is None:
-            self._skips["/"] = NOT_WATCHED_AT_ALL
-            return
-        try:
-            watch = self._inotify.add_watch(f"/proc/self/fd/{descriptor}", _MASK)
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
-            self._skips[shown(folder) or "/"] = UNWATCHED
-        else:
-            self.folders[watch] = folder
+        self._watched.add(folder, descriptor)
 
     def _look_again(self, path: str) -> None:
         before = self._index.revision(path)
@@ -222,98 +204,112 @@ class Observer:
         self._unsure = []
         vanished = self._found.vanished
         self._tell_here(vanished)
-        for path in list(self._found.gone):
-            self._page.append(self._taken(path))
+        waiting = self._found.waiting()
+        for path in [path for path in self._found.gone if path not in waiting]:
+            self._page.add(self._taken(path))
             if len(self._page) >= BATCH:
                 self._report(vanished)
         self._report(vanished)
-        self._found = Found()
+        self._found.forget_told()
         self._tell_skipped()
-        if self._scanned is not None:
+        if self._scanned is not None and not self._found.is_owing:
             self._tell(self._scanned)
-        self._scanned = None
-        later, self._later = self._later, []
-        return later
+            self._scanned = None
+        return self._page.taken_later()
 
     def tell_here(self) -> list[str]:
         """As `tell`, but of what is gone only what was renamed: more may be vanishing at this moment."""
         self._looks += 1
         self._tell_here(0)
         self._report(0)
-        later, self._later = self._later, []
-        return later
+        return self._page.taken_later()
+
+    def take(self, path: str, revision: str, result: Callable[[], Seen | None]) -> None:
+        """A large file was read beside: it is told, with what it was renamed from. One that has changed meanwhile is
+        looked at again; until then what waits for it waits on."""
+        if not self.is_wanted(path, revision):
+            return
+        seen = self._outcome(path, lambda: self._if_still(result()))
+        self._found.owe_no_more(path)
+        if path in self._page.later:
+            return
+        is_new = self._found.forget_large(path)
+        if seen is not None and seen.revision != (before := self._index.revision(path)):
+            self._page.add(Look(seen, before))
+            self._join(seen, is_new, self._going())
+            self._looks += 1
+            self._report(0)
+
+    def _if_still(self, seen: Seen | None) -> Seen | None:
+        """What was read may be another's by now, or of another root that had this name for a moment."""
+        return seen if seen is not None and self._storage.look(seen.path) == seen.revision else None
 
     def _tell_here(self, vanished: int) -> None:
-        going: dict[str, list[str]] = {}
-        for path in self._found.gone if self._found.here else ():
-            going.setdefault(self._index.hash(path), []).append(path)
+        going = self._going() if self._found.here else {}
         for path in list(self._found.here):
             seen, is_new = self._read_into_page(path), self._found.here.pop(path)
-            if seen is not None and seen.content is not None and (same := going.get(seen.content.hash)):
-                self._page.append(self._taken(same.pop()))
-            else:
-                self._found.told += is_new and seen is not None
-            if self._is_page_full():
+            if seen is not None:
+                self._join(seen, is_new, going)
+            if self._page.is_full:
                 self._report(vanished)
+
+    def _going(self) -> dict[str, list[str]]:
+        """Hash → what is gone of that content."""
+        going: dict[str, list[str]] = {}
+        for path in self._found.gone:
+            going.setdefault(self._index.hash(path), []).append(path)
+        return going
+
+    def _join(self, seen: Seen, is_new: bool, going: dict[str, list[str]]) -> None:
+        """The other half of a rename goes into the same page."""
+        if seen.content is not None and (same := going.get(seen.content.hash)):
+            self._page.add(self._taken(same.pop()))
+        else:
+            self._found.told += is_new
 
     def _taken(self, path: str) -> Look:
         return Look(Seen(path, None, ""), self._found.gone.pop(path))
 
     def _read_into_page(self, path: str) -> Seen | None:
         """The page is told first where it is full."""
-        if self._is_page_full():
+        if self._page.is_full:
             self._report(0)
-        self._page_began = self._page_began if self._page else time.monotonic()
+        self._page.begin()
         before = self._index.revision(path)
-        seen = self._read(path)
+        self.go_on()
+        seen = self._outcome(path, lambda: self._storage.read(path, self._go_on_reading))
         if seen is None or seen.revision == before:
             return None
-        self._page.append(Look(seen, before))
+        self._page.add(Look(seen, before))
         return seen
 
-    def _is_page_full(self) -> bool:
-        return len(self._page) >= BATCH or (bool(self._page) and time.monotonic() - self._page_began > TELL_AFTER)
-
-    def _read(self, path: str) -> Seen | None:
-        """None where there is nothing to tell now."""
+    def _go_on_reading(self, done: int) -> None:
         self.go_on()
+        if done > 2 * self._large_from:
+            raise _Grown
+
+    def _outcome(self, path: str, read: Callable[[], Seen | None]) -> Seen | None:
+        """None where there is nothing to tell now."""
         seen = None
         try:
-            seen = None if path in self._index.busy else self._storage.read(path, self.go_on)
-        except (FileNotFoundError, NotADirectoryError):
+            seen = None if path in self._index.busy else read()
+        except (FileNotFoundError, NotADirectoryError, _Grown):
             pass
         except OSError as error:
             self._skips[path] = f"it can't be read: {error.strerror}"
             return None
         if seen is None:
-            self._later.append(path)
+            self._page.later.append(path)
         return seen
 
     def _report(self, vanished: int) -> None:
-        """Tell a page, as far as no operation has come between the look and now."""
-        page, self._page = self._page, []
-        with self._index.telling:
-            told = {look.seen.path: look.seen for look in page if self._is_as_before(look.seen.path, look.before)}
-            for seen in told.values():
-                self._index.note(seen)
-            if told:
-                self._tell(Report(list(told.values()), self._looks, vanished, self._found.emptied))
-
-    def _is_as_before(self, path: str, revision: str | None) -> bool:
-        if path not in self._index.busy and self._index.revision(path) == revision:
-            return True
-        self._later.append(path)
-        return False
+        self._page.report(self._looks, vanished, self._found.emptied)
 
     def _tell_skipped(self) -> None:
         """After a scan all of it, else what has changed."""
-        anew = self._scanned is not None
+        anew, self._skips_anew = self._skips_anew, False
         paths = list(self._skips) if anew else list(self._skips.changed)
         self._skips.changed.clear()
         for at in range(0, len(paths) or anew, BATCH):
             page = [(path[: LONGEST_PATH + 1], self._skips.get(path, "")) for path in paths[at : at + BATCH]]
             self._tell(Skipped(page, anew and not at))
-
-
-def path_in(folder: bytes, name: bytes) -> str:
-    return shown(folder + b"/" + name if folder else name)

@@ -17,6 +17,7 @@ from undercroft.families.sync.operations import Operation
 from undercroft.families.sync.storages import Other, Owner, Place, Storage, open_storage
 from undercroft.families.sync.storages.errors import SourceChanged
 from undercroft.families.sync.worker import keeping
+from undercroft.families.sync.worker.aside import Aside
 from undercroft.families.sync.worker.carrying import Carrier, Pace, paths_of, unsure_of
 from undercroft.families.sync.worker.index import Index
 from undercroft.families.sync.worker.lanes import Lane, Lanes
@@ -44,7 +45,7 @@ class Worker:
         self._index = Index()
         self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(wire.ToWorker)
         self._places: dict[str, Place] = {}
-        # One thread that looks, others that carry out; each with a storage of its own.
+        # One thread that looks, one that reads what is large, others that carry out; each with a storage of its own.
         self._looking = ThreadPoolExecutor(1)
         self._lanes: Lanes
         self._carrying: set[asyncio.Task[None]] = set()
@@ -63,13 +64,16 @@ class Worker:
         async with contextlib.AsyncExitStack() as stack:
             self._storage = self._open(self._entry, self._owner(setup))
             stack.callback(self._leave)
+            aside = self._make_aside()
+            if aside is not None:
+                stack.callback(aside.close)
             self._lanes = self._make_lanes(option(*own, "bandwidth"))
             stack.push_async_callback(self._lanes.close)
             stack.callback(self._stopped.set)
             days = option(*own, "keep_versions")
             tell_kept = functools.partial(keeping.tell_kept, self._storage, kept, days, self._tell)
             self._noticing = Noticing(
-                self._storage, self._index, self._look, self._send_all, self._tell, tell_kept, self._stopped
+                self._storage, self._index, self._look, self._send_all, self._tell, tell_kept, self._stopped, aside
             )
             await until_one_ends(self._noticing.run(setup.expected), self._obey(), self._fail())
 
@@ -79,6 +83,10 @@ class Worker:
             Lane(Carrier(self._entry, self._open, self._index, pace)) for _ in range(1 + self._storage.lanes)
         ]
         return Lanes(small, large, self._storage.together, self._note_done)
+
+    def _make_aside(self) -> Aside | None:
+        """Elsewhere reading is a download; what is found there is found by looks that are minutes apart."""
+        return Aside(self._open(self._entry), self._stopped) if self._storage.polled is None else None
 
     def _open(self, entry: str, owner: Owner | None = None) -> Storage:
         place = self._places.get(entry)

@@ -1,0 +1,55 @@
+"""The folders of a storage that are watched, as far as the machine takes watches."""
+
+import errno
+
+from asyncinotify import Inotify, Mask, Watch
+
+from undercroft.families.sync.names import shown
+from undercroft.families.sync.worker.found import Skips
+
+_MASK = (
+    Mask.CREATE | Mask.CLOSE_WRITE | Mask.MODIFY | Mask.MOVED_FROM | Mask.MOVED_TO | Mask.DELETE | Mask.ATTRIB
+    | Mask.ONLYDIR
+)  # fmt: skip
+
+UNWATCHED = (
+    "this folder is not watched: what changes in it is found by hourly looks alone, for the machine takes no more"
+    " watches; raise fs.inotify.max_user_watches, then restart the entry"
+)
+NOT_WATCHED_AT_ALL = (
+    "no folder of this entry is watched: what changes is found by a look every five minutes, for the machine takes no"
+    " more watchers; raise fs.inotify.max_user_instances, then restart the entry"
+)
+
+
+class Watched:
+    def __init__(self, inotify: Inotify | None, skips: Skips) -> None:
+        """What is not watched is put on `skips`."""
+        self._inotify = inotify
+        self._skips = skips
+        self.folders: dict[Watch, bytes] = {}
+        self.names: set[bytes] = set()
+        """What was found to be a folder, watched or not."""
+
+    def tells_of(self, folder: bytes) -> bool:
+        """Of what happens in it; or nothing is watched, and everything is looked at instead."""
+        return self._inotify is None or folder in self.names
+
+    def add(self, folder: bytes, descriptor: int) -> None:
+        """By its descriptor: it is certainly this folder, whatever its name leads to by now."""
+        self.names.add(folder)
+        if self._inotify is None:
+            self._skips["/"] = NOT_WATCHED_AT_ALL
+            return
+        try:
+            watch = self._inotify.add_watch(f"/proc/self/fd/{descriptor}", _MASK)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            self._skips[shown(folder) or "/"] = UNWATCHED
+        else:
+            self.folders[watch] = folder
+
+
+def path_in(folder: bytes, name: bytes) -> str:
+    return shown(folder + b"/" + name if folder else name)
