@@ -137,7 +137,7 @@ class AmazonS3:
             raise Changed(name)
         try:
             if there.size <= COPIED_AT_ONCE:
-                revision = self._copy_at_once(self._key(source), base, key)
+                revision = self._copy_at_once(self._key(source), there, key)
             else:
                 with upload(self._bucket, key, {f"{META}{name}": said for name, said in there.meta.items()}) as parts:
                     parts.copy(self._key(source), there)
@@ -223,15 +223,16 @@ class AmazonS3:
         if (there.etag if there else "") != base:
             raise Changed(key)
 
-    def _copy_at_once(self, source: str, base: str, key: str) -> str:
-        asked = {"x-amz-copy-source-if-match": f'"{base}"'}
+    def _copy_at_once(self, source: str, there: Held, key: str) -> str:
+        asked, size = {"x-amz-copy-source-if-match": f'"{there.etag}"'}, there.size
         try:
-            return self._bucket.copy(source, key, {**asked, "if-none-match": "*"} if self._heeds().create else asked)
+            condition = {"if-none-match": "*"} if self._heeds().create else {}
+            return self._bucket.copy(source, key, {**asked, **condition}, size)
         except OSError as error:
             # Some know the condition of a put and not that of a copy; that the name is free was looked at.
             if error.errno != errno.EOPNOTSUPP:
                 raise
-            return self._bucket.copy(source, key, asked)
+            return self._bucket.copy(source, key, asked, size)
 
 
 def _stat(name: str, there: Held) -> Stat:

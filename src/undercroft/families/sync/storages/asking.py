@@ -10,15 +10,14 @@ from datetime import timedelta
 from typing import BinaryIO, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pyreqwest.client import SyncClient, SyncClientBuilder
+from pyreqwest.client import ClientBuilder, SyncClient, SyncClientBuilder
 from pyreqwest.exceptions import BuilderError, ConnectError, PyreqwestError, RequestTimeoutError
 from pyreqwest.request import SyncRequestBuilder, SyncStreamRequest
 
 from undercroft.families.sync.storages.drive import Stat
 from undercroft.families.sync.storages.errors import SourceChanged, Vanished
+from undercroft.families.sync.storages.long_requests import SILENCE, LongRequests, Outgoing, cut
 
-# A part of 5 MiB has to be through in this time: 18 kB/s.
-SILENCE = timedelta(seconds=300)
 BUSY = frozenset({429, 500, 502, 503, 504})
 # Before each further try.
 PAUSES = (0.2, 1.0, 3.0)
@@ -71,6 +70,7 @@ class Streamed:
 
 
 Said = TypeVar("Said", Answer, Streamed)
+Builder = TypeVar("Builder", ClientBuilder, SyncClientBuilder)
 
 
 class Asking:
@@ -80,10 +80,18 @@ class Asking:
         self.clock = clock
         self._pause = pause
         self._kept: SyncClient | None = None
+        self._long = LongRequests(lambda: _plain(ClientBuilder()))
 
-    def ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes | bytearray = b"") -> Answer:
-        """One that may be made again. Raises OSError."""
-        return self._patiently(lambda: self._once(method, url, headers, body))
+    def ask(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | bytearray = b"", work: int = 0
+    ) -> Answer:
+        """One that may be made again. `work`: bytes that the server has to do with, beside those of the body.
+
+        Raises OSError.
+        """
+        if body or work:
+            return self._patiently(lambda: self._long_one(method, url, headers, body, work))
+        return self._patiently(lambda: self._once(method, url, headers))
 
     def stream(self, method: str, url: str, headers: Mapping[str, str]) -> Streamed:
         """Raises OSError."""
@@ -113,11 +121,23 @@ class Asking:
         if self._kept is not None:
             self._kept.close()
             self._kept = None
+        self._long.close()
 
-    def _once(self, method: str, url: str, headers: Mapping[str, str], body: bytes | bytearray) -> Answer:
+    def _long_one(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | bytearray, work: int
+    ) -> Answer:
+        host = _host(url)
+        with _Worded(host):
+            request = self._long.request(method, url).headers(dict(headers))
+            told = self._long.ask(request, Outgoing(cut(body), len(body)), len(body) + work, LONGEST_ANSWER)
+        if len(told.body) > LONGEST_ANSWER:
+            raise endless(host)
+        return Answer(*told)
+
+    def _once(self, method: str, url: str, headers: Mapping[str, str]) -> Answer:
         request = self._request(method, url, headers)
-        if body or method in ("PUT", "POST"):
-            request = request.body_bytes(body)
+        if method in ("PUT", "POST"):
+            request = request.body_bytes(b"")
         answer = Streamed(request.build_streamed(), _host(url))
         try:
             return Answer(answer.status, answer.headers, answer.body())
@@ -126,10 +146,7 @@ class Asking:
 
     def _request(self, method: str, url: str, headers: Mapping[str, str]) -> SyncRequestBuilder:
         if self._kept is None:
-            # Redirects would carry signatures elsewhere; a body that was stored compressed is its file's content.
-            plain = SyncClientBuilder().follow_redirects(False).referer(False)
-            plain = plain.gzip(False).brotli(False).zstd(False).deflate(False)
-            self._kept = plain.connect_timeout(timedelta(seconds=10)).read_timeout(SILENCE).build()
+            self._kept = _plain(SyncClientBuilder()).read_timeout(SILENCE).build()
         with _Worded(_host(url)):
             return self._kept.request(method, url).headers(dict(headers))
 
@@ -194,7 +211,7 @@ class _Worded:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, BuilderError | ValueError):  # the latter of a header that can't be sent
             raise Vanished(f"{self._host} can't be asked like this: look at the entry's options") from None
-        if isinstance(error, RequestTimeoutError):
+        if isinstance(error, RequestTimeoutError | TimeoutError):
             raise TimeoutError(errno.ETIMEDOUT, f"{self._host} did not answer in time; it is tried again") from None
         if isinstance(error, ConnectError):
             text = f"{self._host} can't be reached: does it run, and is its address right?"
@@ -202,6 +219,12 @@ class _Worded:
         if isinstance(error, PyreqwestError):
             text = f"the connection to {self._host} broke; it is tried again"
             raise ConnectionResetError(errno.ECONNRESET, text) from None
+
+
+def _plain(builder: Builder) -> Builder:
+    """Redirects would carry signatures elsewhere; a body that was stored compressed is its file's content."""
+    builder = builder.follow_redirects(False).referer(False).gzip(False).brotli(False).zstd(False).deflate(False)
+    return builder.connect_timeout(timedelta(seconds=10))
 
 
 def _host(url: str) -> str:

@@ -84,12 +84,15 @@ class Sending:
         self._digest = blake3()
 
     def read(self, size: int = -1) -> bytes:
-        """Raises SourceChanged in place of the last block where all of it is not what was asked for."""
+        """Of 0 bytes: only to hear whether anybody wants it still.
+
+        Raises SourceChanged in place of the last block where all of it is not what was asked for.
+        """
         block = self._file.read(size)
         self._digest.update(block)
         done = self._file.tell()
         if done >= self._content.size and self._digest.hexdigest() != self._content.hash:
             raise SourceChanged("what was gathered of it has changed before it was sent")
-        if block:
+        if block or not size:
             self._pace(done)
         return block

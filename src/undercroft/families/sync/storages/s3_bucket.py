@@ -90,9 +90,9 @@ class Bucket:
         """Its ETag."""
         return etag(self._ask("PUT", key, headers=headers, body=body).headers.get("etag", ""))
 
-    def copy(self, source: str, key: str, headers: Headers) -> str:
+    def copy(self, source: str, key: str, headers: Headers, size: int) -> str:
         """The new one's ETag; by S3 itself, up to 5 GiB."""
-        answer = self._ask("PUT", key, headers={**headers, **self._from(source)})
+        answer = self._ask("PUT", key, headers={**headers, **self._from(source)}, work=size)
         return etag(s3_answers.field(self._done(answer, key), "ETag"))
 
     def delete(self, key: str, headers: Headers) -> None:
@@ -109,19 +109,19 @@ class Bucket:
         answer = self._ask("PUT", key, query={"partNumber": str(number), "uploadId": upload}, body=body)
         return etag(answer.headers.get("etag", ""))
 
-    def copied_part(self, source: str, key: str, upload: str, number: int, headers: Headers) -> str:
+    def copied_part(self, source: str, key: str, upload: str, number: int, headers: Headers, size: int) -> str:
         query = {"partNumber": str(number), "uploadId": upload}
-        answer = self._ask("PUT", key, query=query, headers={**headers, **self._from(source)})
+        answer = self._ask("PUT", key, query=query, headers={**headers, **self._from(source)}, work=size)
         return etag(s3_answers.field(self._done(answer, key), "ETag"))
 
-    def complete(self, key: str, upload: str, parts: list[str], headers: Headers) -> str:
-        """The object's ETag; only now it is there."""
+    def complete(self, key: str, upload: str, parts: list[str], headers: Headers, size: int) -> str:
+        """The object's ETag; only now it is there, of so many bytes."""
         rows = "".join(
             f"<Part><PartNumber>{number}</PartNumber><ETag>&quot;{escape(part)}&quot;</ETag></Part>"
             for number, part in enumerate(parts, 1)
         )
         body = f"<CompleteMultipartUpload>{rows}</CompleteMultipartUpload>".encode()
-        answer = self._ask("POST", key, query={"uploadId": upload}, headers=headers, body=body)
+        answer = self._ask("POST", key, query={"uploadId": upload}, headers=headers, body=body, work=size)
         return etag(s3_answers.field(self._done(answer, key), "ETag"))
 
     def abort(self, key: str, upload: str) -> None:
@@ -144,10 +144,11 @@ class Bucket:
         query: Headers | None = None,
         headers: Headers | None = None,
         body: bytes | bytearray = b"",
+        work: int = 0,
     ) -> Answer:
         asked = query_of(query or {})
         sent = self._signed(method, key, asked, headers or {}, hashlib.sha256(body).hexdigest() if body else NOTHING)
-        answer = self._asking.ask(method, self._address(key, asked), sent, body)
+        answer = self._asking.ask(method, self._address(key, asked), sent, body, work)
         if answer.status >= 300:
             raise s3_answers.failure(answer, self.place, key)
         return answer

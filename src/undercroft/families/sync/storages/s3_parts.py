@@ -20,9 +20,11 @@ class Parts:
     def __init__(self, bucket: Bucket, key: str, upload: str) -> None:
         self._bucket, self._key, self._upload = bucket, key, upload
         self._etags: list[str] = []
+        self._size = 0
 
     def send(self, source: BinaryIO, size: int, length: int) -> None:
         """`length`: of a part, which is in memory as a whole; more where there would be too many."""
+        self._size = size
         length = max(length, math.ceil(size / MOST_PARTS))
         for number, at in enumerate(range(0, size, length), 1):
             body = read_exactly(source, min(length, size - at))
@@ -32,14 +34,16 @@ class Parts:
     def copy(self, source: str, there: Held) -> None:
         """From an object of the same bucket, as long as it is still the one that was seen."""
         condition = {"x-amz-copy-source-if-match": f'"{there.etag}"'}
+        self._size = there.size
         for number, at in enumerate(range(0, there.size, COPIED_PART), 1):
-            reach = {"x-amz-copy-source-range": f"bytes={at}-{min(at + COPIED_PART, there.size) - 1}"}
-            headers = {**condition, **reach}
-            self._etags.append(self._bucket.copied_part(source, self._key, self._upload, number, headers))
+            end = min(at + COPIED_PART, there.size)
+            headers = {**condition, "x-amz-copy-source-range": f"bytes={at}-{end - 1}"}
+            etag = self._bucket.copied_part(source, self._key, self._upload, number, headers, end - at)
+            self._etags.append(etag)
 
     def complete(self, condition: dict[str, str]) -> str:
         """Its ETag."""
-        return self._bucket.complete(self._key, self._upload, self._etags, condition)
+        return self._bucket.complete(self._key, self._upload, self._etags, condition, self._size)
 
 
 @contextlib.contextmanager

@@ -14,17 +14,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 from undercroft.base.ids import sortable_id
-from undercroft.families.sync.names import OWN_FOLDER
 from undercroft.families.sync.storages.drive import Stat
 from undercroft.families.sync.storages.errors import Changed, Vanished
 from undercroft.families.sync.storages.judging import folder_unfit, size_of, time_of
+from undercroft.families.sync.storages.long_requests import Outgoing, paced_blocks
 from undercroft.families.sync.storages.real_folders import RealFolders, is_left
 from undercroft.families.sync.storages.webdav_answers import Resource
 from undercroft.families.sync.storages.webdav_aside import Aside
 from undercroft.families.sync.storages.webdav_client import Download, WebdavClient
-
-BLOCK = 2**18
-INCOMING = f"{OWN_FOLDER}/incoming"
+from undercroft.families.sync.storages.webdav_copying import INCOMING, Copies
 
 
 class Webdav:
@@ -35,6 +33,7 @@ class Webdav:
         self._opened: WebdavClient | None = None
         self._folders = RealFolders(self)
         self._aside = Aside(lambda: self._client, self._folders)
+        self._copies = Copies(lambda name: about.size if (about := self.stat(name)) else None)
         self._knows_conditions = True
 
     def require_name(self, name: str) -> None:
@@ -107,9 +106,9 @@ class Webdav:
             if arrived is None or arrived.size != size:
                 raise OSError(errno.EIO, f"{self._client.url} did not keep all that was sent; it is tried again")
             if base:
-                self._conditional("MOVE", arriving, self._expect(name, base), name, over=True)
+                self._conditional("MOVE", arriving, self._expect(name, base), name, size, over=True)
             else:
-                self._onto_nothing("MOVE", arriving, name)
+                self._onto_nothing("MOVE", arriving, name, None, size)
         except BaseException:
             with contextlib.suppress(OSError, Changed, Vanished):
                 self._client.do("DELETE", arriving, {})
@@ -121,20 +120,31 @@ class Webdav:
 
     def move(self, source: str, base: str, name: str) -> Stat:
         before = self._expect(source, base)
-        self._onto_nothing("MOVE", source, name, before)
+        self._onto_nothing("MOVE", source, name, before, before.size)
         self._folders.prune(source)
         return self.stat(name) or Stat(name, before.size, "", before.mtime)
 
     def copy(self, source: str, base: str, name: str) -> Stat:
         before = self._expect(source, base)
-        self._onto_nothing("COPY", source, name, before)
+
+        def copy(to: str, over: bool) -> None:
+            if over:
+                self._folders.above(to, lambda: self._conditional("COPY", source, before, to, before.size, over=True))
+            else:
+                self._onto_nothing("COPY", source, to, before, before.size)
+
+        def move(made: str) -> None:
+            self._onto_nothing("MOVE", made, name, None, before.size)
+
+        self._copies.make(source, base, before.size, name, copy, move)
         about = self.stat(name)
         if about is None or about.size != before.size:
             raise Changed("it was changed while it was kept")
         return about
 
     def delete(self, name: str, base: str) -> None:
-        self._conditional("DELETE", name, self._expect(name, base))
+        before = self._expect(name, base)
+        self._conditional("DELETE", name, before, None, before.size)
         self._folders.prune(name)
 
     def close(self) -> None:
@@ -163,7 +173,6 @@ class Webdav:
         """Raises OSError where the server says that it has got something else."""
         headers = {
             "content-type": "application/octet-stream",
-            "content-length": str(size),
             "x-oc-mtime": str(mtime // 10**9),  # who knows it keeps the time of the change
             "x-hash": "sha1",
         }
@@ -171,17 +180,18 @@ class Webdav:
         def send() -> None:
             source.seek(0)
             digest = hashlib.sha1(usedforsecurity=False)
-            said = self._client.do("PUT", name, headers, _blocks(source, digest))
+            body = Outgoing(_blocks(source, digest), size, source.read)
+            said = self._client.do("PUT", name, headers, size, body)
             if _sum_of(said) not in ("", digest.hexdigest()):
                 raise OSError(errno.EIO, f"{self._client.url} has got something else than was sent; it is tried again")
 
         self._folders.above(name, send)
 
-    def _onto_nothing(self, method: str, source: str, name: str, before: Resource | None = None) -> None:
-        self._folders.onto_nothing(name, lambda: self._conditional(method, source, before, name))
+    def _onto_nothing(self, method: str, source: str, name: str, before: Resource | None, size: int) -> None:
+        self._folders.onto_nothing(name, lambda: self._conditional(method, source, before, name, size))
 
     def _conditional(
-        self, method: str, name: str, before: Resource | None, to: str | None = None, *, over: bool = False
+        self, method: str, name: str, before: Resource | None, to: str | None, size: int, *, over: bool = False
     ) -> None:
         """`before`: what has to be there still. A server that knows no conditions says no to all of them.
 
@@ -189,18 +199,18 @@ class Webdav:
         """
         headers = {} if to is None else {"destination": self._client.address(to), "overwrite": "T" if over else "F"}
         if before is None or not before.etag.startswith('"') or not self._knows_conditions:
-            self._client.do(method, name, headers)
+            self._client.do(method, name, headers, size)
             return
         condition = f"<{self._client.address(before.name)}> ([{before.etag}])"
         try:
-            self._client.do(method, name, {**headers, "if": condition})
+            self._client.do(method, name, {**headers, "if": condition}, size)
         except Changed:
             now = self._client.find(before.name)
             if now is None or _revision(now) != _revision(before):
                 raise
             if to is not None and not over and self._client.find(to) is not None:
                 raise
-            self._client.do(method, name, headers)
+            self._client.do(method, name, headers, size)
             self._knows_conditions = False
 
     def _expect(self, name: str, base: str) -> Resource:
@@ -255,7 +265,7 @@ def _revision(one: Resource) -> str:
 
 
 def _blocks(source: Any, digest: Any) -> Iterator[bytes]:
-    while block := source.read(BLOCK):
+    for block in paced_blocks(source.read):
         digest.update(block)
         yield block
 

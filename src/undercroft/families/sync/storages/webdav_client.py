@@ -1,22 +1,28 @@
 """WebDAV's requests over HTTP, for one thread. What goes wrong is an error that says what to do."""
 
+import contextlib
 import errno
 import os
 import posixpath
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from pyreqwest.client import SyncClient, SyncClientBuilder
+from pyreqwest.client import ClientBuilder, SyncClient, SyncClientBuilder
 from pyreqwest.exceptions import BuilderError, PyreqwestError
-from pyreqwest.request import SyncRequestBuilder
+from pyreqwest.request import RequestBuilder, SyncRequestBuilder
 from pyreqwest.response import SyncResponse
 
 from undercroft.families.sync.storages.errors import Changed, Vanished
+from undercroft.families.sync.storages.long_requests import LongRequests, Outgoing
 from undercroft.families.sync.storages.named_file import read_named
 from undercroft.families.sync.storages.webdav_answers import Resource, resources
 
+Builder = TypeVar("Builder", ClientBuilder, SyncClientBuilder)
+Request = TypeVar("Request", RequestBuilder, SyncRequestBuilder)
+
+# The latter of what the server has next to nothing to do with; else it is `answer_within`.
 CONNECT_WITHIN, ANSWER_WITHIN = timedelta(seconds=15), timedelta(seconds=60)
 _WANTED = (
     b'<?xml version="1.0" encoding="utf-8"?><D:propfind xmlns:D="DAV:"><D:prop>'
@@ -33,6 +39,7 @@ class WebdavClient:
         self.url = _url_of(options)
         self._path = urllib.parse.unquote_to_bytes(urllib.parse.urlsplit(self.url).path)
         self._client: SyncClient | None = None
+        self._changing = LongRequests(lambda: self._set_up(ClientBuilder()))
 
     def list_folder(self, name: str) -> list[Resource]:
         """Itself first, then what is in it. Raises FileNotFoundError."""
@@ -49,23 +56,35 @@ class WebdavClient:
             return None
         return found[0] if found else None
 
-    def do(self, method: str, name: str, headers: dict[str, str], body: Any = None) -> Mapping[str, str]:
-        """The answer's headers, names in lower case.
+    def do(
+        self, method: str, name: str, headers: dict[str, str], work: int = 0, body: Outgoing | None = None
+    ) -> Mapping[str, str]:
+        """What changes something: the answer's headers, names in lower case. `work`: bytes that the server has to do
+        with.
 
         Raises OSError: FileNotFoundError, PermissionError …; Changed for a condition that fails.
         """
-        request = self._request(method, name, headers)
-        if body is not None:
-            request = request.body_stream(body)
-        with self._sent(request) as response:
-            self._check(response, method)
-            return {name.lower(): value for name, value in response.headers.items()}
+        if body is None and not work:
+            with self._sent(self._request(method, name, headers)) as response:
+                self._check(response.status, method)
+                return {name.lower(): value for name, value in response.headers.items()}
+        request = self._headed(self._changing.request, method, name, headers)
+        try:
+            told = self._changing.ask(request, body, work)
+        except PyreqwestError as error:
+            raise unreachable(self.url, error) from None
+        except TimeoutError as error:
+            if error.errno is not None:  # of who reads the body
+                raise
+            raise TimeoutError(errno.ETIMEDOUT, f"{self.url} did not answer in time; it is tried again") from None
+        self._check(told.status, method)
+        return told.headers
 
     def get(self, name: str, start: int) -> "Download":
         headers = {"range": f"bytes={start}-"} if start else {}
         download = Download(self, self._request("GET", name, headers), start)
         try:
-            self._check(download.response, "GET")
+            self._check(download.response.status, "GET")
         except BaseException:
             download.close()
             raise
@@ -80,6 +99,7 @@ class WebdavClient:
         client, self._client = self._client, None
         if client is not None:
             client.close()
+        self._changing.close()
 
     # Parts
 
@@ -87,16 +107,20 @@ class WebdavClient:
         headers = {"depth": depth, "content-type": "application/xml; charset=utf-8"}
         address = name + "/" if name and depth == "1" else name
         with self._sent(self._request("PROPFIND", address, headers).body_bytes(_WANTED)) as response:
-            self._check(response, "PROPFIND")
+            self._check(response.status, "PROPFIND")
             found = list(resources(_blocks(response, self.url), self._path, self.url))
         return sorted(found, key=lambda one: one.name != name)
 
     def _request(self, method: str, name: str, headers: dict[str, str]) -> SyncRequestBuilder:
         if self._client is None:
-            self._client = self._built()
+            with _authority():
+                self._client = self._set_up(SyncClientBuilder()).read_timeout(ANSWER_WITHIN).build()
+        return self._headed(self._client.request, method, name, headers)
+
+    def _headed(self, begin: Callable[[str, str], Request], method: str, name: str, headers: dict[str, str]) -> Request:
         o = self._options
         try:
-            request = self._client.request(method, self.address(name)).headers(headers)
+            request = begin(method, self.address(name)).headers(headers)
             if o["token"]:
                 return request.bearer_auth(o["token"])
             return request.basic_auth(o["username"], o["password"]) if o["username"] else request
@@ -105,22 +129,21 @@ class WebdavClient:
         except (BuilderError, ValueError):  # the latter of a header that can't be sent
             raise Vanished(f"{self.url} can't be asked like this: look at the entry's options") from None
 
-    def _built(self) -> SyncClient:
-        builder = SyncClientBuilder().follow_redirects(False).gzip(False).brotli(False).zstd(False).deflate(False)
-        builder = builder.connect_timeout(CONNECT_WITHIN).read_timeout(ANSWER_WITHIN).user_agent("Undercroft")
+    def _set_up(self, builder: Builder) -> Builder:
+        builder = builder.follow_redirects(False).gzip(False).brotli(False).zstd(False).deflate(False)
+        builder = builder.connect_timeout(CONNECT_WITHIN).user_agent("Undercroft")
         file = self._options["ca_file"]
-        authority = read_named("ca_file", file) if file else None
-        try:
-            return (builder if authority is None else builder.add_root_certificate_pem(authority)).build()
-        except PyreqwestError:
-            raise Vanished("the file of the option ca_file holds no certificate in PEM form") from None
+        if not file:
+            return builder
+        authority = read_named("ca_file", file)
+        with _authority():
+            return builder.add_root_certificate_pem(authority)
 
     def _sent(self, request: SyncRequestBuilder) -> "_Sent":
         return _Sent(request, self.url)
 
-    def _check(self, response: SyncResponse, method: str) -> None:
+    def _check(self, status: int, method: str) -> None:
         """Nothing of the answer's body is told: what is in it is not ours to judge."""
-        status = response.status
         if 200 <= status < 300 and (status != 207 or method == "PROPFIND"):  # elsewhere a part of it has failed
             return
         if status == 401:
@@ -176,6 +199,14 @@ class Download:
 def unreachable(url: str, error: Exception) -> OSError:
     """Without the error's own details: an address in them might hold a secret."""
     return OSError(errno.EHOSTUNREACH, f"{url} can't be reached, or hung up ({type(error).__name__})")
+
+
+@contextlib.contextmanager
+def _authority() -> Iterator[None]:
+    try:
+        yield
+    except PyreqwestError:
+        raise Vanished("the file of the option ca_file holds no certificate in PEM form") from None
 
 
 def _blocks(response: SyncResponse, url: str) -> Iterator[bytes]:
