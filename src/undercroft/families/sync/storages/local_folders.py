@@ -53,6 +53,14 @@ class Folders:
             os.close(self._open.popitem(last=False)[1].descriptor)
         return descriptor
 
+    def nearest(self, path: bytes) -> int:
+        """As `at`; where it is gone, of the folder above that is there: its end is written in that one."""
+        while path:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                return self.at(path)
+            path = path.rpartition(b"/")[0]
+        return self.root
+
     def parent(self, path: str, *, make: bool = False) -> tuple[int, bytes]:
         above, _, name = raw(path).rpartition(b"/")
         return self.at(above, make=make), name

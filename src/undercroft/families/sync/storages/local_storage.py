@@ -118,12 +118,12 @@ class LocalStorage(LocalLooking):
         self._arrivals.make_durable(names)
 
     def make_names_durable(self, paths: list[str]) -> None:
+        """Raises OSError."""
         folders = {path.rpartition("/")[0] for path in paths}
         if len(folders) > 4:
             return kernel.sync(self._folders.root)
         for folder in folders:
-            with contextlib.suppress(OSError):
-                os.fsync(self._folders.at(raw(folder)))
+            os.fsync(self._folders.nearest(raw(folder)))
         return None
 
     def put_in_place(self, put: Put, token: bytes) -> Placed:

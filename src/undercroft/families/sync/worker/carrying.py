@@ -95,9 +95,18 @@ class Carrier:
                 self._attempt(operation, self._move, done)
         self._put_all([operation for operation in operations if isinstance(operation, Put)], done)
         self._name_what_is_in_the_way()
-        if done.settled:
-            self._own.make_names_durable([one.seen.path for one in done.settled])
+        self._make_names_durable(done)
         return done
+
+    def _make_names_durable(self, done: Done) -> None:
+        """What can't be is looked at again, and told as what it is then."""
+        try:
+            self._own.make_names_durable([one.seen.path for one in done.settled])
+        except OSError as error:
+            for one in done.settled:
+                self._index.doubt(one.seen.path)
+            done.failed += [Failed(one.seen.path, one.version, _reason(error), False) for one in done.settled]
+            done.settled.clear()
 
     def restore(self, path: str, place: str) -> tuple[Done, Seen | None]:
         """Put a kept version back; what lies under its name now, None where that failed."""
