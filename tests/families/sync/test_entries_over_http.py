@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.families.sync.example import Example, refused
@@ -213,6 +214,20 @@ def test_what_happens_is_told_as_it_happens(example: Example) -> None:
         assert _next_event(lines, "entries", lambda data: True) == {"name": "D", "status": "active"}
         example.call("DELETE", "/entries/D")
         assert _next_event(lines, "entries", lambda data: True) == {"name": "D", "status": "removed"}
+
+
+def test_who_is_let_in_no_more_hears_nothing_more(example: Example) -> None:
+    example.share()
+    made = example.croft.http.post("/undercroft/tokens", json={"name": "for a while"}).json()
+    headers = {"Authorization": f"Bearer {made['token']}"}
+    with httpx.stream("GET", f"{example.croft.url}/api/v1.0/events", headers=headers, trust_env=False) as answer:
+        lines = answer.iter_lines()
+        assert next(lines) == ": listening"
+        example.write("A", "before", b"1")
+        assert _next_event(lines, "files", lambda data: data["filenames"] == ["before"])
+        assert example.croft.http.delete(f"/undercroft/tokens/{made['id']}").status_code == 200
+        example.write("A", "secret", b"1")
+        assert "secret" not in "".join(lines), "and it has ended"
 
 
 def _next_event(lines: Iterator[str], kind: str, wanted: Callable[[Any], bool]) -> Any:

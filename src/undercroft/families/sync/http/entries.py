@@ -1,18 +1,23 @@
 """Operations on entries."""
 
+import contextlib
+from collections.abc import AsyncGenerator
 from itertools import islice
 
 import msgspec
 
-from undercroft.base.clock import SECOND
+from undercroft.base.clock import SECOND, wall_clock
+from undercroft.base.refusals import Refusal
 from undercroft.database import Database
 from undercroft.families.sync import actions, store, store_entries
 from undercroft.families.sync.engine import Engine
 from undercroft.families.sync.http import shapes
-from undercroft.families.sync.http.reading import Door, check_limit, decode, reply
+from undercroft.families.sync.http.reading import NAMESPACE, Door, check_limit, decode, reply
 from undercroft.families.sync.looking import standing
 from undercroft.families.sync.model import visible
 from undercroft.families.sync.store_entries import Entry
+from undercroft.machinery.identity.gate import check_still_in
+from undercroft.machinery.identity.model import Identity
 from undercroft.machinery.operations import Reply, Request
 from undercroft.machinery.processes.children import Figures
 
@@ -125,7 +130,17 @@ class Entries:
 
     async def happenings(self, request: Request) -> Reply:
         await self._door.admit(request)
-        return Reply(200, b"", b"text/event-stream", ((b"cache-control", b"no-store"),), self._engine.happenings())
+        return Reply(200, b"", b"text/event-stream", ((b"cache-control", b"no-store"),), self._heard(request.identity))
+
+    async def _heard(self, identity: Identity) -> AsyncGenerator[bytes, None]:
+        """Who is not let in any more (his token, his user, his team's share are gone) hears nothing of what comes."""
+        async with contextlib.aclosing(self._engine.happenings()) as lines:
+            async for line in lines:
+                try:
+                    await self._database.read(check_still_in, identity, NAMESPACE, wall_clock())
+                except Refusal:
+                    return
+                yield line
 
     async def _find(self, request: Request) -> Entry:
         await self._door.admit(request)
