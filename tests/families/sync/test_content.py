@@ -21,6 +21,10 @@ def test_content_is_what_was_listed_or_none(example: Example) -> None:
     assert (whole.content, whole.headers["content-length"]) == (b"1" * 1_000, "1000"), "B has it still"
     part = example.call("GET", path, headers={"Range": "bytes=990-"})
     assert (part.content, part.headers["content-length"]) == (b"1" * 10, "10")
+    tag = whole.headers["etag"]
+    for condition, status in ((tag, 206), ('"of another version"', 200), ("Sat, 21 Nov 2026 10:00:00 GMT", 200)):
+        answer = example.call("GET", path, headers={"Range": "bytes=990-", "If-Range": condition})
+        assert (answer.status_code, answer.headers["etag"]) == (status, tag)
     example.write("B", "report", b"3" * 1_000)
     refused(example.call("GET", path), 409, "no entry has this file up to date at this moment")
     for name in ("A", "B"):

@@ -53,10 +53,11 @@ class Files:
         listed = await self._find(request)
         content = listed.file.content
         assert content is not None, "lists show no deleted files"
-        start, end, status = _range_of(request, content.size)
+        tag = f'"{content.hash}"'
+        start, end, status = _range_of(request, tag, content.size)
         if status == NOT_SATISFIABLE:
             return Reply(status, b"", headers=((b"content-range", b"bytes */%d" % content.size),))
-        headers = [(b"accept-ranges", b"bytes"), (b"content-disposition", b"attachment")]
+        headers = [(b"accept-ranges", b"bytes"), (b"content-disposition", b"attachment"), (b"etag", tag.encode())]
         if status == 206:
             headers.append((b"content-range", b"bytes %d-%d/%d" % (start, end - 1, content.size)))
         kind = (mimetype(listed.file.path) or UNKNOWN_TYPE).encode()
@@ -93,10 +94,11 @@ class Files:
         return found
 
 
-def _range_of(request: Request, size: int) -> tuple[int, int, int]:
+def _range_of(request: Request, tag: str, size: int) -> tuple[int, int, int]:
     """From, to, and the status. A range that begins past the end is answered with everything, the last 0 bytes with
-    416 (RFC 9110, section 14.1.2)."""
-    found = _RANGE.fullmatch(request.header(b"range") or "")
+    416, a range of another version with all of this one (RFC 9110, sections 14.1.2 and 13.1.5)."""
+    is_of_this = request.header(b"if-range") in (None, tag)
+    found = _RANGE.fullmatch(request.header(b"range") or "") if is_of_this else None
     if found is None or not (found[1] or found[2]):
         return 0, size, 200
     if not found[1]:
