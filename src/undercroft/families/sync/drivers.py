@@ -1,6 +1,7 @@
 """Which kinds of storages there are, and which options each has. Pure."""
 
 from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 
 class Option(NamedTuple):
@@ -83,11 +84,53 @@ DRIVERS: dict[str, dict[str, Option]] = {
 
 
 def place(driver: str, options: dict[str, Any]) -> str:
-    """Which one this is: two that begin with the same folders are one, or one is within the other."""
+    """Which one this is, however it is spelled: two that begin with the same folders are one, or one is within the
+    other. It is for comparing alone: what is asked for is what was given."""
     given = with_defaults(driver, options)
-    server = [str(given[name]) for name, about in DRIVERS[driver].items() if about.where and name != "root"]
     root = str(given["root"])
-    return "|".join([driver, *server, root]) if driver == LOCAL else "|".join([driver, *server, f"/{root.strip('/')}"])
+    if driver == LOCAL:
+        return f"{driver}|{'/' * root.startswith('/')}{_folders(root)}"
+    server = []
+    for name, about in DRIVERS[driver].items():
+        if about.address:
+            host, path = _server(given[name] or _WHERE_ELSE.get(name, ""))
+            root = f"{path}/{root}" if driver == "webdav" else root
+            server.append(host if driver == "webdav" else host + path)
+        elif about.where and name != "root":
+            server.append(str(given[name]).lower() if name == "account" else str(given[name]))
+    # Dropbox takes what differs in case only for one.
+    return "|".join([driver, *server, f"/{_folders(root.lower() if driver == 'dropbox' else root)}"])
+
+
+_WHERE_ELSE = {
+    "endpoint": "amazonaws.com",
+    "api_url": "api.dropboxapi.com",
+    "content_url": "content.dropboxapi.com",
+}
+"""Addresses that go without saying. Amazon's name buckets apart whatever the region."""
+_HERE = ("localhost", "127.0.0.1", "::1")
+_PORTS = {"http": 80, "https": 443, "": 443}
+
+
+def _server(address: str) -> tuple[str, str]:
+    """Host, with a port that does not go without saying, and path. Raises nothing: what is no address is one alone."""
+    try:
+        parts = urlsplit(
+            address if "://" in address else f"//[{address}]" if address.count(":") > 1 else f"//{address}"
+        )
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        return address.lower(), ""
+    if host in _HERE:
+        host = _HERE[0]
+    elif host.endswith(".amazonaws.com"):
+        host = _WHERE_ELSE["endpoint"]
+    path = _folders(unquote(parts.path))
+    return host if port in (None, _PORTS.get(parts.scheme)) else f"{host}:{port}", path and f"/{path}"
+
+
+def _folders(path: str) -> str:
+    return "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
 def with_defaults(driver: str, options: dict[str, Any]) -> dict[str, Any]:
