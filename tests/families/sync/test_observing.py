@@ -14,6 +14,7 @@ from tests.families.sync.parts import write
 from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.storages import open_storage
 from undercroft.families.sync.storages.errors import Vanished
+from undercroft.families.sync.storages.others_roots import REASON
 from undercroft.families.sync.wire import FEW, Message, Report, Scanned, Skipped
 from undercroft.families.sync.worker import bursts
 from undercroft.families.sync.worker.bursts import Burst
@@ -279,3 +280,38 @@ def test_who_never_stops_deleting_is_told_of_after_a_minute() -> None:
     waits = [burst.wait(100 + n, n / 10) for n in range(700)]
     assert all(waits[:600])
     assert waits[int(bursts.LONGEST * 10)] == 0
+
+
+def test_a_root_of_anothers_that_comes_later_is_left_alone_and_nothing_in_it_is_gone(
+    eyes: Eyes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder is there before its mark; what was known in it is neither told nor forgotten."""
+    (eyes.root / "d/.undercroft").mkdir()
+    assert eyes.look_at("d/.undercroft") == []
+    (eyes.root / "d/.undercroft/root").write_text("entry other 1\n")
+    (told,) = eyes.look_at("d/.undercroft/root")
+    assert told == Skipped([("d", REASON)], anew=False)
+    (eyes.root / "d/0").write_bytes(b"theirs")
+    (eyes.root / "d/1").unlink()
+    (eyes.root / "d/new").mkdir()
+    (eyes.root / "d/new/f").write_bytes(b"theirs")
+    assert not reports(eyes.look_at("d/0", "d/1", "d/new", "d/new/f", "d"))
+    for polled in (None, 60.0):
+        monkeypatch.setattr(eyes.storage, "polled", polled)
+        eyes.observer.scan()
+        assert eyes.observer.vanished == 0
+        assert not reports(eyes.tell())
+        assert len(eyes.index) == 40
+    (eyes.root / "d/.undercroft/root").unlink()
+    eyes.look_at("d/.undercroft/root")
+    told_again = eyes.scan()
+    assert Skipped([], anew=True) in told_again
+    assert {seen.path for seen in reports(told_again)[0].seen} == {"d/0", "d/1", "d/new/f"}
+
+
+def test_a_root_of_anothers_that_is_gone_takes_along_what_was_known_in_it(eyes: Eyes) -> None:
+    (eyes.root / "d/.undercroft").mkdir()
+    (eyes.root / "d/.undercroft/root").write_text("entry other 1\n")
+    eyes.scan()
+    shutil.rmtree(eyes.root / "d")
+    assert {seen.path for one in reports(eyes.look_at("d")) for seen in one.seen} == {f"d/{n}" for n in range(40)}

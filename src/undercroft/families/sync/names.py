@@ -19,8 +19,9 @@ LEAST_STEM = 8
 # Bytes of an entry's name within the name of a conflict.
 LONGEST_WHO = 60
 _space = hashlib.sha1(FID_SPACE.bytes, usedforsecurity=False)
-# What the server keeps inside of an entry's root; never synchronised.
+# What the server keeps inside of an entry's root; never synchronised, wherever it is met.
 OWN_FOLDER = ".undercroft"
+_OWN = OWN_FOLDER.encode()
 
 _ESCAPED = re.compile(r"\\x([89a-f][0-9a-f]|5c)")
 _LOOKS_ESCAPED = re.compile(rb"\\(?=x(?:[89a-f][0-9a-f]|5c))")
@@ -82,7 +83,7 @@ def complaint(filename: str) -> str | None:
     parts = name.split(b"/")
     if any(part in (b"", b".", b"..") for part in parts):
         return "a file's name has no empty parts, no . and no .."
-    if parts[0] == OWN_FOLDER.encode():
+    if _OWN in parts:
         return f"what is in {OWN_FOLDER} is the server's"
     if is_too_long(name) or max(map(len, parts)) > LONGEST_NAME:
         return f"a name has up to {LONGEST_NAME} bytes, a path up to {LONGEST_PATH}"
@@ -91,7 +92,7 @@ def complaint(filename: str) -> str | None:
 
 def is_ignored(path: bytes, patterns: Collection[str]) -> bool:
     """What is the server's own, or matches as a path or by its name."""
-    if path == OWN_FOLDER.encode() or path.startswith(OWN_FOLDER.encode() + b"/"):
+    if _OWN in path and _OWN in path.split(b"/"):
         return True
     if not patterns:
         return False

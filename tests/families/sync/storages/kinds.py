@@ -17,9 +17,11 @@ from tests.services.sshd import Sshd
 from undercroft.families.sync.names import OWN_FOLDER
 from undercroft.families.sync.operations import Put
 from undercroft.families.sync.reconcile import Content
-from undercroft.families.sync.storages import Storage, open_storage
+from undercroft.families.sync.storages import Owner, Storage, open_storage
 from undercroft.families.sync.storages.storage import Pace, Placed
 
+REMOTE = ("sftp", "webdav", "amazon_s3", "dropbox")
+KINDS = ("local_storage", *REMOTE)
 NOON = 1_700_000_000 * 10**9
 
 
@@ -39,15 +41,15 @@ class Kind:
         self.names = names
         """What others see there, without what is ours."""
         self.remove = remove
-        """A folder below the root, or the root itself (""), by somebody who is not us."""
+        """A folder or file below the root, or the root itself (""), by somebody who is not us."""
         self.wrong = wrong
         """Options that nobody is let in with."""
         self.folder = Path(tempfile.mkdtemp(prefix="undercroft-kind-"))
         self._opened: list[Storage] = []
 
-    def open(self, **others: Any) -> Storage:
+    def open(self, owner: Owner | None = None, **others: Any) -> Storage:
         """Opened, checked by nobody yet."""
-        storage = open_storage((self.driver, {**self.options, **others}), self.folder / "spool")
+        storage = open_storage((self.driver, {**self.options, **others}), self.folder / "spool", owner)
         self._opened.append(storage)
         return storage
 
@@ -80,9 +82,7 @@ class Kind:
 def local(folder: Path) -> Kind:
     root = folder / "root"
     root.mkdir()
-    return Kind(
-        "local_storage", {"root": str(root)}, lambda: _names(root), lambda name: shutil.rmtree(root / name), None
-    )
+    return Kind("local_storage", {"root": str(root)}, lambda: _names(root), lambda name: _remove(root / name), None)
 
 
 def sftp(server: Sshd, folder: Path) -> Kind:
@@ -90,14 +90,14 @@ def sftp(server: Sshd, folder: Path) -> Kind:
     root.mkdir()
     options = server.options(root)
     wrong = {**options, "username": "nobody-here"}
-    return Kind("sftp", options, lambda: _names(root), lambda name: shutil.rmtree(root / name), wrong)
+    return Kind("sftp", options, lambda: _names(root), lambda name: _remove(root / name), wrong)
 
 
 def webdav(server: Apache) -> Kind:
     root = server.make_folder(os.urandom(8).hex())
     options = server.options(root.name)
     wrong = {**options, "password": "hunter2"}
-    return Kind("webdav", options, lambda: _names(root), lambda name: shutil.rmtree(root / name), wrong)
+    return Kind("webdav", options, lambda: _names(root), lambda name: _remove(root / name), wrong)
 
 
 def amazon_s3(server: S3Server) -> Kind:
@@ -135,6 +135,13 @@ def dropbox(server: DropboxServer) -> Kind:
 
     wrong = {**options, "refresh_token": "hunter2"}
     return Kind("dropbox", options, names, lambda name: server.remove(f"/all files/{name}".rstrip("/")), wrong)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _names(root: Path) -> set[str]:

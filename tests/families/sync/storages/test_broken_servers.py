@@ -14,7 +14,15 @@ from tests.families.sync.storages.kinds import contents, unpaced, write
 from tests.services.apache import Apache
 from tests.services.talker import Say, Talker
 from undercroft.families.sync.drivers import with_defaults
-from undercroft.families.sync.storages import Storage, asking, drive, open_storage, remote, s3_answers, webdav_answers
+from undercroft.families.sync.storages import (
+    Storage,
+    asking,
+    drive,
+    open_storage,
+    remote_looking,
+    s3_answers,
+    webdav_answers,
+)
 from undercroft.families.sync.storages.asking import Answer
 from undercroft.families.sync.storages.drive import Drive, Stat
 from undercroft.families.sync.storages.errors import SourceChanged, Vanished
@@ -168,7 +176,7 @@ def test_pages_without_an_end_are_given_up(talk: Talk, monkeypatch: pytest.Monke
 
 
 def test_files_without_an_end_are_given_up(webdav: Callable[[Say], Storage], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "MOST_FILES", 5)
+    monkeypatch.setattr(remote_looking, "MOST_FILES", 5)
     storage = webdav(listing(*(told(str(n)) for n in range(6))))
     with pytest.raises(OSError, match="more than 5 files"):
         walked(storage)

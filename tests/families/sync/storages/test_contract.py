@@ -5,7 +5,7 @@ import io
 import os
 import time
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
@@ -25,7 +25,6 @@ from tests.families.sync.storages.kinds import (
     wanted,
     write,
 )
-from tests.services.dropboxserver import DropboxServer
 from tests.services.proxy import Proxy
 from undercroft.families.sync.names import OWN_FOLDER, fid_of
 from undercroft.families.sync.operations import Delete, Move
@@ -36,8 +35,6 @@ from undercroft.families.sync.storages.remote import RemoteStorage
 from undercroft.families.sync.storages.sources import is_still
 from undercroft.families.sync.storages.storage import Replaced
 
-REMOTE = ("sftp", "webdav", "amazon_s3", "dropbox")
-KINDS = ("local_storage", *REMOTE)
 NAMES = (
     "plain",
     "a folder/ spaces at both ends ",
@@ -67,48 +64,6 @@ BEYOND: dict[str, set[str]] = {
 }
 # S3 itself takes it; the server that plays it here does not.
 UNTRIED = {"amazon_s3": {"new\nline\ttab"}}
-
-
-@pytest.fixture
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], Kind]]:
-    made: list[Kind] = []
-
-    def kind(name: str) -> Kind:
-        match name:
-            case "sftp":
-                one = kinds.sftp(request.getfixturevalue("sshd"), tmp_path)
-            case "webdav":
-                one = kinds.webdav(request.getfixturevalue("apache"))
-            case "amazon_s3":
-                one = kinds.amazon_s3(request.getfixturevalue("s3"))
-            case "dropbox":
-                one = kinds.dropbox(stack.enter_context(DropboxServer()))
-            case _:
-                one = kinds.local(tmp_path)
-        made.append(one)
-        return one
-
-    with contextlib.ExitStack() as stack:
-        yield kind
-        for one in made:
-            one.close()
-
-
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest, make: Callable[[str], Kind]) -> Kind:
-    return make(request.param)
-
-
-@pytest.fixture(params=REMOTE)
-def remote(request: pytest.FixtureRequest, make: Callable[[str], Kind]) -> Kind:
-    return make(request.param)
-
-
-@pytest.fixture
-def storage(kind: Kind) -> Storage:
-    opened = kind.open()
-    opened.check(0)
-    return opened
 
 
 def test_names_come_and_go_exactly(kind: Kind, storage: Storage) -> None:

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from undercroft.families.sync.drivers import LOCAL, with_defaults
+from undercroft.families.sync.drivers import LOCAL, place, with_defaults
 from undercroft.families.sync.storages.drive import Drive
-from undercroft.families.sync.storages.local_mark import Other, Owner
 from undercroft.families.sync.storages.local_storage import LocalStorage
+from undercroft.families.sync.storages.marks import Other, Owner
+from undercroft.families.sync.storages.others_roots import others_roots
 from undercroft.families.sync.storages.remote import RemoteStorage
 from undercroft.families.sync.storages.storage import Storage
 
@@ -14,17 +15,18 @@ Place = tuple[str, dict[str, Any]]
 """A driver and its options."""
 
 
-def open_storage(place: Place, spool: Path | None = None, owner: Owner | None = None) -> Storage:
+def open_storage(at: Place, spool: Path | None = None, owner: Owner | None = None) -> Storage:
     """For one thread. `spool`: a folder of this machine, where what arrives for a remote storage is gathered; None for
     whoever only reads. `owner`: whose root it has to be to pass its check.
 
     Raises Vanished where there is no root.
     """
-    driver, given = place
+    driver, given = at
     options = with_defaults(driver, given)
     if driver == LOCAL:
         return LocalStorage(options["root"], tuple(options["ignore"]), block=options["chunk_size"], owner=owner)
-    return RemoteStorage(drive(driver, options), f"the {driver} storage", options, spool)
+    others = others_roots(place(driver, options))
+    return RemoteStorage(drive(driver, options), f"the {driver} storage", options, spool, owner, others)
 
 
 def drive(driver: str, options: dict[str, Any]) -> Drive:

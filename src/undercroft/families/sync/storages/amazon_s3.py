@@ -23,6 +23,7 @@ from undercroft.families.sync.storages.asking import Asking, StreamedReading, re
 from undercroft.families.sync.storages.drive import Reading, Stat
 from undercroft.families.sync.storages.errors import Changed, Vanished
 from undercroft.families.sync.storages.s3_bucket import META, Bucket, Held, held
+from undercroft.families.sync.storages.s3_order import without_others_roots
 from undercroft.families.sync.storages.s3_parts import SMALLEST_PART, upload
 
 LONGEST_KEY = 1_024
@@ -70,11 +71,11 @@ class AmazonS3:
     def walk(self) -> Iterator[Stat]:
         # Empty ones wait until all is seen: the mark of a folder comes long before what is in it.
         empty: dict[str, Stat] = {}
-        for found in self._found():
+        for found in without_others_roots(self._found()):
             if empty:
                 for end in (at for at, letter in enumerate(found.name) if letter == "/"):
                     empty.pop(found.name[:end], None)
-            if found.size:
+            if found.size or found.unfit:
                 yield found
             else:
                 empty[found.name] = found

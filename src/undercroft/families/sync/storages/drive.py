@@ -30,7 +30,8 @@ class Stat(NamedTuple):
     mtime: int
     """Nanoseconds since 1970; of the content where the drive keeps it, else of its arrival."""
     unfit: str = ""
-    """Only from a walk: why this can't be synchronised, such as a link; the rest is then nothing."""
+    """Only from a walk: why this can't be synchronised, such as a link; the rest is then nothing. `others_roots.REASON`
+    of a folder with a mark: it is another's root."""
 
 
 class Reading(Protocol):
@@ -58,7 +59,9 @@ class Drive(Protocol):
         """Raises Vanished where the root is missing, or can't be read and written; the text says what to mend."""
 
     def walk(self) -> Iterator[Stat]:
-        """Every file below the root, in any order, without `.undercroft/`. Raises OSError: then nothing is known."""
+        """Every file below the root, in any order. Of a folder in which there is a mark (`.undercroft/root`) it is told
+        once, as unfit, and of nothing in it; what the root's own `.undercroft/` holds is left out, what such a folder
+        elsewhere holds may be. Raises OSError: then nothing is known."""
 
     def files_in(self, folder: str) -> Iterator[Stat]:
         """Files directly in this folder, such as `.undercroft/versions`; none where there is no such folder."""

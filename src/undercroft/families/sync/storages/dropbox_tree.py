@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from undercroft.families.sync.names import OWN_FOLDER
 from undercroft.families.sync.storages.drive import Stat
+from undercroft.families.sync.storages.others_roots import MARK, REASON, is_own
 
 
 class Tree:
@@ -22,6 +22,8 @@ class Tree:
         self._files: dict[str, Stat] = {}
         """With the last part of its name only."""
         self._folders: dict[str, str] = {}
+        self._others: dict[str, None] = {}
+        """Marks of others' roots."""
         self.cursor = ""
         self.begun = begun
 
@@ -36,15 +38,22 @@ class Tree:
                 self._folders[path] = entry["name"]
                 continue
             self._forget(path)
-            if path.startswith(f"{OWN_FOLDER}/"):
+            if is_own(path):
+                if entry[".tag"] == "file" and path.endswith(f"/{MARK}"):
+                    self._others[path] = None
                 continue
             if entry[".tag"] == "file" and entry.get("is_downloadable", True) and "symlink_info" not in entry:
                 self._files[path] = stat_of(entry["name"], entry)
 
     def stats(self) -> Iterator[Stat]:
         cased: dict[str, str] = {"": ""}
+        others = tuple(path.removesuffix(MARK) for path in self._others)
+        for folder in others:
+            if not folder.startswith(tuple(other for other in others if other != folder)):
+                yield Stat(self._cased(folder.rstrip("/"), cased).rstrip("/"), 0, "", 0, REASON)
         for path, stat in list(self._files.items()):
-            yield stat._replace(name=self._cased(path.rpartition("/")[0], cased) + stat.name)
+            if not path.startswith(others):
+                yield stat._replace(name=self._cased(path.rpartition("/")[0], cased) + stat.name)
 
     def folder(self, path: str) -> str | None:
         """How the last part of this folder's path is written, as far as we know."""
@@ -56,10 +65,12 @@ class Tree:
 
     def _forget(self, path: str) -> None:
         self._files.pop(path, None)
+        self._others.pop(path, None)
         if self._folders.pop(path, None) is None:
             return
         below = f"{path}/"
-        for kept in (self._files, self._folders):
+        kept: dict[str, Any]
+        for kept in (self._files, self._folders, self._others):
             for one in [one for one in kept if one.startswith(below)]:
                 del kept[one]
 

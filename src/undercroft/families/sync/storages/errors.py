@@ -13,6 +13,14 @@ class Changed(Exception):
     """Somebody else changed it meanwhile."""
 
 
+class LeftAlone(OSError):
+    """It is the server's own, or in a root of another's below this one: neither looked at nor changed, and not gone."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.strerror = reason
+
+
 class InTheWay(Exception):
     """There is a file where a folder has to be, or a folder with files where a file has to be."""
 

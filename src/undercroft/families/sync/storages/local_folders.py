@@ -3,13 +3,15 @@
 import contextlib
 import errno
 import os
+import stat
 from collections import OrderedDict
 from pathlib import Path
 from typing import NamedTuple
 
-from undercroft.families.sync.names import raw
+from undercroft.families.sync.names import raw, shown
 from undercroft.families.sync.storages import kernel
 from undercroft.families.sync.storages.errors import InTheWay, Vanished
+from undercroft.families.sync.storages.others_roots import MARK, others_roots
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -30,6 +32,7 @@ class Folders:
     def __init__(self, root: str) -> None:
         """Raises Vanished."""
         self.path = os.fsencode(Path(root).absolute())
+        self.others = others_roots(shown(self.path))
         self._open: OrderedDict[bytes, _Folder] = OrderedDict()
         try:
             self.root = os.open(self.path, FOLDER)
@@ -62,6 +65,8 @@ class Folders:
         return self.root
 
     def parent(self, path: str, *, make: bool = False) -> tuple[int, bytes]:
+        """Of what is to be changed. Raises LeftAlone."""
+        self.require_apart(path)
         above, _, name = raw(path).rpartition(b"/")
         return self.at(above, make=make), name
 
@@ -79,6 +84,18 @@ class Folders:
             if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
                 return None
             raise
+
+    def require_apart(self, path: str) -> None:
+        """Before it is changed. Raises LeftAlone."""
+        self.others.require_apart(path, self.is_marked)
+
+    def is_marked(self, folder: str) -> bool:
+        """Whether it is a root of another's. Where its mark may not be looked for it is somebody's."""
+        try:
+            about = self.stat(joined(raw(folder), MARK.encode()))
+        except OSError:
+            return True
+        return about is not None and stat.S_ISREG(about.st_mode)
 
     def prune(self, folder: bytes) -> None:
         """Folders that are empty now, upward."""

@@ -1,5 +1,6 @@
 """Looking at a folder of this machine: what is there, since when, and what it holds."""
 
+import contextlib
 import errno
 import os
 import stat
@@ -12,9 +13,11 @@ from undercroft.families.sync.storages.judging import fitting
 from undercroft.families.sync.storages.local_content import BLOCK, aged, hash_of, revision_of, unfit
 from undercroft.families.sync.storages.local_folders import Folders, joined
 from undercroft.families.sync.storages.local_source import lost, opened
+from undercroft.families.sync.storages.others_roots import MARK, REASON, is_own, left_alone
 from undercroft.families.sync.storages.storage import Found, OnFolder, Pace, Source, freely
 
 OWN = OWN_FOLDER.encode()
+_MARK = f"/{MARK}".encode()
 
 
 class LocalLooking:
@@ -55,6 +58,11 @@ class LocalLooking:
     def walk(self, below: bytes, on_folder: OnFolder) -> Iterator[Found]:
         """Every file below a folder (b"" is the root). `on_folder` is called with each one's path and descriptor before
         it is read: what appears there from then on is noticed by a watch."""
+        if below.endswith(b"/" + OWN):
+            self._watch_own(below, on_folder)
+        if self.is_left_alone(shown(below)):
+            return
+        others: set[str] = set()
         waiting = [below]
         while waiting:
             folder = waiting.pop()
@@ -66,17 +74,32 @@ class LocalLooking:
                 continue
             try:
                 on_folder(folder, descriptor)
-                with os.scandir(descriptor) as entries:
+                entries = self._listed(folder, descriptor, on_folder)
+                if entries is None:
+                    others.add(shown(folder))
+                else:
                     yield from self._entries(folder, entries, waiting)
             except OSError as error:
                 self.skipped[shown(folder)] = f"this folder can't be read: {error.strerror}"
             finally:
                 os.close(descriptor)
+        if not below:
+            self._folders.others.note_all(others)
 
-    def _entries(self, folder: bytes, entries: Iterator["os.DirEntry[str]"], waiting: list[bytes]) -> Iterator[Found]:
+    def _listed(self, folder: bytes, descriptor: int, on_folder: OnFolder) -> list["os.DirEntry[str]"] | None:
+        """All of it at once, for a mark may be the last: None for a root of another's."""
+        with os.scandir(descriptor) as listed:
+            entries = list(listed)
+        if folder and any(entry.name == OWN_FOLDER for entry in entries):
+            self._watch_own(joined(folder, OWN), on_folder)
+            if self._is_others_root(shown(folder)):
+                return None
+        return entries
+
+    def _entries(self, folder: bytes, entries: list["os.DirEntry[str]"], waiting: list[bytes]) -> Iterator[Found]:
         for entry in entries:
             path = joined(folder, os.fsencode(entry.name))
-            if self.is_ignored(path):
+            if entry.name == OWN_FOLDER or self.is_ignored(path):
                 continue
             try:
                 if entry.is_dir(follow_symlinks=False):
@@ -92,14 +115,44 @@ class LocalLooking:
                 self.skipped[shown(path)] = reason
 
     def is_ignored(self, path: bytes) -> bool:
-        return is_ignored(path, self._ignore)
+        """A mark below the root, and the folder that it is in, are no content, but looked at."""
+        return is_ignored(path.removesuffix(_MARK).removesuffix(b"/" + OWN), self._ignore)
+
+    def is_left_alone(self, path: str) -> bool:
+        """The mark of whose root it would be is looked for: it may have come, or be there no more."""
+        if is_own(path):
+            self._is_others_root(f"/{path}/".partition(f"/{OWN_FOLDER}/")[0].removeprefix("/"))
+            return True
+        return any(self._is_others_root(folder) for folder in self._folders.others.maybe_above(path))
+
+    def _is_others_root(self, folder: str) -> bool:
+        """A folder in which the server's own was met."""
+        if not folder:
+            return False
+        self._folders.others.note_maybe(folder)
+        if not self._folders.is_marked(folder):
+            self._folders.others.forget(folder)
+            return False
+        self._folders.others.note(folder)
+        self.skipped[folder] = REASON
+        return True
+
+    def _watch_own(self, folder: bytes, on_folder: OnFolder) -> None:
+        """In a root of another's, which gets its mark after it."""
+        with contextlib.suppress(OSError):
+            on_folder(folder, self._folders.at(folder))
+
+    def _require_own(self, path: str) -> None:
+        if self.is_left_alone(path):
+            raise left_alone(path)
 
     def is_folder(self, path: str) -> bool:
         about = self._folders.stat(raw(path))
         return about is not None and stat.S_ISDIR(about.st_mode)
 
     def look(self, path: str) -> str | None:
-        """The revision of the file that is there; None where there is no file."""
+        """The revision of the file that is there; None where there is no file. Raises LeftAlone."""
+        self._require_own(path)
         name = raw(path)
         about = self._folders.stat(name)
         if about is None or stat.S_ISDIR(about.st_mode):
@@ -113,6 +166,7 @@ class LocalLooking:
 
     def read(self, path: str, pace: Pace = freely) -> Seen | None:
         """Hash it. None where it changes meanwhile. Raises OSError where it can't be read, and what `pace` raises."""
+        self._require_own(path)
         descriptor = self._folders.open(path)
         try:
             before = aged(descriptor)

@@ -8,38 +8,17 @@ mark in it, when an entry begins there.
 
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from undercroft.base.ids import sortable_id
 from undercroft.families.sync.names import OWN_FOLDER
 from undercroft.families.sync.storages.errors import Vanished
 from undercroft.families.sync.storages.local_folders import FOLDER, READ
+from undercroft.families.sync.storages.marks import IF_RIGHT, LONGEST, Owner, entry_in, written
 
 _NAME, _NEW = "root", "root.new"
-_LONGEST = 4_096
-_WORDS = "Undercroft keeps files in sync here. Without this file it stops.\n"
-_ENTRY = "entry "
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-_IF_RIGHT = f"If it is the right one, make an empty file {OWN_FOLDER}/{_NAME} in it. Nothing was deleted elsewhere"
-
-
-class Other(NamedTuple):
-    """Another entry, and its root where that is a folder of this machine; else ""."""
-
-    name: str
-    root: str
-
-
-class Owner(NamedTuple):
-    """The entry whose root it should be."""
-
-    mark: str
-    others: Mapping[str, Other]
-    """By their marks."""
-    known: list[tuple[str, str]]
-    """(path, revision) of some files that it held."""
 
 
 def require_mark(own: int, root: str, owner: Owner, expected: int, look: Callable[[str], str | None]) -> None:
@@ -53,13 +32,13 @@ def require_mark(own: int, root: str, owner: Owner, expected: int, look: Callabl
         if other is not None and (expected or not _is_copy(own, found, other.root)):
             raise Vanished(
                 f"the folder {root} is the root of the entry {other.name}, or a copy of it: does a link on the way lead"
-                f" there? {_IF_RIGHT}"
+                f" there? {IF_RIGHT}"
             )
         # An empty one is made by who knows that the folder is the right one.
         if expected and found != "" and not _agrees(owner.known, look):
             raise Vanished(
                 f"the root {root} is not the folder that it was: nothing in it is as it was known, and its mark is not"
-                f" there. {_IF_RIGHT}"
+                f" there. {IF_RIGHT}"
             )
         _write(own, owner.mark)
     except OSError as error:
@@ -75,9 +54,7 @@ def _read(own: int) -> str | None:
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(0, "it is no file", _NAME)
-        text = file.read(_LONGEST).decode(errors="replace")
-    named = [line.removeprefix(_ENTRY) for line in text.splitlines() if line.startswith(_ENTRY)]
-    return named[0] if named else "" if not text else None
+        return entry_in(file.read(LONGEST))
 
 
 def _is_copy(own: int, mark: str | None, root: str) -> bool:
@@ -109,8 +86,11 @@ def _agrees(known: list[tuple[str, str]], look: Callable[[str], str | None]) -> 
 def _write(own: int, mark: str) -> None:
     """Whole at any moment."""
     with os.fdopen(os.open(_NEW, _WRITE, 0o600, dir_fd=own), "wb") as file:
-        file.write(f"{_WORDS}{_ENTRY}{mark}\n".encode())
+        file.write(written(mark))
         file.flush()
         os.fsync(file.fileno())
     os.rename(_NEW, _NAME, src_dir_fd=own, dst_dir_fd=own)
     os.fsync(own)
+
+
+__all__ = ["Owner", "require_mark"]

@@ -108,6 +108,7 @@ class LocalStorage(LocalLooking):
         Raises SourceChanged where it is not what was asked for; OSError, or Changed, where another process of the entry
         is writing it, or was just now. What is left of an earlier try is gone on with.
         """
+        self._folders.require_apart(put.path)
         with self._arrivals.writing(put) as (name, target):
             copy(source, target, put.content, self._block, pace)
             os.fchmod(target, put.content.mode | 0o400)

@@ -8,7 +8,6 @@ that has taken its place. Content is known by the drive's revision of it; it is 
 
 import contextlib
 import errno
-import io
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,14 +16,17 @@ from typing import Any, BinaryIO, cast
 from blake3 import blake3
 
 from undercroft.base.ids import sortable_id
-from undercroft.families.sync.names import OWN_FOLDER, is_ignored, raw
 from undercroft.families.sync.operations import Delete, Move, Put
 from undercroft.families.sync.places import new_place
 from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.storages.drive import YOUNG, Drive, Stat
 from undercroft.families.sync.storages.errors import Changed, SourceChanged, Vanished
-from undercroft.families.sync.storages.judging import doubts, fitting, judged
+from undercroft.families.sync.storages.judging import fitting
 from undercroft.families.sync.storages.local_content import LARGE, copy
+from undercroft.families.sync.storages.marks import Owner
+from undercroft.families.sync.storages.others_roots import MARK, OthersRoots
+from undercroft.families.sync.storages.remote_looking import MODE, RemoteLooking
+from undercroft.families.sync.storages.remote_mark import require_mark
 from undercroft.families.sync.storages.remote_names import (
     VERSIONS,
     blocks_of,
@@ -35,13 +37,11 @@ from undercroft.families.sync.storages.remote_names import (
     path_of,
     text_of,
 )
-from undercroft.families.sync.storages.remote_source import RemoteSource, Sending
+from undercroft.families.sync.storages.remote_source import Sending
 from undercroft.families.sync.storages.spool import Spool
 from undercroft.families.sync.storages.storage import (
     LONGEST_ARRIVAL,
-    Found,
     InVersions,
-    OnFolder,
     Pace,
     Placed,
     Replaced,
@@ -50,86 +50,38 @@ from undercroft.families.sync.storages.storage import (
     freely,
 )
 
-MARK = f"{OWN_FOLDER}/root"
-# Of content that is made there: drives know no permission bits.
-MODE = 0o644
-MOST_FILES = 10_000_000
 
-
-class RemoteStorage:
+class RemoteStorage(RemoteLooking):
     together = 4
     lanes = 3
 
-    def __init__(self, drive: Drive, label: str, options: dict[str, Any], spool: Path | None) -> None:
-        """`label`: how the place is called in errors; `options`: with defaults; `spool`: None to read only."""
+    def __init__(
+        self,
+        drive: Drive,
+        label: str,
+        options: dict[str, Any],
+        spool: Path | None,
+        owner: Owner | None,
+        others: OthersRoots,
+    ) -> None:
+        """`label`: how the place is called in errors; `options`: with defaults; `spool`: None to read only; `owner`:
+        whose root it is to be; `others`: what is known of roots below it."""
+        super().__init__(drive, label, options, others)
         self.polled: float | None = options["changes_timer"]
-        self.skipped: dict[str, str] = {}
-        self._drive = drive
-        self._label = label
-        self._ignore = tuple(options["ignore"])
         self._block = options["chunk_size"]
         self._spool = Spool(spool)
+        self._owner = owner
         self._paces: dict[bytes, Pace] = {}
 
     def check(self, expected: int) -> None:
         """Raises Vanished for a root that can't be used, or that is not where `expected` files were; OSError for one
         that can't be reached at this moment."""
         self._drive.check()
-        if self._drive.stat(MARK) is None:
-            if expected:
-                raise Vanished(
-                    f"{self._label} is not the place that it was: its {MARK} is missing. Nothing was deleted elsewhere"
-                )
-            with contextlib.suppress(Changed):
-                mark = b"Undercroft keeps files in sync here. Without this file it stops.\n"
-                self._drive.put(MARK, io.BytesIO(mark), len(mark), time.time_ns(), "")
+        require_mark(self._drive, self._label, self._owner, expected, self.look)
         self.forget_old_arrivals()
 
     def is_there(self) -> bool:
         return self._drive.stat(MARK) is not None
-
-    # Looking
-
-    def walk(self, below: bytes, on_folder: OnFolder) -> Iterator[Found]:
-        """All of it: `below` is the root, and no folder is told of."""
-        for number, about in enumerate(self._drive.walk()):
-            if number >= MOST_FILES:
-                raise OSError(errno.EPROTO, f"{self._label} lists more than {MOST_FILES:,} files: is it the right one?")
-            path, reason = judged(about, self._drive.names_are_bytes)
-            if is_ignored(raw(path), self._ignore):
-                continue
-            if reason:
-                self.skipped[path] = reason
-            else:
-                yield Found(path, about.revision)
-
-    def is_ignored(self, path: bytes) -> bool:
-        return is_ignored(path, self._ignore)
-
-    def is_folder(self, path: str) -> bool:
-        return False
-
-    def look(self, path: str) -> str | None:
-        """The revision of the file that is there; None where there is no file."""
-        about = self._stat(path)
-        return None if about is None else about.revision
-
-    def read(self, path: str, pace: Pace = freely) -> Seen | None:
-        """Hash it. None where it changes meanwhile. Raises OSError where it can't be read, and what `pace` raises."""
-        digest, size = blake3(), 0
-        with named(), self._drive.open(text_of(path)) as reading:
-            for block in blocks_of(reading):
-                digest.update(block)
-                size += len(block)
-                pace(size)
-        about = self._stat(path)
-        if about is None or about.revision != reading.stat.revision or about.size != size:
-            return None
-        return Seen(path, Content(digest.hexdigest(), size, fitting(about.mtime), MODE), about.revision)
-
-    def open_source(self, path: str) -> Source:
-        """What goes wrong is raised by reading from it."""
-        return RemoteSource(self._drive, text_of(path))
 
     # Changing
 
@@ -145,6 +97,7 @@ class RemoteStorage:
     def _expect(self, put: Put) -> None:
         """Before anything is read: what the drive can't name, or can't be reached for, is not gathered in vain."""
         name = text_of(put.path)
+        self._require_apart(put.path)
         with named():
             self._drive.require_name(name)
         if put.content.size >= LARGE:
@@ -175,6 +128,7 @@ class RemoteStorage:
         return Placed(revision, replaced)
 
     def delete(self, delete: Delete) -> Replaced:
+        self._require_apart(delete.path)
         if delete.keep_as:
             beside = self._free(delete.keep_as)
             about = self._drive.move(text_of(delete.path), delete.base, beside)
@@ -184,10 +138,12 @@ class RemoteStorage:
         return Replaced(place, "", about.size, fitting(about.mtime))
 
     def move(self, move: Move) -> str:
+        self._require_apart(move.source, move.path)
         with in_the_way():
             return self._drive.move(text_of(move.source), move.source_base, text_of(move.path)).revision
 
     def restore(self, path: str, place: str, paced: Callable[[int], Pace]) -> Restored:
+        self._require_apart(path)
         token = f"restore-{sortable_id()}".encode()
         digest = blake3()
         try:
@@ -235,13 +191,21 @@ class RemoteStorage:
 
     # Parts
 
-    def _stat(self, path: str) -> Stat | None:
-        """Raises OSError, also for what can't be kept in mind."""
-        with named():
-            about = self._drive.stat(text_of(path))
-        if about is not None and (reason := doubts(about)):
-            raise OSError(errno.EPROTO, reason)
-        return about
+    def _require_apart(self, *paths: str) -> None:
+        """Before they are changed."""
+        for path in paths:
+            self._others.require_apart(path, self._is_marked)
+
+    def _is_marked(self, folder: str) -> bool:
+        try:
+            with named():
+                return self._drive.stat(f"{text_of(folder)}/{MARK}") is not None
+        except PermissionError:
+            return True
+        except OSError as error:
+            if error.errno in (errno.EILSEQ, errno.ENOTDIR):
+                return False  # there can be none, and what is to be done is refused for that
+            raise
 
     def _keep(self, put: Put) -> Replaced:
         """A copy of what is about to be replaced, to the versions, or beside where it has lost a conflict."""

@@ -23,6 +23,7 @@ from undercroft.families.sync.names import OWN_FOLDER
 from undercroft.families.sync.storages.drive import YOUNG, Stat
 from undercroft.families.sync.storages.errors import Changed, Vanished
 from undercroft.families.sync.storages.judging import folder_unfit
+from undercroft.families.sync.storages.others_roots import MARK, REASON
 from undercroft.families.sync.storages.real_folders import RealFolders, is_left
 from undercroft.families.sync.storages.sftp_connection import ANSWER_WITHIN, DURABLE, Connection, Refused, Unsupported
 
@@ -77,6 +78,9 @@ class Sftp:
                     raise
                 yield Stat(_text(folder), 0, "", 0, f"this folder can't be read: {error.strerror}")
                 continue
+            if folder and any(entry.filename == OWN for entry in entries) and self._is_marked(folder):
+                yield Stat(_text(folder), 0, "", 0, REASON)
+                continue
             for entry in entries:
                 yield from self._told_of(folder, entry, waiting)
 
@@ -87,8 +91,7 @@ class Sftp:
             return
         for entry in entries:
             if stat.S_ISREG(entry.attrs.permissions or 0):
-                name = _name_of(entry)
-                yield self._stat(f"{folder}/{name}", entry.attrs)
+                yield self._stat(f"{folder}/{_name_of(entry)}", entry.attrs)
 
     def stat(self, name: str) -> Stat | None:
         about = self._lstat(self._at(name))
@@ -99,8 +102,7 @@ class Sftp:
         if about is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         file = self._run(self._sftp.open(self._at(name), asyncssh.FXF_READ, encoding=None))
-        attrs = self._run(file.stat())
-        return Reading(self._stat(name, attrs), self._connection, file, start)
+        return Reading(self._stat(name, self._run(file.stat())), self._connection, file, start)
 
     def put(self, name: str, source: BinaryIO, size: int, mtime: int, base: str) -> Stat:
         arriving = f"{INCOMING}/{sortable_id()}"
@@ -155,7 +157,7 @@ class Sftp:
         """`waiting`: folders that are to be looked into as well."""
         name = bytes(entry.filename)  # type: ignore[arg-type]
         path = folder + b"/" + name if folder else name
-        if name in (b".", b"..") or path == OWN:
+        if name in (b".", b"..", OWN):
             return
         mode, text = entry.attrs.permissions or 0, _text(path)
         if stat.S_ISREG(mode):
@@ -166,6 +168,12 @@ class Sftp:
             yield Stat(text, 0, "", 0, unfit)
         else:
             waiting.append(path)
+
+    def _is_marked(self, folder: bytes) -> bool:
+        try:
+            return self._lstat(self._at_bytes(folder + b"/" + MARK.encode())) is not None
+        except (PermissionError, Refused):  # where it may not be looked for the folder is somebody's
+            return True
 
     @property
     def _sftp(self) -> asyncssh.SFTPClient:

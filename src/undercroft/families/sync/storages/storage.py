@@ -84,13 +84,19 @@ class Storage(Protocol):
 
     def is_ignored(self, path: bytes) -> bool: ...
 
+    def is_left_alone(self, path: str) -> bool:
+        """Whether it is the server's own, or in a root of another's below this one: whatever is known of it stays."""
+
     def is_folder(self, path: str) -> bool: ...
 
     def look(self, path: str) -> str | None:
-        """The revision of the file that is there; None where there is no file."""
+        """The revision of the file that is there; None where there is no file. Raises LeftAlone, OSError."""
 
     def read(self, path: str, pace: Pace = freely) -> Seen | None:
-        """Hash it. None where it changes meanwhile. Raises OSError where it can't be read, and what `pace` raises."""
+        """Hash it. None where it changes meanwhile. Raises OSError where it can't be read, and what `pace` raises.
+
+        What is asked for here and below raises LeftAlone, an OSError, where it is left alone.
+        """
 
     def open_source(self, path: str) -> Source:
         """To read it, for any entry; reading raises SourceChanged, SourceLost as well.

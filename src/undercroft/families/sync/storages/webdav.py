@@ -14,10 +14,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 from undercroft.base.ids import sortable_id
+from undercroft.families.sync.names import OWN_FOLDER
 from undercroft.families.sync.storages.drive import Stat
 from undercroft.families.sync.storages.errors import Changed, Vanished
 from undercroft.families.sync.storages.judging import folder_unfit, size_of, time_of
 from undercroft.families.sync.storages.long_requests import Outgoing, paced_blocks
+from undercroft.families.sync.storages.others_roots import MARK, REASON
 from undercroft.families.sync.storages.real_folders import RealFolders, is_left
 from undercroft.families.sync.storages.webdav_answers import Resource
 from undercroft.families.sync.storages.webdav_aside import Aside
@@ -70,6 +72,9 @@ class Webdav:
                 if not folder:
                     raise
                 yield Stat(folder, 0, "", 0, f"this folder can't be read: {error.strerror}")
+                continue
+            if folder and any(one.name == f"{folder}/{OWN_FOLDER}" for one in inner) and self._is_marked(folder):
+                yield Stat(folder, 0, "", 0, REASON)
                 continue
             for one in inner:
                 if not one.is_folder:
@@ -158,6 +163,13 @@ class Webdav:
         if self._opened is None:
             self._opened = WebdavClient(self._options)
         return self._opened
+
+    def _is_marked(self, folder: str) -> bool:
+        """Where the mark may not be looked for the folder is somebody's."""
+        try:
+            return self._client.find(f"{folder}/{MARK}") is not None
+        except PermissionError:
+            return True
 
     def _told_of(self, name: str, download: Download, start: int) -> Resource:
         headers = download.response.headers

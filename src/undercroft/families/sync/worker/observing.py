@@ -9,7 +9,7 @@ from asyncinotify import Inotify, Watch
 
 from undercroft.families.sync.names import LONGEST_PATH, raw
 from undercroft.families.sync.reconcile import Seen
-from undercroft.families.sync.storages.errors import Vanished
+from undercroft.families.sync.storages.errors import LeftAlone, Vanished
 from undercroft.families.sync.storages.storage import Storage
 from undercroft.families.sync.wire import Message, Scanned, Skipped
 from undercroft.families.sync.worker.found import Found, Skips
@@ -171,6 +171,8 @@ class Observer:
         self.go_on()
         try:
             return self._storage.look(path)
+        except LeftAlone:
+            return self._index.revision(path)  # its folder is told of
         except OSError as error:
             self._skips[path] = f"it can't be read: {error.strerror}"
             return self._index.revision(path)  # unreadable is not gone
@@ -179,7 +181,7 @@ class Observer:
         """Where each look is a request it is looked at when it is told: until then all is listed again as often as more
         may be vanishing."""
         before = self._index.revision(path)
-        if self._storage.polled is None or before is None:
+        if self._storage.polled is None or before is None or self._storage.is_left_alone(path):
             self._look_again(path)
         else:
             self._found.note(path, before, None)
