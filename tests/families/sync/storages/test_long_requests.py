@@ -23,6 +23,7 @@ from tests.services.apache import Apache
 from undercroft.families.sync.names import OWN_FOLDER
 from undercroft.families.sync.storages import asking, long_requests, webdav_client
 from undercroft.families.sync.storages.asking import Asking
+from undercroft.families.sync.storages.errors import is_cut
 from undercroft.families.sync.storages.long_requests import LongRequests, Outgoing, answer_within, cut, paced_blocks
 from undercroft.families.sync.storages.webdav_client import WebdavClient
 
@@ -204,27 +205,35 @@ def test_how_long_that_is() -> None:
     assert [answer_within(size) for size in (0, 2**30, 2**40)] == [at_rest, at_rest + timedelta(seconds=1_024), day]
 
 
-def test_what_nobody_wants_any_more_ends_at_once(apache: Apache, far: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also while the answer is waited for: of a server that stands still."""
-    monkeypatch.setattr(long_requests, "SILENCE", timedelta(seconds=60))
+@pytest.mark.parametrize("is_wanted", [True, False])
+def test_a_server_that_stands_still_is_left_at_once_or_in_time(
+    apache: Apache, far: Kind, monkeypatch: pytest.MonkeyPatch, is_wanted: bool
+) -> None:
+    """With all that was sent, and no answer."""
     storage = far.open()
     storage.check(0)
+    if not is_wanted:
+        monkeypatch.setattr(long_requests, "SILENCE", timedelta(seconds=60))
     put = wanted("f", b"content")
+    group = apache._process.pid if apache._process else 0
     whole = []
 
     def pace(done: int) -> None:
-        if whole:
+        if whole and not is_wanted:
             raise ConnectionAbortedError("the server has hung up")
         if done == 7:
             whole.append(done)
             os.killpg(group, signal.SIGSTOP)
 
-    group = apache._process.pid if apache._process else 0
     token = storage.receive(put, Bytes(b"content"), pace)
+    began = time.monotonic()
     try:
-        assert took(lambda: storage.put_in_place(put, token), ConnectionAbortedError) < 4
+        with pytest.raises(ConnectionAbortedError if not is_wanted else TimeoutError) as told:
+            storage.put_in_place(put, token)
     finally:
         os.killpg(group, signal.SIGCONT)
+    assert time.monotonic() - began < 4
+    assert not is_wanted or ("did not answer in time" in str(told.value) and is_cut(told.value))
 
 
 @pytest.mark.parametrize("is_there", ["whole", "in part", "not"])
