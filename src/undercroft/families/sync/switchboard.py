@@ -130,7 +130,8 @@ class Switchboard:
                     await self._on_stopped(entry, reason)
         except Exception as error:  # without the stack: whoever is refused comes again and again
             log.warning("link_refused", reason=str(error))
-            writer.write(wire.packed(wire.Refused()))
+            if not writer.is_closing():  # a write would be an error of its own there
+                writer.write(wire.packed(wire.Refused()))
         finally:
             writer.close()
 
