@@ -113,18 +113,35 @@ class Found:
 
 
 class Skips(dict[str, str]):
-    """What can't be synchronised → why. `changed`: those of which that has not been told yet."""
+    """What can't be synchronised → why."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.changed: set[str] = set()
+        self._told: dict[str, str] = {}
+        self._touched: set[str] = set()
 
     def __setitem__(self, path: str, reason: str) -> None:
-        if self.get(path) != reason:
-            self.changed.add(path)
+        self._touched.add(path)
         super().__setitem__(path, reason)
 
     def forget(self, path: str) -> None:
         if path in self:
-            self.changed.add(path)
+            self._touched.add(path)
             del self[path]
+
+    def clear(self) -> None:
+        self._touched.update(self)
+        super().clear()
+
+    def changed(self) -> list[str]:
+        """What is other than it was told."""
+        return [path for path in self._touched if self.get(path) != self._told.get(path)]
+
+    def note_told(self) -> None:
+        """All that has changed."""
+        for path in self._touched:
+            if path in self:
+                self._told[path] = self[path]
+            else:
+                self._told.pop(path, None)
+        self._touched.clear()

@@ -109,7 +109,7 @@ class Observer:
             raise Vanished(GONE)
         self._take_arrived()
         found.owe_large()
-        self._skips_anew = True
+        self._skips_anew = self._looks == 0
         self._scanned = Scanned(files, time.monotonic() - began)
 
     def look_at(self, paths: Collection[str]) -> None:
@@ -308,10 +308,10 @@ class Observer:
         self._page.report(self._looks, vanished, self._found.emptied)
 
     def _tell_skipped(self) -> None:
-        """After a scan all of it, else what has changed."""
+        """All of it after the first look at everything; then what has changed: nothing is written for nothing."""
         anew, self._skips_anew = self._skips_anew, False
-        paths = list(self._skips) if anew else list(self._skips.changed)
-        self._skips.changed.clear()
+        paths = list(self._skips) if anew else self._skips.changed()
+        self._skips.note_told()
         for at in range(0, len(paths) or anew, BATCH):
             page = [(path[: LONGEST_PATH + 1], self._skips.get(path, "")) for path in paths[at : at + BATCH]]
             self._tell(Skipped(page, anew and not at))
