@@ -27,7 +27,7 @@ SLOWEST_WORK = 2**20
 """Bytes a second that a server stores, copies or moves."""
 LONGEST_WORK = timedelta(days=1)
 
-LARGEST_BLOCK = 2**18
+SMALLEST_BLOCK, LARGEST_BLOCK = 2**12, 2**18
 _FIRST_BLOCK = 2**14
 # A block is to take so many seconds at most: a server takes who is silent for longer for gone.
 _A_BLOCK = 0.5
@@ -94,7 +94,8 @@ def paced_blocks(read: Callable[[int], bytes]) -> Iterator[bytes]:
             return
         yield block
         took = max(time.monotonic() - began, 0.001)
-        size = max(1, min(int(size * min(2.0, _A_BLOCK / took)), LARGEST_BLOCK))
+        # Not ever smaller: other lanes' bytes may be what is waited for.
+        size = max(SMALLEST_BLOCK, min(int(size * min(2.0, _A_BLOCK / took)), LARGEST_BLOCK))
 
 
 def cut(body: bytes | bytearray) -> Iterator[memoryview]:
