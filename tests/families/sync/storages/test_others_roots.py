@@ -144,9 +144,10 @@ def test_marks_are_asked_for_until_all_was_walked_once_each() -> None:
             roots.require_apart(path, lambda _: False)
 
 
-LETTERS = st.text("-./ab", min_size=1, max_size=4).filter(lambda part: "/" not in part)
-PARTS = st.one_of(LETTERS, st.just(MARK), st.just(".undercroft"))
-NAMES = st.lists(PARTS, min_size=1, max_size=4).map("/".join)
+# Few, so that they meet; some come before a mark, and some after it.
+FOLDERS = st.lists(st.sampled_from(("a", "-", ".h", "a.")), max_size=3)
+LASTS = st.sampled_from(("a", "-", ".h", "b", MARK, MARK, ".undercroft/x"))
+NAMES = st.builds(lambda above, last: "/".join([*above, last]), FOLDERS, LASTS)
 
 
 @given(st.sets(NAMES, max_size=30))
