@@ -37,6 +37,7 @@ class Disk:
             return really(storage, path, pace)
 
         monkeypatch.setattr(noticing, "LARGE", LARGE)
+        monkeypatch.setattr(noticing, "LOOK_FOR_ROOT", 60.0)  # nothing else wakes who waits for it
         monkeypatch.setattr(LocalStorage, "read", read)
 
     def _wait(self, path: str, pace: Pace) -> None:
