@@ -171,10 +171,10 @@ def test_what_came_into_a_new_folder_and_went_before_that_was_watched(eyes: Eyes
     shutil.rmtree(eyes.root / taken) if (eyes.root / taken).is_dir() else (eyes.root / taken).unlink()
 
     assert gone(eyes.look_at("in")) == {"in/a", "in/b/c"} - left
-    assert not eyes.observer._unwatched, "it is watched now"
+    assert not eyes.observer._watched._arrived, "it is watched now"
     eyes.index.note(Seen("d/new", Content("x", 1, 1, 0o644), "r"))
     eyes.look_at()
-    assert not eyes.observer._unwatched, "d is watched from the beginning"
+    assert not eyes.observer._watched._arrived, "d is watched from the beginning"
 
 
 def test_a_known_folder_whose_place_another_takes(eyes: Eyes) -> None:

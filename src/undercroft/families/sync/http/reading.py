@@ -24,7 +24,7 @@ class Door:
         self._enter = enter
 
     async def admit(self, request: Request) -> None:
-        writing = request.method != "GET"
+        writing = request.method not in ("GET", "HEAD")
         await self._enter(request.identity, FAMILY, NAMESPACE, request.now, writing=writing)
 
 

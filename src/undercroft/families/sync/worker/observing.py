@@ -45,10 +45,8 @@ class Observer:
         self._index = index
         self._tell = tell
         self._stopped = stopped or threading.Event()
-        self._unwatched: dict[str, None] = {}
-        """What has come into folders that were not walked since."""
         self._skips = storage.skipped = Skips()
-        self._watched = Watched(inotify, self._skips)
+        self._watched = Watched(inotify, self._skips, storage.is_ignored)
         self._large_from = large_from
         self._found = Found(large_from)
         self._unsure: list[str] = []
@@ -107,19 +105,17 @@ class Observer:
             self._miss(path)
         if not self._storage.is_there():
             raise Vanished(GONE)
-        self._take_arrived()
+        self._watched.take(self._index.arrived)
         found.owe_large()
         self._skips_anew = self._looks == 0
         self._scanned = Scanned(files, time.monotonic() - began)
 
     def look_at(self, paths: Collection[str]) -> None:
         """Look at these again, which may be folders. Raises Vanished."""
-        self._take_arrived()
+        self._watched.take(self._index.arrived)
         here: list[bytes] = []
         changed: set[str] = set()
-        unwatched = below(self._unwatched, paths)
-        for path in unwatched:
-            del self._unwatched[path]
+        unseen = self._watched.unseen_below(paths)
         for path in paths:
             name = raw(path)
             if self._storage.is_ignored(name) and path not in self._index:
@@ -132,23 +128,14 @@ class Observer:
                 here.append(name)
             else:
                 self._watched.names.discard(name)
-        self._look_below(here, changed, unwatched)
+        self._look_below(here, changed, unseen)
         if self._found.gone and not self._storage.is_there():
             raise Vanished(GONE)
 
-    def _take_arrived(self) -> None:
-        """An operation makes folders as well, and somebody may take one away before it is watched: what came into it is
-        asked for at the first look at its name."""
-        while self._index.arrived:
-            path = self._index.arrived.popleft()
-            folder = raw(path).rpartition(b"/")[0]
-            if not self._watched.tells_of(folder) and not self._storage.is_ignored(folder):
-                self._unwatched[path] = None
-
-    def _look_below(self, here: list[bytes], changed: set[str], unwatched: Iterable[str]) -> None:
+    def _look_below(self, here: list[bytes], changed: set[str], unseen: Iterable[str]) -> None:
         """`here`: folders; `changed`: those that were known: they are gone, or others may have taken their places;
-        `unwatched`: files in some that were not."""
-        missing = {*self._index.below(changed), *below(self._found.large, changed), *unwatched}
+        `unseen`: files that have come into some."""
+        missing = {*self._index.below(changed), *below(self._found.large, changed), *unseen}
         for path in below(list(self._skips), changed):
             self._skips.forget(path)
         for name in here:
