@@ -11,9 +11,11 @@ from tests.families.sync.parts import house, until, write
 from undercroft.base.clock import wall_clock
 from undercroft.base.refusals import Refusal, unavailable
 from undercroft.database import Database
-from undercroft.families.sync import Declared, actions, keeping, store_entries, store_versions
+from undercroft.families.sync import Declared, actions, keeping, kept, store_entries, store_versions
 from undercroft.families.sync.model import Match, Rule
 from undercroft.families.sync.names import fid_of
+from undercroft.families.sync.operations import Kept
+from undercroft.families.sync.places import new_place
 from undercroft.machinery.processes import store as processes
 
 
@@ -175,5 +177,23 @@ def test_what_is_run_again_after_a_lost_answer_says_and_does_the_same(sqlite_url
             assert len(kept) == len({one.place for one in kept}) >= 1
             await h.engine.confirm("A", True)
             await h.engine.remove("C")
+
+    asyncio.run(story())
+
+
+def test_a_restore_is_written_down_before_it_is_asked_for(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process may be killed before it hears of it: the next one is asked."""
+
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as h:
+            await h.add("A")
+            place = new_place("f")
+            await h.database.write(kept.note, "A", [Kept("f", place, "x", 1, 1)], wall_clock())
+            [version] = await h.database.read(store_versions.of_file, fid_of("f"))
+            monkeypatch.setattr(h.engine.link("A"), "restore", lambda *_: None)
+            await h.engine.restore("f", version, "me")
+            assert await h.database.read(store_versions.asked_for, "A") == [("f", place, 1)]
 
     asyncio.run(story())
