@@ -94,6 +94,19 @@ def test_what_people_ask_of_a_superseded_engine_is_refused(sqlite_url: str, tmp_
     tell(sqlite_url, tmp_path, story)
 
 
+def test_a_superseded_engine_takes_no_process_back(sqlite_url: str, tmp_path: Path) -> None:
+    """It stood still in the middle of its step: it has looked at its lease, and not yet at the processes."""
+
+    async def story(h: House) -> None:
+        await h.add("A")
+        async with other_node(h, tmp_path):
+            with pytest.raises(Superseded):
+                await h.engine._put_right()
+            assert await h.database.read(processes.find, "sync:A", NODE) is not None
+
+    tell(sqlite_url, tmp_path, story)
+
+
 def test_a_term_lasts_until_the_next(sqlite_url: str, tmp_path: Path) -> None:
     async def story(h: House) -> None:
         one = await Term.begin(h.database)

@@ -269,7 +269,7 @@ class Engine:
 
     async def _put_right(self) -> None:
         """What the supervisor could not be told: the database went away after it was written down."""
-        for name in await self._workers.put_right():
+        for name in await self._workers.put_right(await self._be_here()):
             await self._put_away(name)
             self._errands.wake()
 

@@ -9,6 +9,7 @@ from undercroft.database import Database, Transaction
 from undercroft.families.sync import store_entries
 from undercroft.families.sync.model import FAMILY
 from undercroft.families.sync.store_entries import Entry
+from undercroft.families.sync.terms import Term
 from undercroft.machinery.processes import store as processes
 from undercroft.machinery.processes.children import Figures
 from undercroft.machinery.processes.plan import Spec
@@ -37,10 +38,10 @@ class Workers:
             if not entry.is_leaving:
                 await self.want(entry.name, up=entry.up)
 
-    async def put_right(self) -> list[str]:
+    async def put_right(self, term: Term) -> list[str]:
         """Those are wanted that the supervisor of this node does not know to be; whom it knows though there is no such
-        entry, or none that stays."""
-        astray, strangers = await self._database.read(_compare, self._supervisor.node)
+        entry, or none that stays. Raises Superseded: the others are another node's then, and not astray."""
+        astray, strangers = await term.read(_compare, self._supervisor.node)
         for entry in astray:
             await self.want(entry.name, up=entry.up)
         return strangers
