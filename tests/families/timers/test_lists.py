@@ -15,7 +15,7 @@ from tests.families.timers.shop import Shop, opened
 from tests.machinery.deliveries.making import FAMILY, NOW, make_queue, make_target
 from tests.services.postgres import Postgres
 from undercroft.base.clock import DAY, HOUR
-from undercroft.machinery.deliveries import store
+from undercroft.machinery.deliveries import listing, store
 from undercroft.machinery.deliveries.model import NewDelivery, State, filing, public_state
 
 JOBS = 400
@@ -181,7 +181,7 @@ def test_pages_end_where_the_jobs_do(stored: Stored) -> None:
 
 def test_a_page_of_a_narrow_filter_looks_at_a_bounded_number(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may be empty and not the last; following its cursors leads to all of them."""
-    monkeypatch.setattr(store, "MOST_LOOKED_AT", 20)
+    monkeypatch.setattr(listing, "MOST_LOOKED_AT", 20)
 
     pages = list(stored.pages("/job/shop/orders?route=third", 5))
 

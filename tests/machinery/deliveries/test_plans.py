@@ -18,9 +18,10 @@ from undercroft.base.clock import DAY, HOUR
 from undercroft.families.timers import dead, selecting
 from undercroft.machinery.deliveries import claims, listing, store, targets
 from undercroft.machinery.deliveries.claims import Share
+from undercroft.machinery.deliveries.listing import Selection
 from undercroft.machinery.deliveries.model import Delivery, Kind, NewDelivery, Outcome, Result, State, filing
 from undercroft.machinery.deliveries.policy import Verdict
-from undercroft.machinery.deliveries.store import COLUMNS, Selection
+from undercroft.machinery.deliveries.store import COLUMNS
 
 ROWS = 100_000
 PLACES = 20
@@ -73,12 +74,12 @@ WORKS: dict[str, tuple[Work, set[str]]] = {
     "purge": (lambda tx, _: store.purge(tx, State.DELIVERED, NOW - DAY, 100), BY_ID | {"deliveries_by_due"}),
     "any pending": (lambda tx, _: targets.has_pending(tx, 3), {"deliveries_waiting_by_target"}),
     "none pending": (lambda tx, _: targets.has_pending(tx, PLACES + 1), {"deliveries_waiting_by_target"}),
-    "page": (lambda tx, _: store.page(tx, Selection(1), 100), BY_ID | {"deliveries_by_day"}),
+    "page": (lambda tx, _: listing.page(tx, Selection(1), 100), BY_ID | {"deliveries_by_day"}),
     "page of a span": (
-        lambda tx, _: store.page(tx, Selection(1, after=NOW + 9 * DAY, before=NOW + 10 * DAY), 100),
+        lambda tx, _: listing.page(tx, Selection(1, after=NOW + 9 * DAY, before=NOW + 10 * DAY), 100),
         BY_ID | {"deliveries_by_day"},
     ),
-    "page of a route": (lambda tx, _: store.page(tx, Selection(1, target=3), 100), BY_ID | {"deliveries_by_day"}),
+    "page of a route": (lambda tx, _: listing.page(tx, Selection(1, target=3), 100), BY_ID | {"deliveries_by_day"}),
     "dead": (lambda tx, _: dead.list_dead(tx, "shop", None, None, (-1, -1, -1), 100), BY_ID | {"deliveries_by_day"}),
     "dead as made": (lambda tx, _: listing.dead(tx, 1, None, 100, ascending=False), {"deliveries_dead"}),
     "dead from one on": (lambda tx, _: listing.dead(tx, 1, 500, 100, ascending=True), {"deliveries_dead"}),
@@ -89,7 +90,7 @@ WORKS: dict[str, tuple[Work, set[str]]] = {
     ),
     **{
         f"page of {state.name}": (
-            lambda tx, _, state=state: store.page(tx, Selection(1, (state,), cursor=(NOW // DAY, 7)), 100),
+            lambda tx, _, state=state: listing.page(tx, Selection(1, (state,), cursor=(NOW // DAY, 7)), 100),
             BY_ID | {"deliveries_by_day"},
         )
         for state in State

@@ -5,9 +5,9 @@ from undercroft.database import Transaction
 from undercroft.families.timers.actions import FAMILY
 from undercroft.families.timers.routes import find_any_route
 from undercroft.families.timers.selecting import MOST_SELECTED
-from undercroft.machinery.deliveries import store, targets
+from undercroft.machinery.deliveries import listing, store, targets
+from undercroft.machinery.deliveries.listing import Selection
 from undercroft.machinery.deliveries.model import Delivery, Queue, State, Target
-from undercroft.machinery.deliveries.store import Selection
 
 Cursor = tuple[int, int, int]
 """(queue, day, id)"""
@@ -33,7 +33,7 @@ def list_dead(
             break
         start = cursor[1:] if queue.id == cursor[0] else (-1, -1)
         wanted = Selection(queue.id, (State.DEAD,), target=target, cursor=start)
-        page, rest = store.page(tx, wanted, limit - len(letters))
+        page, rest = listing.page(tx, wanted, limit - len(letters))
         letters += [(queue, letter) for letter in page]
         if rest is not None:
             following = (queue.id, *rest)

@@ -5,9 +5,10 @@ from undercroft.base.refusals import invalid
 from undercroft.database import Transaction
 from undercroft.families.timers.actions import FAMILY
 from undercroft.families.timers.runs import end_runs
-from undercroft.machinery.deliveries import store, targets
+from undercroft.machinery.deliveries import listing, store, targets
+from undercroft.machinery.deliveries.listing import Selection
 from undercroft.machinery.deliveries.model import PENDING_LIMIT, PUBLIC_STATES, Delivery, Kind, State, Target
-from undercroft.machinery.deliveries.store import Seen, Selection
+from undercroft.machinery.deliveries.store import Seen
 
 MOST_PER_PAGE = 1_000
 MOST_SELECTED = 100_000
@@ -42,7 +43,7 @@ def list_jobs(
     queue = targets.find_queue(tx, FAMILY, *place)
     if queue is None:
         return [], {}, None
-    jobs, cursor = store.page(tx, wanted._replace(queue=queue.id), limit)
+    jobs, cursor = listing.page(tx, wanted._replace(queue=queue.id), limit)
     return jobs, targets.targets_by_id(tx, {job.target for job in jobs}), cursor
 
 
@@ -59,7 +60,7 @@ def collect(tx: Transaction, place: tuple[str, str], wanted: Selection) -> list[
     found: list[Selected] = []
     cursor: tuple[int, int] | None = (-1, -1)
     while queue is not None and cursor is not None:
-        page, cursor = store.page(tx, wanted._replace(queue=queue.id, cursor=cursor), MOST_PER_PAGE)
+        page, cursor = listing.page(tx, wanted._replace(queue=queue.id, cursor=cursor), MOST_PER_PAGE)
         found += [(store.seen(job), job.planned_at, job.kind) for job in page]
         if len(found) > MOST_SELECTED:
             raise invalid(

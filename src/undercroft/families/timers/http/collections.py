@@ -14,8 +14,8 @@ from undercroft.families.timers.http.jobs import render
 from undercroft.families.timers.http.reading import check_limit, decode, place, read_cursor, write_cursor
 from undercroft.families.timers.model import CLOCK_SKEW
 from undercroft.families.timers.selecting import Selected
+from undercroft.machinery.deliveries.listing import Selection
 from undercroft.machinery.deliveries.model import public_state
-from undercroft.machinery.deliveries.store import Selection
 from undercroft.machinery.operations import Reply, Request, json_reply
 
 _move = msgspec.json.Decoder(shapes.MoveIn)
