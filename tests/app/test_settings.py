@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from undercroft.app.notation import Secret, duration_text, size_text
+from undercroft.app.setting_checks import OPENABLE, check, check_places
 from undercroft.app.setting_readers import READERS
-from undercroft.app.settings import Problem, Settings, WrongSettings, check, check_places, read_settings
+from undercroft.app.settings import Problem, Settings, WrongSettings, read_settings
 from undercroft.machinery.callers import Callers
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
@@ -240,8 +241,8 @@ def test_check_explains_what_cannot_work(settings: Settings, setting: str, hint:
     assert hint in problem.hint
 
 
-def test_what_may_be_opened_is_handed_in() -> None:
-    assert check(Settings(anonymous=("sync",)), {"sync"}) == []
+def test_all_that_may_be_opened_can_be_named() -> None:
+    assert check(Settings(anonymous=tuple(OPENABLE))) == []
 
 
 def test_several_addresses_may_ask_for_a_free_port() -> None:

@@ -40,7 +40,8 @@ def check_settings(
     croft check --config /etc/undercroft.toml
     UNDERCROFT_MAX_BODY=lots croft check
     """
-    from undercroft.app.settings import WrongSettings, check, check_places, gather, read_settings
+    from undercroft.app.setting_checks import check, check_places
+    from undercroft.app.settings import WrongSettings, gather, read_settings
 
     flags = flags_of(data, listen, database, log_format, log_level)
     toml = find_toml(flags, config, {})

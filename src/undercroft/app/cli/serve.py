@@ -71,7 +71,8 @@ def flags_of(
 
 def settings_or_exit(flags: Mapping[str, object], config: Path | None, defaults: Mapping[str, object]) -> "Settings":
     """Says on stderr what is wrong and ends with 2."""
-    from undercroft.app.settings import WrongSettings, check, check_places, read_settings
+    from undercroft.app.setting_checks import check, check_places
+    from undercroft.app.settings import WrongSettings, read_settings
 
     try:
         settings = read_settings(os.environ, find_toml(flags, config, defaults), flags, defaults)
