@@ -9,8 +9,6 @@ the number of statements; and each statement lets go of the interpreter, so few 
 
 import asyncio
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -27,9 +25,9 @@ from undercroft.database.sqlite.connection import (
     connect,
     forget_statistics,
     is_lasting,
-    limit_statements,
     translated_errors,
 )
+from undercroft.database.sqlite.readers import Readers
 from undercroft.database.sqlite.transaction import SqliteTransaction
 
 READERS = 4
@@ -49,10 +47,8 @@ class SqliteDatabase:
         self._trouble = Trouble()
         self._gathered: list[Call] = []
         self._calls: SimpleQueue[list[Call] | None] = SimpleQueue()
-        self._readers = ThreadPoolExecutor(READERS, "sqlite-reader")
-        self._reader_apart = ThreadPoolExecutor(1, "sqlite-reader-apart")
-        self._reader = threading.local()
-        self._reader_connections: list[apsw.Connection] = []
+        self._readers = Readers(path, READERS, "sqlite-reader")
+        self._reader_apart = Readers(path, 1, "sqlite-reader-apart")
         self._log_frames = 0
         self._log_is_long = threading.Event()
         self._copied = False
@@ -92,10 +88,12 @@ class SqliteDatabase:
         return await self._enqueue(Call(action, (item,), {}, batched=True))  # type: ignore[no-any-return]
 
     async def read(self, query: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        return await self._read(self._readers, lambda tx: query(tx, *args, **kwargs))
+        self._refuse_when_closing()
+        return await self._readers.read(lambda tx: query(tx, *args, **kwargs))
 
     async def read_apart(self, query: Action[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        return await self._read(self._reader_apart, lambda tx: query(tx, *args, **kwargs))
+        self._refuse_when_closing()
+        return await self._reader_apart.read(lambda tx: query(tx, *args, **kwargs))
 
     async def can_be_written(self) -> bool:
         await self._trouble.look_for(lambda: self.write(_write_a_little))
@@ -113,10 +111,8 @@ class SqliteDatabase:
         await asyncio.to_thread(self._threads[0].join)
         self._log_is_long.set()
         await asyncio.to_thread(self._threads[1].join)
-        await asyncio.to_thread(self._readers.shutdown)
-        await asyncio.to_thread(self._reader_apart.shutdown)
-        for connection in self._reader_connections:
-            connection.close()
+        await asyncio.to_thread(self._readers.close)
+        await asyncio.to_thread(self._reader_apart.close)
         self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._writer.close()
 
@@ -261,40 +257,6 @@ class SqliteDatabase:
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.Error:
             return  # a full disk or a busy file: the log still holds everything, and the next commit asks again
-
-    # The reader threads
-
-    async def _read(self, readers: ThreadPoolExecutor, query: Callable[[Transaction], R]) -> R:
-        self._refuse_when_closing()
-
-        def run() -> R:
-            with translated_errors(self._path):
-                return _read_in(self._own_reader(), query)
-
-        return await self._loop.run_in_executor(readers, run)
-
-    def _own_reader(self) -> apsw.Connection:
-        connection: apsw.Connection | None = getattr(self._reader, "connection", None)
-        if connection is None:
-            connection = connect(self._path)
-            connection.execute("PRAGMA query_only = ON")
-            connection.execute("PRAGMA cache_size = -8192")
-            limit_statements(connection)
-            self._reader.connection = connection
-            self._reader_connections.append(connection)
-        return connection
-
-
-def _read_in(connection: apsw.Connection, query: Callable[[Transaction], R]) -> R:
-    """All statements see the database as it was at the first."""
-    connection.execute("BEGIN")
-    try:
-        return query(SqliteTransaction(connection))
-    finally:
-        if (
-            connection.in_transaction
-        ):  # SQLite gives it up by itself where the disk fails: that error is the one to tell
-            connection.execute("ROLLBACK")
 
 
 def _write_a_little(tx: Transaction) -> None:
