@@ -8,7 +8,7 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import structlog
@@ -18,6 +18,7 @@ from undercroft.app.cross_origin import CrossOrigin
 from undercroft.app.dashboard import session
 from undercroft.app.loopback import is_from_here
 from undercroft.app.permissions import HOUSE
+from undercroft.app.refusing import Refuse, Refusers
 from undercroft.app.router import MethodNotAllowed, Router, Served
 from undercroft.base.clock import Clock
 from undercroft.base.refusals import Kind, Refusal, invalid, unavailable
@@ -30,8 +31,6 @@ from undercroft.machinery.identity.model import ANONYMOUS, Identity, NotIdentifi
 from undercroft.machinery.operations import Access, Reply, Request
 
 log = structlog.get_logger()
-
-Refuse = Callable[[Refusal], Reply]
 
 _DURATION = Histogram(
     "undercroft_request_seconds",
@@ -52,7 +51,6 @@ _TOOK_TOO_LONG = (
 _NOBODY = Identity("", (), "", ())
 _TAKING_NOTHING = ("GET", "DELETE")
 _SCOPED = (Access.SCOPED, Access.SCOPED_PAGE)
-_UNREAD = {413: (Kind.TOO_LARGE, "too_large"), 503: (Kind.UNAVAILABLE, "unavailable")}
 _WITH_SESSION = (Access.PAGE, Access.SCOPED_PAGE)
 
 
@@ -79,8 +77,7 @@ class Server:
         self.max_body = max_body
         self.served = served
         self._router = Router(served, frozenset(family.name for family in families if family.resourceful))
-        self._refusers = {"": refuse, **{family.name: family.refuse for family in families}}
-        self._prefixes = {prefix.encode(): family.name for family in families for prefix in family.prefixes}
+        self._refusers = Refusers(refuse, families)
         self._headers = {family.name: family.headers for family in families if family.headers}
         self._cross_origin = CrossOrigin({family.name: family.origins for family in families})
         self._with_basic = frozenset(family.name for family in families if family.basic)
@@ -96,7 +93,7 @@ class Server:
     async def answer(self, head: Head, body: bytes) -> Reply:
         """The reply to a request, whatever becomes of it. A fault of ours is a 500 without details."""
         if head.method == "OPTIONS":
-            family = self._family_of(head.url.partition(b"?")[0])
+            family = self._refusers.family_of(head.url.partition(b"?")[0])
             if family in self._cross_origin.families:
                 return Reply(204, b"", headers=self._cross_origin.headers(family, head.headers))
         task = asyncio.current_task()
@@ -130,14 +127,14 @@ class Server:
             )
             reply = await operation.run(request)
         except Refusal as refusal:
-            family = self._family_of(raw_path) if family is None else family
-            reply = self._render(await self._to_be_told(refusal, head), family)
+            family = self._refusers.family_of(raw_path) if family is None else family
+            reply = self._refusers.refuse(await self._to_be_told(refusal, head), family)
             refused = reply.status < 500
         except Exception:
-            family = self._family_of(raw_path) if family is None else family
+            family = self._refusers.family_of(raw_path) if family is None else family
             log.exception("request_failed", operation=name, request_id=request_id.decode())
             fault = f"the server has a fault; its log has the details under {request_id.decode()}"
-            reply = self._render(Refusal(Kind.INTERNAL, "internal", fault), family)
+            reply = self._refusers.refuse(Refusal(Kind.INTERNAL, "internal", fault), family)
         if refused and self._gate.has_claims():
             await self._settle(refused=True)
         self._note(name, reply.status, time.perf_counter() - start - reply.waited, request_id)
@@ -159,7 +156,7 @@ class Server:
     async def admit(self, head: Head) -> Reply | None:
         """The refusal for a caller who may not call this, asked before a large body is read."""
         raw_path = head.url.partition(b"?")[0]
-        family = self._family_of(raw_path)
+        family = self._refusers.family_of(raw_path)
         try:
             served, path = self._router.find(_routed(head.method), raw_path)
             family = served.family
@@ -168,7 +165,7 @@ class Server:
             if served.access in (Access.PUBLIC, Access.PAGE):
                 raise Refusal(Kind.TOO_LARGE, "too_large", "pages take small forms only")
         except Refusal as refusal:
-            reply = self._render(refusal, family)
+            reply = self._refusers.refuse(refusal, family)
             return reply._replace(headers=self._headers.get(family, ()) + reply.headers)
         return None
 
@@ -182,10 +179,9 @@ class Server:
         return self.max_body if most is None else min(most, self.max_body)
 
     def refuse_unread(self, status: int, message: str, url: bytes) -> Reply:
-        kind, code = _UNREAD.get(status, (Kind.INVALID, "request"))
-        family = self._family_of(url.partition(b"?")[0]) if url.startswith(b"/") else ""
-        reply = self._refusers[family](Refusal(kind, code, message))
-        return reply._replace(status=status, headers=self._headers.get(family, ()) + reply.headers)
+        family = self._refusers.family_of(url.partition(b"?")[0]) if url.startswith(b"/") else ""
+        reply = self._refusers.refuse_unread(status, message, family)
+        return reply._replace(headers=self._headers.get(family, ()) + reply.headers)
 
     # Who
 
@@ -255,32 +251,13 @@ class Server:
 
     def _given_up(self, head: Head) -> Reply:
         raw_path = head.url.partition(b"?")[0]
-        family, request_id = self._family_of(raw_path), self._request_id(head.headers)
+        family, request_id = self._refusers.family_of(raw_path), self._request_id(head.headers)
         operation = self._router.find(_routed(head.method), raw_path)[0].operation
         name = f"{operation.method} {operation.path}"
         log.error("request_given_up", operation=name, request_id=request_id.decode())
         self._note(name, 503, LONGEST_RUN, request_id)
-        reply = self._render(unavailable(_TOOK_TOO_LONG), family)
+        reply = self._refusers.refuse(unavailable(_TOOK_TOO_LONG), family)
         return reply._replace(headers=((b"x-request-id", request_id), *self._headers.get(family, ()), *reply.headers))
-
-    def _family_of(self, raw_path: bytes) -> str:
-        """By the longest beginning of the path that is some family's own; "" for the house."""
-        segments = raw_path[1:].split(b"/", 3)[:3]
-        beginnings = (b"/".join(segments[:length]) for length in range(len(segments), 0, -1))
-        return next((self._prefixes[beginning] for beginning in beginnings if beginning in self._prefixes), "")
-
-    def _render(self, refusal: Refusal, family: str) -> Reply:
-        reply = self._refusers[family](refusal)
-        extra: list[tuple[bytes, bytes]] = []
-        if refusal.retry_after is not None:
-            extra.append((b"retry-after", str(refusal.retry_after).encode()))
-        if refusal.kind is Kind.UNAUTHORIZED:
-            extra.append((b"www-authenticate", b'Basic realm="api"' if family in self._with_basic else b"Bearer"))
-        if isinstance(refusal, MethodNotAllowed):
-            extra.append((b"allow", refusal.allow))
-            if not family:
-                reply = reply._replace(status=405)
-        return reply._replace(headers=reply.headers + tuple(extra))
 
     def _request_id(self, headers: dict[bytes, bytes]) -> bytes:
         """The caller's own, where it is harmless to repeat; else a new one."""
