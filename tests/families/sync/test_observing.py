@@ -10,45 +10,18 @@ from typing import Any
 import pytest
 from asyncinotify import Inotify
 
+from tests.families.sync.eyes import Eyes, gone, reports, skipped
 from tests.families.sync.parts import write
 from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.storages import open_storage
 from undercroft.families.sync.storages.errors import Vanished
 from undercroft.families.sync.storages.others_roots import REASON
-from undercroft.families.sync.wire import FEW, Message, Report, Scanned, Skipped
-from undercroft.families.sync.worker import bursts
-from undercroft.families.sync.worker.bursts import Burst
+from undercroft.families.sync.wire import Message, Scanned, Skipped
 from undercroft.families.sync.worker.index import Index
 from undercroft.families.sync.worker.noticing import Noticing
 from undercroft.families.sync.worker.observing import Observer
 from undercroft.families.sync.worker.pages import BATCH
 from undercroft.families.sync.worker.watching import UNWATCHED
-
-
-class Eyes:
-    """An observer of a root, and what it has told."""
-
-    def __init__(self, root: Path, inotify: Inotify) -> None:
-        self.root = root
-        self.told: list[Message] = []
-        self.index = Index()
-        self.storage = open_storage(("local_storage", {"root": str(root)}))
-        self.storage.check(0)
-        self.observer = Observer(self.storage, self.index, inotify, self.told.append)
-        self.scan()
-
-    def scan(self) -> list[Message]:
-        self.observer.scan()
-        return self.tell()
-
-    def look_at(self, *paths: str) -> list[Message]:
-        self.observer.look_at(paths)
-        return self.tell()
-
-    def tell(self) -> list[Message]:
-        self.told.clear()
-        assert self.observer.tell() == []
-        return list(self.told)
 
 
 @pytest.fixture
@@ -57,18 +30,6 @@ def eyes(tmp_path: Path) -> Iterator[Eyes]:
     write(tmp_path, {b"d/%d" % n: b"%d" % n for n in range(40)})
     with Inotify() as inotify:
         yield Eyes(tmp_path, inotify)
-
-
-def reports(messages: list[Message]) -> list[Report]:
-    return [message for message in messages if isinstance(message, Report)]
-
-
-def gone(messages: list[Message]) -> set[str]:
-    return {seen.path for report in reports(messages) for seen in report.seen if seen.content is None}
-
-
-def skipped(messages: list[Message]) -> list[tuple[list[tuple[str, str]], bool]]:
-    return [(message.skipped, message.anew) for message in messages if isinstance(message, Skipped)]
 
 
 def test_what_is_gone_is_told_in_pages_of_one_look(eyes: Eyes) -> None:
@@ -248,6 +209,23 @@ def test_what_is_skipped_is_told_at_once(eyes: Eyes) -> None:
     assert skipped(eyes.scan()) == [([("link 0", "")], False)]
 
 
+def test_what_is_skipped_is_told_anew_at_first_whatever_was_looked_at_until_then(tmp_path: Path) -> None:
+    """What the server knows is what the process before has told."""
+    write(tmp_path, {b"f": b"1"})
+    (tmp_path / "link").symlink_to("f")
+    storage = open_storage(("local_storage", {"root": str(tmp_path)}))
+    storage.check(0)
+    told: list[Message] = []
+    observer = Observer(storage, Index(), None, told.append)
+    observer.scan()
+    observer.tell_here()
+    observer.scan()
+    observer.tell()
+    [(pages, anew)] = skipped(told)
+    assert dict(pages).keys() == {"link", "/"}
+    assert anew
+
+
 def test_a_folder_that_can_t_be_watched_is_read_and_that_is_said(tmp_path: Path) -> None:
     """The limit of watches is the machine's: it is played."""
 
@@ -264,26 +242,6 @@ def test_a_folder_that_can_t_be_watched_is_read_and_that_is_said(tmp_path: Path)
         told = eyes.scan()
     assert gone(told) == {"d/f"}
     assert skipped(told) == [], "it is as it was"
-
-
-def test_many_that_vanish_are_waited_for_until_no_more_do() -> None:
-    burst = Burst(quiet=0.2, at_first=0.02)
-    assert burst.wait(FEW, 0.0) == pytest.approx(0.02), "it may be the beginning"
-    assert burst.wait(FEW, 0.02) == 0
-    assert burst.wait(1, 0.5) == pytest.approx(0.2), "with those before, it is more than few"
-    assert burst.wait(300, 0.6) == pytest.approx(0.2)
-    assert burst.wait(300, 0.7) == pytest.approx(0.1)
-    assert burst.wait(301, 0.75) == pytest.approx(0.2)
-    assert burst.wait(301, 0.95) == 0
-    assert burst.wait(FEW, 10.0) == pytest.approx(0.02), "long after"
-    assert burst.wait(0, 10.0) == 0, "as many are new: a rename"
-
-
-def test_who_never_stops_deleting_is_told_of_after_a_minute() -> None:
-    burst = Burst(quiet=0.2, at_first=0.02)
-    waits = [burst.wait(100 + n, n / 10) for n in range(700)]
-    assert all(waits[:600])
-    assert waits[int(bursts.LONGEST * 10)] == 0
 
 
 def test_a_root_of_anothers_that_comes_later_is_left_alone_and_nothing_in_it_is_gone(

@@ -110,38 +110,3 @@ class Found:
 
     def _awaited(self, renamed: set[tuple[int, str]]) -> set[str]:
         return {path for path, now in self.large.items() if size_and_time(now) in renamed} if renamed else set()
-
-
-class Skips(dict[str, str]):
-    """What can't be synchronised → why."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._told: dict[str, str] = {}
-        self._touched: set[str] = set()
-
-    def __setitem__(self, path: str, reason: str) -> None:
-        self._touched.add(path)
-        super().__setitem__(path, reason)
-
-    def forget(self, path: str) -> None:
-        if path in self:
-            self._touched.add(path)
-            del self[path]
-
-    def clear(self) -> None:
-        self._touched.update(self)
-        super().clear()
-
-    def changed(self) -> list[str]:
-        """What is other than it was told."""
-        return [path for path in self._touched if self.get(path) != self._told.get(path)]
-
-    def note_told(self) -> None:
-        """All that has changed."""
-        for path in self._touched:
-            if path in self:
-                self._told[path] = self[path]
-            else:
-                self._told.pop(path, None)
-        self._touched.clear()

@@ -7,14 +7,15 @@ from collections.abc import Callable, Collection, Container, Iterable
 
 from asyncinotify import Inotify, Watch
 
-from undercroft.families.sync.names import LONGEST_PATH, raw
+from undercroft.families.sync.names import raw
 from undercroft.families.sync.reconcile import Seen
 from undercroft.families.sync.storages.errors import LeftAlone, Vanished
 from undercroft.families.sync.storages.storage import Storage
-from undercroft.families.sync.wire import Message, Scanned, Skipped
-from undercroft.families.sync.worker.found import Found, Skips
+from undercroft.families.sync.wire import Message, Scanned
+from undercroft.families.sync.worker.found import Found
 from undercroft.families.sync.worker.index import Index, below
 from undercroft.families.sync.worker.pages import BATCH, Look, Page
+from undercroft.families.sync.worker.skips import Skips
 from undercroft.families.sync.worker.watching import Watched
 
 GONE = "the root is gone, or another has taken its place; nothing was deleted elsewhere"
@@ -52,7 +53,6 @@ class Observer:
         self._unsure: list[str] = []
         """Of what was found gone, what only was not listed."""
         self._scanned: Scanned | None = None
-        self._skips_anew = False
         self._page = Page(index, tell)
         self._looks = 0
 
@@ -107,7 +107,8 @@ class Observer:
             raise Vanished(GONE)
         self._watched.take(self._index.arrived)
         found.owe_large()
-        self._skips_anew = self._looks == 0
+        if not self._looks:
+            self._skips.tell_all()
         self._scanned = Scanned(files, time.monotonic() - began)
 
     def look_at(self, paths: Collection[str]) -> None:
@@ -200,7 +201,8 @@ class Observer:
                 self._report(vanished)
         self._report(vanished)
         self._found.forget_told()
-        self._tell_skipped()
+        for skipped in self._skips.untold():
+            self._tell(skipped)
         if self._scanned is not None and not self._found.is_owing:
             self._tell(self._scanned)
             self._scanned = None
@@ -293,12 +295,3 @@ class Observer:
 
     def _report(self, vanished: int) -> None:
         self._page.report(self._looks, vanished, self._found.emptied)
-
-    def _tell_skipped(self) -> None:
-        """All of it after the first look at everything; then what has changed: nothing is written for nothing."""
-        anew, self._skips_anew = self._skips_anew, False
-        paths = list(self._skips) if anew else self._skips.changed()
-        self._skips.note_told()
-        for at in range(0, len(paths) or anew, BATCH):
-            page = [(path[: LONGEST_PATH + 1], self._skips.get(path, "")) for path in paths[at : at + BATCH]]
-            self._tell(Skipped(page, anew and not at))

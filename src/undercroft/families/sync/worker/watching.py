@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection
 from asyncinotify import Inotify, Mask, Watch
 
 from undercroft.families.sync.names import raw, shown
-from undercroft.families.sync.worker.found import Skips
 from undercroft.families.sync.worker.index import below
+from undercroft.families.sync.worker.skips import Skips
 
 _MASK = (
     Mask.CREATE | Mask.CLOSE_WRITE | Mask.MODIFY | Mask.MOVED_FROM | Mask.MOVED_TO | Mask.DELETE | Mask.ATTRIB
