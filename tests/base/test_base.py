@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from undercroft.base.clock import END_OF_TIME, wall_clock
-from undercroft.base.ids import base32, new_secret, sortable_id
+from undercroft.base.ids import base32, earliest_id, new_secret, sortable_id
 from undercroft.base.refusals import Kind, Refusal, conflict, invalid, not_found, unavailable
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -35,6 +35,19 @@ def test_ids_sort_by_the_moment_they_were_made(monkeypatch: pytest.MonkeyPatch) 
     for earlier, later in itertools.pairwise(made):
         assert max(earlier) < min(later)
     assert {len(id) for ids in made for id in ids} == {26}
+
+
+def test_ids_of_one_millisecond_sort_as_they_were_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while the clock is set back a little; not for long where it was set back by much."""
+    moments = [5_000, 5_000, 5_001, 4_900, 5_000, 5_001]
+    made = []
+    for moment in moments:
+        monkeypatch.setattr(time, "time_ns", lambda moment=moment: moment * 1_000_000)
+        made += [sortable_id() for _ in range(50)]
+
+    assert made == sorted(set(made))
+    monkeypatch.setattr(time, "time_ns", lambda: 3_000 * 1_000_000)
+    assert earliest_id(3_000) < sortable_id() < earliest_id(3_001)
 
 
 def test_no_two_ids_or_secrets_are_the_same() -> None:

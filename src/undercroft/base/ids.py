@@ -1,7 +1,10 @@
 """Ids and secrets that we make."""
 
 import secrets
+import threading
 import time
+
+from undercroft.base.clock import SECOND
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: nothing to misread
 
@@ -16,9 +19,31 @@ def base32(number: int) -> str:
             return digits
 
 
+class _Rising:
+    """Numbers made of the moment and of chance, each larger than the one before: many are made in one millisecond, and
+    the newest of a user's tokens is not to be taken for an older one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def next(self) -> int:
+        with self._lock:
+            number = time.time_ns() // 1_000_000 << 80 | secrets.randbits(80)
+            # A clock that was set back by more is not waited for.
+            if number <= self._last < number + (SECOND << 80):
+                number = self._last + 1 + secrets.randbits(40)
+            self._last = number
+            return number
+
+
+_rising = _Rising()
+
+
 def sortable_id() -> str:
-    """A new id of 26 letters that sorts by the moment it was made: neighbours in time are neighbours on disk."""
-    return base32(1 << 129 | (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80))
+    """A new id of 26 letters that sorts by the moment it was made, and after all that this process made before:
+    neighbours in time are neighbours on disk."""
+    return base32(1 << 129 | _rising.next())
 
 
 def earliest_id(moment: int) -> str:
