@@ -214,6 +214,16 @@ async def until(condition: Callable[[], bool], what: str, seconds: float = 20) -
         await asyncio.sleep(max(0.01, 4 * (loop.time() - began)))
 
 
+async def at_once(condition: Callable[[], object], what: str) -> None:
+    """As `until`, for a state of the server's that may be over with the next message that it gets: each round of its
+    loop, which is this one, is looked at."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + 20
+    while not condition():
+        assert loop.time() < deadline, f"waited 20 s for {what}"
+        await asyncio.sleep(0)
+
+
 def open_below(pid: int, folder: Path) -> list[Path]:
     """What the process has open of it."""
     found = []

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.families.sync.parts import House, Story, until, write
+from tests.families.sync.parts import House, Story, at_once, until, write
 from undercroft.families.sync import store_entries
 from undercroft.families.sync.names import OWN_FOLDER
 
@@ -79,7 +79,10 @@ def test_killed_in_the_middle_of_it(tell_on_both: Callable[[Story], None]) -> No
     async def story(h: House) -> None:
         first, second, third = (bytes([n]) * 40_000_000 for n in (1, 2, 3))
         write(h.folders["A"], {b"large": first})
-        await until(lambda: bool(list((h.folders["B"] / OWN_FOLDER / "incoming").iterdir())), "a transfer under way")
+        at_b, incoming = h.engine.link("B"), h.folders["B"] / OWN_FOLDER / "incoming"
+        assert at_b is not None
+        await at_once(lambda: at_b.giving.under_way, "a transfer under way")
+        await until(lambda: any(incoming.iterdir()) or not at_b.giving.under_way, "its bytes")
         h.kill("B")
         await h.holds({b"large": first})
         write(h.folders["A"], {b"large": second})

@@ -179,7 +179,7 @@ def test_a_wave_of_deletions_is_counted_whole_and_decided_over_http(example: Exa
 def test_large_files_on_their_way_are_told(example: Example) -> None:
     example.share()
     root = str(example.folder / "B")
-    example.call("PUT", "/entries/B", json={"options": {"root": root, "bandwidth": 20_000_000}})
+    example.call("PUT", "/entries/B", json={"options": {"root": root, "bandwidth": 1_000_000}})
     example.write("A", "large", b"1" * 30_000_000)
     wait_until(lambda: bool(example.get("/transfers")["transfers"]), "it to be on its way")
     [one] = example.get("/transfers")["transfers"]

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from tests.services.waiting import until
 from undercroft.database import Database
 from undercroft.families.sync import actions, giving, store, wire
 from undercroft.families.sync.giving import Giving, HungUp
@@ -59,7 +60,7 @@ def tell() -> Callable[[Callable[[Hand], Awaitable[None]]], None]:
             hand = Hand()
             running = asyncio.create_task(hand.giving.run())
             try:
-                await asyncio.sleep(0.01)  # nothing is behind
+                await until(lambda: hand.giving._after is None, "it to find that nothing is behind")
                 await story(hand)
             finally:
                 running.cancel()
@@ -96,7 +97,6 @@ def test_what_fails_and_what_is_behind_do_not_wait_for_the_end_of_what_changes(t
     async def story(hand: Hand) -> None:
         hand.index.behind = ["behind"]
         hand.fail("bad")
-        await asyncio.sleep(0.06)
         assert await hand.next() == ["bad"]
         hand.fail("bad")
         hand.giving.try_again()
@@ -201,7 +201,9 @@ def test_a_worker_that_has_gone_is_no_fault(tell: Tell, monkeypatch: pytest.Monk
         monkeypatch.setattr(giving.log, "exception", lambda *_, **__: faults.append("told"))
         reads = hand.index.reads
         hand.giving.wake(["f"])
-        await asyncio.sleep(0.05)
+        await until(lambda: hand.index.reads > reads, "it to be asked what is to do")
+        for _ in range(20):  # rounds of the loop, in which it would ask again
+            await asyncio.sleep(0)
         assert hand.index.reads == reads + 1
         assert faults == []
 

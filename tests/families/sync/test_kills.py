@@ -12,6 +12,9 @@ from tests.services.croft import Croft
 from tests.services.waiting import wait_until
 
 SIZE = 12_000_000
+SLOWLY = {"bandwidth": SIZE // 20}
+"""20 seconds: whatever is done in the middle is done in time."""
+AT_ONCE: dict[str, int] = {}
 
 
 @pytest.fixture
@@ -25,10 +28,8 @@ def example_on_both(start_croft: Callable[..., Croft], database_url: str, tmp_pa
 
 
 def _example(croft: Croft, folder: Path) -> Iterator[Example]:
-    """What arrives at B takes about a second."""
     example = Example(croft, folder / "example")
-    options = {"root": str(example.folder / "B"), "bandwidth": SIZE}
-    assert example.call("PUT", "/entries/B", json={"options": options}).status_code == 200
+    _arrives(example, SLOWLY)
     example.share()
     yield example
     croft.stop()
@@ -44,8 +45,11 @@ def test_the_server_in_the_middle_of_a_transfer(example: Example, killed: str) -
     _kill_workers(example, killed)
     assert not (example.folder / "B/large").exists(), "nothing under its name before it is whole"
     example.croft.start()
+    _wait_until_under_way(example)
+    _arrives(example, AT_ONCE)
     example.wait_for("large", ["A", "B"], SIZE)
     assert (example.folder / "B/large").read_bytes() == one
+    _arrives(example, SLOWLY)
     example.write("A", "large", two)
     _wait_until_under_way(example)
     example.croft.kill()
@@ -53,6 +57,7 @@ def test_the_server_in_the_middle_of_a_transfer(example: Example, killed: str) -
     assert (example.folder / "B/large").read_bytes() == one
     example.write("A", "large", three)
     example.croft.start()
+    _arrives(example, AT_ONCE)
     wait_until(lambda: (example.folder / "B/large").read_bytes() == three, "the newest", 30)
     example.wait_for("large", ["A", "B"], SIZE)
     assert example.get("/conflicts") == {"conflicts": []}
@@ -66,13 +71,27 @@ def test_an_entry_in_the_middle_of_a_transfer(example_on_both: Example, entry: s
     _wait_until_under_way(example)
     pid = worker_pid(example.croft, entry)
     os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: _has_another(example, entry, pid), "it to be back by itself")
+    _arrives(example, AT_ONCE)
     example.wait_for("large", ["A", "B"], SIZE)
     assert (example.folder / "B/large").read_bytes() == content
-    assert worker_pid(example.croft, entry) != pid
     assert [path.name for path in (example.folder / "B").iterdir()] in (
         ["large", ".undercroft"],
         [".undercroft", "large"],
     )
+
+
+def _arrives(example: Example, options: dict[str, int]) -> None:
+    """At B, from now on."""
+    changed = {"options": {"root": str(example.folder / "B"), **options}}
+    assert example.call("PUT", "/entries/B", json=changed).status_code == 200
+
+
+def _has_another(example: Example, entry: str, pid: int) -> bool:
+    try:
+        return worker_pid(example.croft, entry) != pid
+    except LookupError:
+        return False
 
 
 def _wait_until_under_way(example: Example) -> None:

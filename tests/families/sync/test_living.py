@@ -43,7 +43,7 @@ def test_who_hashes_hears_that_the_server_has_hung_up(tmp_path: Path) -> None:
                 while not is_open(endless):  # noqa: ASYNC110 - the worker has nothing to say meanwhile
                     await asyncio.sleep(0.01)
             call.hang_up()
-            await server.met(2)
+            await server.met()
             async with asyncio.timeout(10):
                 while is_open(endless):  # noqa: ASYNC110 - a thread closes it
                     await asyncio.sleep(0.01)
@@ -77,7 +77,7 @@ def test_a_disk_that_does_not_answer_keeps_nobody_from_coming_back(
             call.set_up()
             assert await asyncio.to_thread(asked.wait, 10)
             call.hang_up()
-            await server.met(2)
+            await server.met()
             answers.set()
             async with asyncio.timeout(10):
                 while len(closed) < len(("small ones", "large ones", "read aside", "looked at")):  # noqa: ASYNC110 - a thread closes it
@@ -87,7 +87,7 @@ def test_a_disk_that_does_not_answer_keeps_nobody_from_coming_back(
 
 
 def test_what_took_long_to_read_is_told_before_more_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "TELL_AFTER", 0.0)
+    monkeypatch.setattr(pages, "TELL_AFTER", -1.0)
     (tmp_path / "root").mkdir()
     for number in range(3):
         (tmp_path / f"root/{number}").write_bytes(b"x")

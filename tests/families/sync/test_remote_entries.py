@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.families.sync.parts import House, Tree, house, tree_of, write
+from tests.families.sync.parts import House, Tree, at_once, house, tree_of, write
 from tests.services.apache import Apache
 from tests.services.s3server import S3Server
 from tests.services.sshd import Sshd
@@ -223,7 +223,9 @@ def test_a_worker_that_is_killed_goes_on_where_it_was(tell: Tell) -> None:
     async def story(w: Wide) -> None:
         content = os.urandom(10 * 2**20)
         w.write("here", "large", content)
-        await until(lambda: any(w.inner.engine.link(name).giving.under_way for name in ALL[1:]), "it to be on its way")
+        await at_once(
+            lambda: any(w.inner.engine.link(name).giving.under_way for name in ALL[1:]), "it to be on its way"
+        )
         for name in ALL[1:]:
             w.inner.kill(name)
         await w.holds({"large": content})

@@ -9,6 +9,7 @@ import pytest
 
 from tests.machinery.deliveries.making import FAMILY, NOW, Clock
 from tests.machinery.deliveries.rig import Rig, running
+from tests.services.waiting import until
 from undercroft.base.clock import HOUR, SECOND
 from undercroft.base.refusals import unavailable
 from undercroft.machinery.deliveries import lanes, settling, store, targets
@@ -286,25 +287,26 @@ async def test_outcomes_wait_for_a_database_that_is_away_and_claims_with_them(
     await rig.make(4)
     really_write = rig.database.write
     refused: list[str] = []
+    away = True
 
     async def write(action: Any, *args: Any, **kwargs: Any) -> Any:
-        if action.__name__ == "settle_tried" and len(refused) < 5:
+        if action.__name__ == "settle_tried" and away:
             refused.append(action.__name__)
             raise unavailable("away")
         return await really_write(action, *args, **kwargs)
 
     monkeypatch.setattr(rig.database, "write", write)
     await rig.courier.fire_due()
-    await asyncio.sleep(0.005)
-    assert len(rig.courier.settling.tried) == 4
+    await until(lambda: len(rig.courier.settling.tried) == 4, "all to be sent")
     await rig.make(1, prefix="later")
     assert not await rig.courier.fire_due()
     assert "later0" not in rig.transport.jobs
+    await until(lambda: len(refused) >= 5, "it to be tried again and again")
 
+    away = False
     await rig.let_go_on()
     await rig.fire()
 
-    assert len(refused) == 5
     assert await rig.states() == {State.DELIVERED: 5}
     assert len(rig.transport.sent) == 5
 

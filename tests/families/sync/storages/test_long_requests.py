@@ -101,7 +101,10 @@ def take(connection: socket.socket, size: int, rate: int) -> None:
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nyes"
 
 
-def test_webdav_takes_what_is_longer_on_its_way_than_an_answer_may_be_and_nobody_else_waits(far: Kind) -> None:
+def test_webdav_takes_what_is_longer_on_its_way_than_an_answer_may_be_and_nobody_else_waits(
+    far: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(long_requests, "SILENCE", timedelta(seconds=20))  # this machine may be silent for a while
     storage, other = far.open(), far.open()
     storage.check(0)
     content = os.urandom(MIB)
@@ -126,31 +129,30 @@ def test_webdav_takes_what_is_longer_on_its_way_than_an_answer_may_be_and_nobody
 
 
 def test_bytes_leave_while_others_are_waited_for(listen: Callable[[Behave], str], asked: LongRequests) -> None:
-    came = []
+    came: list[bytes] = []
 
     def note(connection: socket.socket, head: bytes) -> None:
-        came.append(("head", time.monotonic()))
-        while sum(size for size, _ in came[1:]) < 4:
-            came.append((len(connection.recv(4)), time.monotonic()))
+        came.append(b"head")
+        while came.count(b"x") < 4:
+            came.append(connection.recv(4))
         connection.sendall(OK)
 
     def slow() -> Iterator[bytes]:
-        for _ in range(4):
-            time.sleep(0.4)
+        for sent in range(4):
+            wait_until(lambda sent=sent: len(came) > sent, "all that was sent before to have come", 10)
             yield b"x"
 
-    url, began = listen(note), time.monotonic()
-    told = asked.ask(asked.request("PUT", url), Outgoing(slow(), 4), 4, 100)
+    told = asked.ask(asked.request("PUT", listen(note)), Outgoing(slow(), 4), 4, 100)
     assert (told.status, told.body) == (200, b"ye")
-    assert came[0][1] - began < 0.35
-    assert [size for size, _ in came[1:]] == [1, 1, 1, 1]
+    assert came == [b"head", b"x", b"x", b"x", b"x"]
 
 
 def test_s3_takes_a_part_that_is_longer_on_its_way_than_an_answer_may_be(listen: Callable[[Behave], str]) -> None:
     """On a slow line; before its last bytes are through no clock runs."""
 
     def slowly(connection: socket.socket, head: bytes) -> None:
-        take(connection, 24 * MIB, 12 * MIB)
+        take(connection, 16 * MIB, 8 * MIB)
+        take(connection, 8 * MIB, 1_000 * MIB)  # what is left when all was handed over is waited for
         connection.sendall(OK)
 
     asks = Asking()
@@ -177,26 +179,33 @@ def test_what_stalls_is_given_up(
     body = bytes(24 * MIB)
     seconds = took(lambda: asked.ask(asked.request("PUT", url), Outgoing(cut(body), len(body)), 0), error)
     over.set()
-    assert seconds < 4
+    assert seconds < 15, "the other clock, and the server, would have taken longer"
 
 
 def test_an_answer_is_waited_for_as_long_as_the_work_may_take(
     listen: Callable[[Behave], str], asked: LongRequests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(long_requests, "SLOWEST_WORK", MIB)
+    given_up = threading.Event()
 
     def late(connection: socket.socket, head: bytes) -> None:
         connection.recv(1 if b"content-length: 1" in head.lower() else 0)
         time.sleep(1.2)
         connection.sendall(OK)
 
-    url = listen(late)
-    ask = lambda work: asked.ask(asked.request("PUT", url), Outgoing([b"x"], 1), work)  # noqa: E731
-    assert ask(2 * MIB).status == 200
-    assert 0.6 < took(lambda: ask(0), TimeoutError) < 1.2
+    def never(connection: socket.socket, head: bytes) -> None:
+        given_up.wait(20)
+
+    def ask(url: str, work: int) -> long_requests.Told:
+        return asked.ask(asked.request("PUT", url), Outgoing([b"x"], 1), work)
+
+    there, silent = listen(late), listen(never)
+    assert ask(there, 10 * MIB).status == 200
+    assert took(lambda: ask(silent, 0), TimeoutError) > 0.6
     asks = Asking()
-    assert 0.6 < took(lambda: asks.ask("PUT", url, {}, b"x"), TimeoutError) < 1.2
-    assert asks.ask("PUT", url, {}, b"", 2 * MIB).status == 200
+    assert took(lambda: asks.ask("PUT", silent, {}, b"x"), TimeoutError) > 0.6
+    assert asks.ask("PUT", there, {}, b"", 10 * MIB).status == 200
+    given_up.set()
     asks.close()
 
 
@@ -234,7 +243,7 @@ def test_a_server_that_stands_still_is_left_at_once_or_in_time(
             storage.put_in_place(put, token)
     finally:
         os.killpg(group, signal.SIGCONT)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30, "who waits for an answer would have waited for longer"
     assert not is_wanted or ("did not answer in time" in str(told.value) and is_cut(told.value))
 
 

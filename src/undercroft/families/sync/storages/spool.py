@@ -38,13 +38,13 @@ class Spool:
         descriptor = os.open(self._path(token), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with self._kept_where_cut(token), os.fdopen(descriptor, "r+b", buffering=0) as file:
             yield file
-            os.utime(file.fileno())  # the latest is not the oldest, although all of it may have been there
+            _touch(file)  # the latest is not the oldest, although all of it may have been there
 
     @contextlib.contextmanager
     def sending(self, token: bytes) -> Iterator[BinaryIO]:
         """To read what was gathered, which then goes."""
         with self._kept_where_cut(token), self._path(token).open("rb") as file:
-            os.utime(file.fileno())  # sending takes its time as well: what is old is gone on with by nobody
+            _touch(file)  # sending takes its time as well: what is old is gone on with by nobody
             yield file
         self.forget(token)
 
@@ -110,3 +110,9 @@ class Spool:
     def _path(self, token: bytes) -> Path:
         assert self._folder is not None, "this storage was opened to be read"
         return self._folder / token.decode()
+
+
+def _touch(file: BinaryIO) -> None:
+    """With a time of its own: the kernel gives the same to all within a tick."""
+    now = time.time_ns()
+    os.utime(file.fileno(), ns=(now, now))
