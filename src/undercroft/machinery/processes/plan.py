@@ -16,6 +16,8 @@ FIRST_PAUSE = SECOND // 5
 LONGEST_PAUSE = 60 * SECOND
 # A child that was killed and is still there after this long (ms) is killed again: it may hang in a system call.
 KILLED_AGAIN = 5 * SECOND
+# A moment that was noted and is later than now by more than this (ms) was noted before the clock was set back.
+SET_BACK = SECOND
 
 
 class Spec(msgspec.Struct, frozen=True):
@@ -95,29 +97,39 @@ def after_end(child: Child, past: Past, spec: Spec, now: int) -> Past:
     """What is remembered of a child that has ended. One that was asked to has not failed."""
     if child.asked_at is not None:
         return Past(0, now)
-    return Past(1 if now - child.started_at >= spec.warm_up else past.failures + 1, now)
+    return Past(1 if _is_warm(child, spec, now) else past.failures + 1, now)
 
 
 def _when_none_runs(wanted: Wanted, past: Past, now: int) -> Step:
     if not wanted.up:
         return Wait(None)
-    due = now if past.ended_at is None else past.ended_at + pause(past.failures)
-    # A clock that was set back must not keep it down for longer than the pause itself.
-    return Start() if now >= due or due - now > LONGEST_PAUSE else Wait(due)
+    if past.ended_at is None or _was_set_back(past.ended_at, now):
+        return Start()
+    due = past.ended_at + pause(past.failures)
+    return Start() if now >= due else Wait(due)
 
 
 def _when_it_runs(spec: Spec, child: Child, past: Past, now: int) -> Step:
     if not past.failures:
         return Wait(None)
-    good_at = child.started_at + spec.warm_up
-    return Forgive() if now >= good_at else Wait(good_at)
+    return Forgive() if _is_warm(child, spec, now) else Wait(child.started_at + spec.warm_up)
 
 
 def _when_it_must_end(spec: Spec, child: Child, now: int) -> Step:
-    if child.asked_at is None:
-        return AskToEnd(child.pid)
     if child.killed_at is not None:
         again = child.killed_at + KILLED_AGAIN
-        return Kill(child.pid) if now >= again else Wait(again)
+        return Kill(child.pid) if now >= again or _was_set_back(child.killed_at, now) else Wait(again)
+    if child.asked_at is None or _was_set_back(child.asked_at, now):  # asked again, its patience begins anew
+        return AskToEnd(child.pid)
     patience_ends = child.asked_at + spec.graceful
     return Kill(child.pid) if now >= patience_ends else Wait(patience_ends)
+
+
+def _is_warm(child: Child, spec: Spec, now: int) -> bool:
+    """Whether it has run long enough. How long is not known where the clock was set back: it gets the benefit, once."""
+    return now - child.started_at >= spec.warm_up or _was_set_back(child.started_at, now)
+
+
+def _was_set_back(noted: int, now: int) -> bool:
+    """What was noted by a clock that was set back since says nothing: nobody waits for it, be it an hour off."""
+    return noted - now > SET_BACK

@@ -59,8 +59,10 @@ def restart(tx: Transaction, name: str) -> None:
     tx.run("UPDATE processes SET generation = generation + 1, failures = 0 WHERE name = :name", name=name)
 
 
-def forget(tx: Transaction, name: str) -> None:
-    tx.run("DELETE FROM processes WHERE name = :name", name=name)
+def forget(tx: Transaction, name: str) -> bool:
+    """False where it runs, or is wanted again: then nothing is forgotten."""
+    tx.run("DELETE FROM processes WHERE name = :name AND up = 0 AND pid IS NULL", name=name)
+    return find(tx, name) is None
 
 
 def note_started(tx: Transaction, name: str, node: str, child: Child, created: int) -> bool:

@@ -12,16 +12,17 @@ from collections.abc import Awaitable
 from pathlib import Path
 from typing import TypeVar
 
-import psutil
 import structlog
 
 from undercroft.base.clock import SECOND, Clock
-from undercroft.base.refusals import Refusal, not_found
+from undercroft.base.refusals import Kind, Refusal, not_found
 from undercroft.database import Database
 from undercroft.machinery.processes import children, store
 from undercroft.machinery.processes.logs import Logs
+from undercroft.machinery.processes.offspring import Offspring
 from undercroft.machinery.processes.plan import AskToEnd, Child, Forgive, Kill, Spec, Start, Wait, after_end, plan
 from undercroft.machinery.processes.store import Process
+from undercroft.machinery.processes.troubles import ALL, Troubles
 
 T = TypeVar("T")
 
@@ -29,6 +30,9 @@ log = structlog.get_logger()
 
 # However the pidfds behave, everything is looked at again after this long (s).
 LOOK_AGAIN = 5.0
+# Who asks for an end, or a start, waits for it so long (s): more than what is asked, then killed, takes to go.
+SETTLES_WITHIN = 30.0
+DOES_NOT_END = "does_not_end"
 
 
 class Supervisor:
@@ -39,11 +43,13 @@ class Supervisor:
         self._logs = Logs(folder)
         self._clock = clock
         self._known: dict[str, Process] = {}
-        self._started: dict[str, children.Started] = {}
+        self._own = Offspring()
+        self._troubles = Troubles()
+        self._pids: dict[str, int | None] = {}
         self._watched: set[int] = set()
         self._wake = asyncio.Event()
         self._changed = asyncio.Condition()
-        self._measured: dict[int, psutil.Process] = {}
+        self._measured: dict[str, children.Measured] = {}
         self._tending = asyncio.Lock()
         self._rotating: asyncio.Task[None] | None = None
         self._closing = False
@@ -52,21 +58,30 @@ class Supervisor:
         await self._database.write(store.want, name, self.node, spec, up)
         self._wake.set()
 
+    def wake(self) -> None:
+        """What is wanted has been written down by others."""
+        self._wake.set()
+
     async def restart(self, name: str) -> None:
         await self._database.write(store.restart, name)
         self._wake.set()
 
-    async def forget(self, name: str) -> None:
-        """End it, wait for that, and know it no more."""
-        process = self._known.get(name) or await self._database.read(store.find, name)
+    async def forget(self, name: str, within: float = SETTLES_WITHIN) -> None:
+        """End it, wait for that (s), and know it no more.
+
+        Raises Refusal(UNAVAILABLE, DOES_NOT_END) where it has not by then, as one that hangs in a system call: it is
+        known until it has, killed again and again, and is forgotten when this is asked anew.
+        """
+        process = await self._database.read(store.find, name)
         if process is None:
             return
         await self.want(name, process.wanted.spec, up=False)
-        await self.settled(name)
-        await self._database.write(store.forget, name)
+        await self.settled(name, within)
+        if not await self._database.write(store.forget, name):
+            raise Refusal(Kind.UNAVAILABLE, DOES_NOT_END, f"process {name} has not ended yet; try again when it has")
         self._known.pop(name, None)
 
-    async def settled(self, name: str, seconds: float = 30) -> bool:
+    async def settled(self, name: str, seconds: float = SETTLES_WITHIN) -> bool:
         """Wait until it runs as wanted, or is down as wanted; whether that came about in time."""
         try:
             async with asyncio.timeout(seconds), self._changed:
@@ -83,11 +98,14 @@ class Supervisor:
         return None if process is None else process.child
 
     def figures(self, name: str) -> children.Figures:
-        """As `children.figures`. Raises LookupError where it does not run."""
-        child = self.running(name)
-        if child is None:
+        """Raises LookupError where it does not run."""
+        process = self._known.get(name)
+        if process is None or process.child is None:
             raise LookupError(name)
-        return children.figures(child.pid, self._measured)
+        measured = self._measured.get(name)
+        if measured is None or (measured.pid, measured.created) != (process.child.pid, process.created):
+            measured = self._measured[name] = children.Measured(process.child.pid, process.created)
+        return measured.figures()
 
     def log_of(self, name: str) -> Path:
         return self._logs.of(name)
@@ -99,8 +117,10 @@ class Supervisor:
             wait = LOOK_AGAIN
             try:
                 wait = await self.tend(self._clock())
-            except Exception:
-                log.exception("supervising_failed")
+            except Exception as error:
+                self._troubles.note(ALL, error)
+            else:
+                self._troubles.over(ALL)
             try:
                 await asyncio.wait_for(self._wake.wait(), wait)
             except TimeoutError:
@@ -110,7 +130,8 @@ class Supervisor:
         """The step. Seconds until there is more to do, unless something changes before."""
         async with self._tending:
             processes = await self._database.read(store.all_of, self.node)
-            self._known = {process.name: process for process in processes}
+            self._know(processes)
+            await self._end_strays()
             looks = [await self._alone(process.name, self._tend_one(process, now)) for process in processes]
         async with self._changed:
             self._changed.notify_all()
@@ -123,24 +144,39 @@ class Supervisor:
         self._closing = True
         self._wake.set()
         async with self._tending:
-            ending = [p for p in self._known.values() if p.child is not None and not p.wanted.spec.outlives]
-            await asyncio.gather(*(self._alone(process.name, self._end(process)) for process in ending))
+            ending = [(p, p.child) for p in self._known.values() if p.child and not p.wanted.spec.outlives]
+            await asyncio.gather(*(self._alone(process.name, self._end(process, child)) for process, child in ending))
 
     async def _alone(self, name: str, work: Awaitable[T]) -> T | None:
         """What goes wrong with one process is told, and keeps none of the others from its turn."""
         try:
-            return await work
-        except Refusal as refusal:
-            log.warning("process_waits", process=name, reason=refusal.message)
-        except Exception:
-            log.exception("process_not_tended", process=name)
-        return None
+            result = await work
+        except Exception as error:
+            self._troubles.note(name, error)
+            return None
+        self._troubles.over(name)
+        return result
 
     async def _rotate(self, names: list[str], now: int) -> None:
         try:
             await asyncio.to_thread(self._logs.rotate, names, now)
         except Exception:
             log.exception("supervising_failed")
+
+    def _know(self, processes: list[Process]) -> None:
+        self._known = {process.name: process for process in processes}
+        self._measured = {name: one for name, one in self._measured.items() if name in self._known}
+        self._pids = {name: one.child and one.child.pid for name, one in self._known.items()}
+        self._troubles.forget_but(self._pids)
+
+    async def _end_strays(self) -> None:
+        """Those that this server has started and that are in no row of this node: nobody would ever end them. One that
+        another node of this machine has taken over is that one's to end; when it has, it is reaped here."""
+        for name, pid, created in self._own.strays(self._pids):
+            theirs = await self._database.read(store.find, name)
+            if theirs is None or theirs.child is None or (theirs.child.pid, theirs.created) != (pid, created):
+                log.warning("process_astray", process=name, pid=pid)
+                self._own.dismiss(name)
 
     # One process
 
@@ -163,16 +199,15 @@ class Supervisor:
                 children.send(pid, process.created, signal.SIGTERM)
                 await self._database.write(store.note_asked, name, self.node, now)
             case Kill(pid):
-                log.warning("process_killed", process=name, pid=pid)
                 children.send(pid, process.created, signal.SIGKILL)
+                self._troubles.note_kill(name, pid)
                 await self._database.write(store.note_killed, name, self.node, now)
             case Forgive():
                 await self._database.write(store.forgive, name, self.node)
 
     async def _start(self, process: Process, now: int) -> None:
         name, wanted = process.name, process.wanted
-        if (forgotten := self._started.pop(name, None)) is not None:  # another node had it meanwhile
-            await asyncio.to_thread(forgotten.give_up)
+        self._own.dismiss(name)  # another node had it meanwhile
         try:
             started = await asyncio.to_thread(children.start, wanted.spec, self.log_of(name))
         except (OSError, ValueError) as error:  # a NUL or half a surrogate in its arguments
@@ -180,12 +215,16 @@ class Supervisor:
             failed = after_end(Child(0, wanted.generation, now), process.past, wanted.spec, now)
             await self._database.write(store.note_ended, name, self.node, failed, f"can't be started: {error}")
             return
-        child = Child(started.pid, wanted.generation, now)
-        if not await self._database.write(store.note_started, name, self.node, child, started.created):
+        self._own.children[name] = started
+        child, is_noted = Child(started.pid, wanted.generation, now), False
+        try:
+            is_noted = await self._database.write(store.note_started, name, self.node, child, started.created)
+        finally:
+            if not is_noted:  # though it may be, where the answer was lost: it has done nothing yet
+                self._own.dismiss(name)
+        if not is_noted:
             log.warning("process_taken_over", process=name)
-            await asyncio.to_thread(started.give_up)
             return
-        self._started[name] = started
         started.let_go()
         self._watch(started.pid)
         log.info("process_started", process=name, pid=started.pid)
@@ -197,26 +236,28 @@ class Supervisor:
         if children.is_alive(child.pid, process.created):
             self._watch(child.pid)
             return process
-        started = self._started.get(process.name)
-        code = self._started.pop(process.name).reaped() if started is not None and started.pid == child.pid else None
+        how = self._own.bury(process.name, child.pid, process.created)
         past = after_end(child, process.past, process.wanted.spec, now)
-        how = "ended" if code is None else f"ended with {code}" if code >= 0 else f"ended by signal {-code}"
         if past.failures:
             log.warning("process_ended", process=process.name, pid=child.pid, how=how, failures=past.failures)
         await self._database.write(store.note_ended, process.name, self.node, past, how)
         return await self._reread(process)
 
-    async def _end(self, process: Process) -> None:
-        child, graceful = process.child, process.wanted.spec.graceful / SECOND
-        if child is None:
-            return
+    async def _end(self, process: Process, child: Child) -> None:
+        graceful = process.wanted.spec.graceful / SECOND
         children.send(child.pid, process.created, signal.SIGTERM)
-        if not await self._gone(process, child, graceful):
+        is_gone = await self._gone(process, child, graceful)
+        if not is_gone:
             children.send(child.pid, process.created, signal.SIGKILL)
-            await self._gone(process, child, graceful)
+            is_gone = await self._gone(process, child, graceful)
         now = self._clock()
-        past = after_end(child._replace(asked_at=now), process.past, process.wanted.spec, now)
-        await self._database.write(store.note_ended, process.name, self.node, past, "ended with the server")
+        if is_gone:
+            past = after_end(child._replace(asked_at=now), process.past, process.wanted.spec, now)
+            await self._database.write(store.note_ended, process.name, self.node, past, "ended with the server")
+        else:  # the next server goes on with it
+            log.error("process_does_not_end", process=process.name, pid=child.pid)
+            await self._database.write(store.note_asked, process.name, self.node, now)
+            await self._database.write(store.note_killed, process.name, self.node, now)
 
     async def _gone(self, process: Process, child: Child, seconds: float) -> bool:
         ended = asyncio.Event()
@@ -226,9 +267,7 @@ class Supervisor:
             await asyncio.wait_for(ended.wait(), seconds)
         except TimeoutError:
             return False
-        started = self._started.pop(process.name, None)
-        if started is not None:
-            await asyncio.to_thread(started.reaped)
+        self._own.bury(process.name, child.pid, process.created)
         return True
 
     async def _reread(self, process: Process) -> Process:
