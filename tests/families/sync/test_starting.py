@@ -57,7 +57,7 @@ def test_a_start_that_fails_half_way_is_begun_anew(sqlite_url: str, tmp_path: Pa
         async with house(sqlite_url, tmp_path) as h:
             await h.add("A")
             await h.engine.stand_down()
-            h.supervisor._database = Breaking(h.database, "want")
+            h.engine._database = Breaking(h.database, "_want")
             with pytest.raises(Refusal, match="away"):
                 await h.engine.start()
             assert await h.engine.start()

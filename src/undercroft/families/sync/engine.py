@@ -66,7 +66,7 @@ class Engine:
         try:
             term = self._term = await Term.begin(self._database)
             await self._board.open(term)
-            await self._workers.want_all()
+            await self._workers.want_all(term)
             if self._is_closed:  # meanwhile
                 raise unavailable("the server is shutting down")
         except BaseException:

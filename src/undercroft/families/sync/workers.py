@@ -1,10 +1,11 @@
 """The entries' processes: what the supervisor is to keep running, and what it says of them."""
 
 import sys
+from collections.abc import Callable, Container
 from pathlib import Path
 
 from undercroft.base.clock import SECOND
-from undercroft.base.refusals import unavailable
+from undercroft.base.refusals import Refusal, unavailable
 from undercroft.database import Database, Transaction
 from undercroft.families.sync import store_entries
 from undercroft.families.sync.model import FAMILY
@@ -13,9 +14,11 @@ from undercroft.families.sync.terms import Term
 from undercroft.machinery.processes import store as processes
 from undercroft.machinery.processes.children import Figures
 from undercroft.machinery.processes.plan import Spec
-from undercroft.machinery.processes.supervisor import Supervisor
+from undercroft.machinery.processes.supervisor import DOES_NOT_END, Supervisor
 
 GRACEFUL = SECOND
+# One that is removed has so long (s) to end; killed, it takes a moment where its disk answers.
+ENDS_WITHIN = 10.0
 
 
 class Workers:
@@ -26,32 +29,50 @@ class Workers:
         self._database = database
         self._supervisor = supervisor
         self._socket = socket
+        self._stuck: set[str] = set()
+        """Removed, and not ended in time."""
 
     async def want(self, name: str, *, up: bool) -> None:
-        program = (sys.executable, "-m", "undercroft.families.sync.worker", str(self._socket), name)
-        spec = Spec(program, {"PYTHONUNBUFFERED": "1"}, graceful=GRACEFUL)
-        await self._supervisor.want(_process(name), spec, up=up)
+        await self._supervisor.want(_process(name), self._spec(name), up=up)
 
-    async def want_all(self) -> None:
-        """As the entries say: this node runs them from now on."""
-        for entry in await self._database.read(store_entries.entries):
-            if not entry.is_leaving:
-                await self.want(entry.name, up=entry.up)
+    async def want_all(self, term: Term) -> None:
+        """As the entries say: this node runs them from now on, all or none. Raises Superseded."""
+        await term.write(_want, self._supervisor.node, self._spec)
+        self._supervisor.wake()
 
     async def put_right(self, term: Term) -> list[str]:
-        """Those are wanted that the supervisor of this node does not know to be; whom it knows though there is no such
-        entry, or none that stays. Raises Superseded: the others are another node's then, and not astray."""
+        """Those are wanted that the supervisor of this node does not know to be. Whom it knows though there is no such
+        entry, or none that stays, is ended; the names of those that have. Raises Superseded: the others are another
+        node's then, and not astray."""
         astray, strangers = await term.read(_compare, self._supervisor.node)
-        for entry in astray:
-            await self.want(entry.name, up=entry.up)
-        return strangers
+        if astray:
+            await term.write(_want, self._supervisor.node, self._spec, astray)
+            self._supervisor.wake()
+        return [name for name in strangers if await self._is_forgotten(name)]
 
     async def restart(self, name: str) -> None:
         await self._supervisor.restart(_process(name))
 
     async def forget(self, name: str) -> None:
-        """Its end is waited for."""
-        await self._supervisor.forget(_process(name))
+        """Its end is waited for, once. Raises Refusal(UNAVAILABLE, DOES_NOT_END) where it does not come in time."""
+        try:
+            await self._supervisor.forget(_process(name), 0 if name in self._stuck else ENDS_WITHIN)
+        except Refusal as refusal:
+            if refusal.code == DOES_NOT_END:
+                self._stuck.add(name)
+                what = f"the process of entry {name} has not ended yet, its disk may hang; it is removed when it has"
+                raise Refusal(refusal.kind, refusal.code, what, retry_after=5) from None
+            raise
+        self._stuck.discard(name)
+
+    async def _is_forgotten(self, name: str) -> bool:
+        try:
+            await self.forget(name)
+        except Refusal as refusal:
+            if refusal.code != DOES_NOT_END:
+                raise
+            return False
+        return True
 
     async def settle(self, name: str, verb: str) -> None:
         """Until it is as it is wanted. Raises Refusal(UNAVAILABLE) where that takes too long."""
@@ -71,13 +92,23 @@ class Workers:
             raise LookupError(name)
         return self._supervisor.figures(_process(name)), child.started_at
 
+    def _spec(self, name: str) -> Spec:
+        program = (sys.executable, "-m", "undercroft.families.sync.worker", str(self._socket), name)
+        return Spec(program, {"PYTHONUNBUFFERED": "1"}, graceful=GRACEFUL)
+
 
 def _process(name: str) -> str:
     return f"{FAMILY}:{name}"
 
 
-def _compare(tx: Transaction, node: str) -> tuple[list[Entry], list[str]]:
+def _want(tx: Transaction, node: str, spec_of: Callable[[str], Spec], only: Container[str] | None = None) -> None:
+    for entry in store_entries.entries(tx):
+        if not entry.is_leaving and (only is None or entry.name in only):
+            processes.want(tx, _process(entry.name), node, spec_of(entry.name), entry.up)
+
+
+def _compare(tx: Transaction, node: str) -> tuple[set[str], list[str]]:
     staying = {_process(entry.name): entry for entry in store_entries.entries(tx) if not entry.is_leaving}
     known = {one.name: one for one in processes.all_of(tx, node) if one.name.startswith(_process(""))}
-    astray = [e for name, e in staying.items() if name not in known or known[name].wanted.up != e.up]
+    astray = {e.name for name, e in staying.items() if name not in known or known[name].wanted.up != e.up}
     return astray, [name.removeprefix(_process("")) for name in known.keys() - staying.keys()]
