@@ -20,10 +20,8 @@ from undercroft.families.sync.storages import (
     drive,
     open_storage,
     remote_looking,
-    s3_answers,
     webdav_answers,
 )
-from undercroft.families.sync.storages.asking import Answer
 from undercroft.families.sync.storages.drive import Drive, Stat
 from undercroft.families.sync.storages.errors import SourceChanged, Vanished
 from undercroft.families.sync.storages.judging import LARGEST, fitting, judged, size_of, time_of
@@ -160,10 +158,11 @@ def test_an_answer_without_an_end_is_given_up(talk: Talk, monkeypatch: pytest.Mo
 
 
 def test_pages_without_an_end_are_given_up(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("s3_bucket", "dropbox"):
+    for module in ("s3_bucket", "dropbox_api"):
         monkeypatch.setattr(f"undercroft.families.sync.storages.{module}.MOST_PAGES", 5)
     numbers = itertools.count()
-    s3 = "<r><IsTruncated>true</IsTruncated><NextContinuationToken>{}</NextContinuationToken></r>"
+    more = "<IsTruncated>true</IsTruncated><NextContinuationToken>{}</NextContinuationToken>"
+    s3 = f"<ListBucketResult>{more}</ListBucketResult>"
     at = _asked("amazon_s3", talk(lambda method, path: (200, [s3.format(next(numbers)).encode()])).url)
     with pytest.raises(OSError, match="without an end"):
         list(at.walk())
@@ -237,12 +236,6 @@ def test_a_token_that_no_header_holds_is_told(talk: Talk) -> None:
         list(at.walk())
     assert "Evil" not in str(reason.value)
     at.close()
-
-
-def test_a_file_of_s3_with_a_size_that_is_none() -> None:
-    body = b"<r><Contents><Key>a</Key><Size>x</Size><LastModified>2026-01-02T03:04:05Z</LastModified></Contents></r>"
-    [listed] = s3_answers.page(Answer(200, {}, body)).listed
-    assert listed.size == -1
 
 
 @pytest.mark.parametrize(

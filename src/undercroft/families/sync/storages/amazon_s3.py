@@ -22,6 +22,7 @@ from undercroft.families.sync.names import OWN_FOLDER
 from undercroft.families.sync.storages.asking import Asking, StreamedReading, read_exactly
 from undercroft.families.sync.storages.drive import Reading, Stat
 from undercroft.families.sync.storages.errors import Changed, Vanished
+from undercroft.families.sync.storages.s3_answers import Listed
 from undercroft.families.sync.storages.s3_bucket import META, Bucket, Held, held
 from undercroft.families.sync.storages.s3_order import without_others_roots
 from undercroft.families.sync.storages.s3_parts import SMALLEST_PART, upload
@@ -192,7 +193,7 @@ class AmazonS3:
                 for one in page if not after else (one for one in page if one.key > after):
                     name = one.key[len(self._root) :]
                     if name and not name.startswith(OWN) and not name.endswith("/"):
-                        yield Stat(name, one.size, one.etag, one.mtime)
+                        yield _listed(name, one)
                 # Versions may be many: what comes after them is asked for at once.
                 if not after and page and page[-1].key.startswith(own):
                     break
@@ -239,6 +240,12 @@ class AmazonS3:
 def _stat(name: str, there: Held) -> Stat:
     kept = _kept_mtime(there.meta.get("mtime", ""))
     return Stat(name, there.size, there.etag, there.mtime if kept is None else kept)
+
+
+def _listed(name: str, one: Listed) -> Stat:
+    if len(name) > LONGEST_KEY:  # S3 has none; of what is millions of folders deep each would be looked at
+        return Stat(name[:LONGEST_KEY], 0, "", 0, f"its key is longer than the {LONGEST_KEY} bytes that S3 has")
+    return Stat(name, one.size, one.etag, one.mtime)
 
 
 def _kept_mtime(said: str) -> int | None:

@@ -17,6 +17,7 @@ from pyreqwest.request import SyncRequestBuilder, SyncStreamRequest
 from undercroft.families.sync.storages.drive import Stat
 from undercroft.families.sync.storages.errors import SourceChanged, Vanished
 from undercroft.families.sync.storages.long_requests import SILENCE, LongRequests, Outgoing, cut
+from undercroft.families.sync.storages.told_headers import told_headers
 
 BUSY = frozenset({429, 500, 502, 503, 504})
 # Before each further try.
@@ -28,8 +29,8 @@ LONGEST_PAUSE = 30.0
 LONGEST_ANSWER = 32 * 2**20
 """Bytes of what is told, files' content aside: a page of a thousand names of a kilobyte has a tenth of that."""
 
-MOST_PAGES = 100_000
-"""Of one list."""
+MOST_PAGES, MOST_LISTED = 100_000, 10_000_000
+"""Of one list: pages, and names."""
 
 
 class Answer(NamedTuple):
@@ -49,7 +50,7 @@ class Streamed:
         with _Worded(host):
             self._response = request.__enter__()
         self.status = self._response.status
-        self.headers = {name.lower(): value for name, value in self._response.headers.items()}
+        self.headers = told_headers(self._response.headers)
 
     def body(self) -> bytes:
         """All of it. Raises OSError where that is more than anybody has to say."""

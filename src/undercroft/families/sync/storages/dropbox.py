@@ -17,12 +17,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 from undercroft.families.sync.names import OWN_FOLDER
-from undercroft.families.sync.storages.asking import MOST_PAGES, Asking, StreamedReading, endless
+from undercroft.families.sync.storages.asking import Asking, StreamedReading
 from undercroft.families.sync.storages.drive import Reading, Stat
 from undercroft.families.sync.storages.dropbox_api import DropboxApi, Json, Refused, as_error
 from undercroft.families.sync.storages.dropbox_tree import Tree, stat_of
 from undercroft.families.sync.storages.dropbox_upload import BLOCK, Upload, commit
 from undercroft.families.sync.storages.errors import Changed, Vanished
+from undercroft.families.sync.storages.judging import is_one_name
 
 LARGEST_PIECE = 144 * 2**20
 """Dropbox takes up to 150 MiB in one request."""
@@ -80,11 +81,9 @@ class Dropbox:
             if "not_found" in refused.tags:
                 return
             raise as_error(refused, folder) from None
-        while True:
-            yield from (stat_of(f"{folder}/{one['name']}", one) for one in page["entries"] if one[".tag"] == "file")
-            if not page["has_more"]:
-                return
-            page = self._api.call("files/list_folder/continue", {"cursor": page["cursor"]})
+        for some in self._api.pages(page):
+            files = (one for one in some["entries"] if one[".tag"] == "file" and is_one_name(one["name"]))
+            yield from (stat_of(f"{folder}/{one['name']}", one) for one in files)
 
     def stat(self, name: str) -> Stat | None:
         there = self._file(name)
@@ -166,14 +165,9 @@ class Dropbox:
         return self._learn(self._api.call("files/list_folder", asked))
 
     def _learn(self, page: Json) -> None:
-        for _ in range(MOST_PAGES):
-            self._tree.learn(page["entries"])
-            self._tree.cursor = page["cursor"]
-            if not page["has_more"]:
-                return
-            page = self._api.call("files/list_folder/continue", {"cursor": self._tree.cursor})
-
-        raise endless("Dropbox")
+        for some in self._api.pages(page):
+            self._tree.learn(some["entries"])
+            self._tree.cursor = some["cursor"]
 
     # Names
 

@@ -7,12 +7,12 @@ repeated but its error's tags.
 import errno
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import NoneType
 from typing import Any
 from urllib.parse import urlencode
 
-from undercroft.families.sync.storages.asking import Answer, Asking, Said, Streamed
+from undercroft.families.sync.storages.asking import MOST_LISTED, MOST_PAGES, Answer, Asking, Said, Streamed, endless
 from undercroft.families.sync.storages.errors import Vanished
 
 API = "https://api.dropboxapi.com"
@@ -74,6 +74,21 @@ class DropboxApi:
         return self._decoded(
             self._authorised(lambda token: self._asking.ask("POST", f"{self._api}/2/{path}", {**token, **said}, body))
         )
+
+    def pages(self, page: Json) -> Iterator[Json]:
+        """This one of a folder's list, and all after it. Raises OSError for a list that begins again, or has no end."""
+        listed, cursors = 0, set[int]()
+        for _ in range(MOST_PAGES):
+            yield page
+            listed += len(page["entries"])
+            cursor = page["cursor"]
+            if not page["has_more"]:
+                return
+            if hash(cursor) in cursors or listed > MOST_LISTED:
+                break
+            cursors.add(hash(cursor))
+            page = self.call("files/list_folder/continue", {"cursor": cursor})
+        raise endless("Dropbox")
 
     def send(self, path: str, argument: Json, body: bytes | bytearray) -> Json:
         """With content; the argument travels in a header."""

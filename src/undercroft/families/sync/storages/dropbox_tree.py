@@ -4,13 +4,16 @@ Dropbox takes names that differ in case only for one, and tells of a file by its
 written is sure only of its last part, so that a path is put together of its folders' own names.
 """
 
-import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
+from undercroft.families.sync.names import LONGEST_PATH
 from undercroft.families.sync.storages.drive import Stat
+from undercroft.families.sync.storages.judging import moment_of
 from undercroft.families.sync.storages.others_roots import MARK, REASON, is_own
+
+LONGEST = 4 * LONGEST_PATH
+"""Characters of a path: of what is longer, and Dropbox has none, each folder would be kept in mind."""
 
 
 class Tree:
@@ -76,22 +79,21 @@ class Tree:
 
     def _cased(self, folder: str, cased: dict[str, str]) -> str:
         """With a slash at its end."""
-        if folder not in cased:
-            above, _, last = folder.rpartition("/")
-            cased[folder] = f"{self._cased(above, cased)}{self._folders.get(folder, last)}/"
+        new = []
+        while folder not in cased:  # upward, and back
+            new.append(folder)
+            folder = folder.rpartition("/")[0]
+        for below in reversed(new):
+            cased[below] = f"{cased[folder]}{self._folders.get(below, below.rpartition('/')[2])}/"
+            folder = below
         return cased[folder]
 
     def _relative(self, path: object) -> str:
-        """ "" for the root itself, and for what is not mounted below it."""
-        if not isinstance(path, str) or not path.startswith(f"{self._root}/"):
+        """ "" for the root itself, for what is not mounted below it, and for what can be no path."""
+        if not isinstance(path, str) or not path.startswith(f"{self._root}/") or len(path) > LONGEST:
             return ""
         return path[len(self._root) + 1 :]
 
 
 def stat_of(name: str, entry: dict[str, Any]) -> Stat:
-    try:
-        moment = datetime.fromisoformat(re.sub("Z$", "+00:00", entry["client_modified"]))
-        mtime = int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()) * 10**9
-    except ValueError:
-        mtime = 0
-    return Stat(name, entry["size"], entry["rev"], mtime)
+    return Stat(name, entry["size"], entry["rev"], moment_of(entry["client_modified"]))

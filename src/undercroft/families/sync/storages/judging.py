@@ -1,7 +1,7 @@
 """What a drive tells of a file is somebody else's word: whether it can be kept as it is. Pure."""
 
 import re
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from undercroft.families.sync.names import complaint, is_text, shown
@@ -27,7 +27,7 @@ def judged(about: Stat, names_are_bytes: bool) -> tuple[str, str]:
 
 def folder_unfit(name: str, names_are_bytes: bool) -> str:
     """Why what is in a folder can't be asked for; "" where it can."""
-    return judged(Stat(name, 0, "", 0), names_are_bytes)[1]
+    return judged(Stat(name, 0, "-", 0), names_are_bytes)[1]
 
 
 def doubts(about: Stat) -> str:
@@ -35,9 +35,14 @@ def doubts(about: Stat) -> str:
     if not 0 <= about.size <= LARGEST:
         return "its size is not told, or is none"
     revision = about.revision
-    if not revision.isprintable() or not is_text(revision) or len(revision) > LONGEST_REVISION:
+    if not revision or not revision.isprintable() or not is_text(revision) or len(revision) > LONGEST_REVISION:
         return "its revision is none that can be kept"
     return ""
+
+
+def is_one_name(said: str) -> bool:
+    """Whether it is what a folder can have in it: of a server that says otherwise a path might lead elsewhere."""
+    return "/" not in said and "\0" not in said and said not in ("", ".", "..")
 
 
 def size_of(said: str) -> int:
@@ -49,6 +54,15 @@ def time_of(said: str) -> int:
     """Nanoseconds of an HTTP date; 0 for what is none."""
     try:
         moment = parsedate_to_datetime(said)
+        return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()) * 10**9
+    except (ValueError, OverflowError):
+        return 0
+
+
+def moment_of(said: str) -> int:
+    """Nanoseconds of a moment as ISO 8601 has it, in whole seconds; 0 for what is none."""
+    try:
+        moment = datetime.fromisoformat(said)
         return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()) * 10**9
     except (ValueError, OverflowError):
         return 0

@@ -17,6 +17,7 @@ from pyreqwest.request import RequestBuilder
 from pyreqwest.response import Response
 
 from undercroft.families.sync.storages.storage import freely
+from undercroft.families.sync.storages.told_headers import told_headers
 
 SILENCE = timedelta(seconds=300)
 """Of a server that has nothing to do but to answer. When the last of a body is handed over, up to 5 MiB are still on
@@ -128,7 +129,7 @@ async def _answered(request: RequestBuilder, body: Outgoing | None, work: int, l
         if body is not None:
             request = request.header("content-length", str(body.size)).body_stream(sending)
         async with request.build_streamed() as response:
-            headers = {name.lower(): value for name, value in response.headers.items()}
+            headers = told_headers(response.headers)
             return Told(response.status, headers, await _body(response, clock, longest))
 
 

@@ -8,7 +8,7 @@ import errno
 import os
 import posixpath
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
 from undercroft.base.ids import moment_of
@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 MOST_EMPTY = 10_000
 """Folders within one that is to give way."""
+MOST_FOLDERS = 1_000_000
+"""Of an entry: where a folder seems to hold itself there is no end of them, though there may be no file in any."""
 
 
 class Verbs(Protocol):
@@ -118,6 +120,26 @@ class RealFolders:
             return all(self._verbs.remove_folder(one) for one in reversed(found))
         except FileNotFoundError:
             return False
+
+
+class Waiting:
+    """Folders that are to be looked into, from the root ("") on. Raises OSError where they have no end."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._left: list[str] = [""]
+        self._met = 1
+
+    def __iter__(self) -> Iterator[str]:
+        while self._left:
+            yield self._left.pop()
+
+    def add(self, folder: str) -> None:
+        self._left.append(folder)
+        self._met += 1
+        if self._met > MOST_FOLDERS:
+            reason = f"{self._where} lists more than {MOST_FOLDERS:,} folders: does one of them hold itself?"
+            raise OSError(errno.EPROTO, reason)
 
 
 def is_left(name: str, older_than: float = LONGEST_ARRIVAL) -> bool:

@@ -16,12 +16,13 @@ from typing import Any, BinaryIO, cast
 from blake3 import blake3
 
 from undercroft.base.ids import sortable_id
+from undercroft.families.sync.names import is_text
 from undercroft.families.sync.operations import Delete, Move, Put
 from undercroft.families.sync.places import new_place
 from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.storages.drive import YOUNG, Drive, Stat
 from undercroft.families.sync.storages.errors import Changed, SourceChanged, Vanished
-from undercroft.families.sync.storages.judging import fitting
+from undercroft.families.sync.storages.judging import doubts, fitting
 from undercroft.families.sync.storages.local_content import LARGE, copy
 from undercroft.families.sync.storages.marks import Owner
 from undercroft.families.sync.storages.others_roots import MARK, OthersRoots
@@ -167,7 +168,8 @@ class RemoteStorage(RemoteLooking):
 
     def versions(self) -> Iterator[InVersions]:
         for about in self._drive.files_in(VERSIONS.rstrip("/")):
-            yield InVersions(about.name.removeprefix(VERSIONS), about.size, fitting(about.mtime))
+            if is_text(about.name) and not doubts(about):  # what can't be told is none of ours
+                yield InVersions(about.name.removeprefix(VERSIONS), about.size, fitting(about.mtime))
 
     def hash_of_version(self, place: str, pace: Pace = freely) -> str:
         digest, size = blake3(), 0

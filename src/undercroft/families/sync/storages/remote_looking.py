@@ -6,7 +6,7 @@ from typing import Any
 
 from blake3 import blake3
 
-from undercroft.families.sync.names import is_ignored, raw
+from undercroft.families.sync.names import LONGEST_PATH, is_ignored, raw
 from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.storages.drive import Drive, Stat
 from undercroft.families.sync.storages.judging import doubts, fitting, judged
@@ -45,7 +45,7 @@ class RemoteLooking:
             if is_ignored(raw(path), self._ignore):
                 continue
             if reason:
-                self.skipped[path] = reason
+                self.skipped[path[: LONGEST_PATH + 1]] = reason
             else:
                 yield Found(path, about.revision)
         self._others.note_all(others)

@@ -5,14 +5,13 @@ Of an error only the code is repeated: the rest of it may hold keys and signatur
 
 import errno
 import re
-from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 
 from undercroft.families.sync.storages.asking import Answer
 from undercroft.families.sync.storages.errors import Changed, Vanished
-from undercroft.families.sync.storages.judging import size_of
+from undercroft.families.sync.storages.judging import moment_of, size_of
 
 _CREDENTIALS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "InvalidSecurity"}
 _ELSEWHERE = {"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IncorrectEndpoint"}
@@ -46,13 +45,14 @@ class Place(NamedTuple):
 
 def page(answer: Answer) -> Page:
     root = _xml(answer.body)
+    if _tag(root) != "ListBucketResult":  # of some other server it would be an empty bucket
+        raise _no_s3()
     encoded = bool(_text(root, "EncodingType"))
-    try:
-        listed = [_listed(element, encoded) for element in root if _tag(element) == "Contents"]
-    except ValueError:
-        raise _no_s3() from None
-    more = _text(root, "IsTruncated") == "true"
-    return Page(listed, _text(root, "NextContinuationToken") if more else "")
+    listed = [_listed(element, encoded) for element in root if _tag(element) == "Contents"]
+    token = _text(root, "NextContinuationToken") if _text(root, "IsTruncated") == "true" else None
+    if token == "":
+        raise OSError(errno.EPROTO, "the answer is a part of a list, and does not say how the rest is asked for")
+    return Page(listed, token or "")
 
 
 def field(answer: Answer, name: str) -> str:
@@ -123,12 +123,11 @@ def _region(answer: Answer) -> str:
 
 def _listed(element: ElementTree.Element, encoded: bool) -> Listed:
     key = _text(element, "Key")
-    changed = datetime.fromisoformat(_text(element, "LastModified"))
     return Listed(
         unquote_plus(key, errors="surrogateescape") if encoded else key,
         size_of(_text(element, "Size")),
         etag(_text(element, "ETag")),
-        int(changed.replace(tzinfo=changed.tzinfo or UTC).timestamp()) * 10**9,
+        moment_of(_text(element, "LastModified")),
     )
 
 

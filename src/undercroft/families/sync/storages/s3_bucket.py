@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
 from undercroft.families.sync.storages import s3_answers
-from undercroft.families.sync.storages.asking import MOST_PAGES, Answer, Asking, Streamed, endless
+from undercroft.families.sync.storages.asking import MOST_LISTED, MOST_PAGES, Answer, Asking, Streamed, endless
 from undercroft.families.sync.storages.errors import Vanished
 from undercroft.families.sync.storages.judging import size_of, time_of
 from undercroft.families.sync.storages.s3_answers import Listed, Place, etag
@@ -51,16 +51,20 @@ class Bucket:
         self.place = Place(name, self._host)
 
     def pages(self, prefix: str, after: str = "") -> Iterator[list[Listed]]:
-        """Page by page, in the order of their bytes. `after`: only keys beyond this one."""
-        token = ""
+        """Page by page, in the order of their bytes. `after`: only keys beyond this one. Raises OSError for a list that
+        begins again, or has no end."""
+        token, listed, asked_for = "", 0, set[int]()
         for _ in range(MOST_PAGES):
             asked = {"list-type": "2", "prefix": prefix, "encoding-type": "url", "max-keys": str(PAGE)}
             asked |= {"continuation-token": token} if token else {"start-after": after} if after else {}
             answer = s3_answers.page(self._ask("GET", "", query=asked))
-            yield answer.listed
-            if not answer.token or answer.token == token:
+            yield [one for one in answer.listed if one.key.startswith(prefix)]
+            token, listed = answer.token, listed + len(answer.listed)
+            if not token:
                 return
-            token = answer.token
+            if hash(token) in asked_for or listed > MOST_LISTED:
+                break
+            asked_for.add(hash(token))
         raise endless(self.place.host)
 
     def has(self, prefix: str) -> bool:

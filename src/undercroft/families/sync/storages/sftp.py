@@ -24,7 +24,7 @@ from undercroft.families.sync.storages.drive import YOUNG, Stat
 from undercroft.families.sync.storages.errors import Changed, Vanished
 from undercroft.families.sync.storages.judging import folder_unfit
 from undercroft.families.sync.storages.others_roots import MARK, REASON
-from undercroft.families.sync.storages.real_folders import RealFolders, is_left
+from undercroft.families.sync.storages.real_folders import RealFolders, Waiting, is_left
 from undercroft.families.sync.storages.sftp_connection import ANSWER_WITHIN, DURABLE, Connection, Refused, Unsupported
 
 BLOCK = 2**20
@@ -64,11 +64,10 @@ class Sftp:
 
     def walk(self) -> Iterator[Stat]:
         self._folders.forget()
-        waiting = [b""]
-        while waiting:
-            folder = waiting.pop()
+        waiting = Waiting(self._connection.where)
+        for folder in waiting:
             try:
-                entries = self._connection.listed(self._at_bytes(folder), MOST_IN_A_FOLDER)
+                entries = self._connection.listed(self._at(folder), MOST_IN_A_FOLDER)
             except FileNotFoundError:
                 if not folder:
                     raise Vanished(f"the root at {self._connection.where} is not there any more") from None
@@ -76,10 +75,10 @@ class Sftp:
             except (PermissionError, Refused) as error:
                 if not folder:
                     raise
-                yield Stat(_text(folder), 0, "", 0, f"this folder can't be read: {error.strerror}")
+                yield Stat(folder, 0, "", 0, f"this folder can't be read: {error.strerror}")
                 continue
             if folder and any(entry.filename == OWN for entry in entries) and self._is_marked(folder):
-                yield Stat(_text(folder), 0, "", 0, REASON)
+                yield Stat(folder, 0, "", 0, REASON)
                 continue
             for entry in entries:
                 yield from self._told_of(folder, entry, waiting)
@@ -153,25 +152,24 @@ class Sftp:
 
     # Parts
 
-    def _told_of(self, folder: bytes, entry: asyncssh.SFTPName, waiting: list[bytes]) -> Iterator[Stat]:
+    def _told_of(self, folder: str, entry: asyncssh.SFTPName, waiting: Waiting) -> Iterator[Stat]:
         """`waiting`: folders that are to be looked into as well."""
-        name = bytes(entry.filename)  # type: ignore[arg-type]
-        path = folder + b"/" + name if folder else name
-        if name in (b".", b"..", OWN):
+        if entry.filename == OWN:
             return
-        mode, text = entry.attrs.permissions or 0, _text(path)
+        name = f"{folder}/{_name_of(entry)}" if folder else _name_of(entry)
+        mode = entry.attrs.permissions or 0
         if stat.S_ISREG(mode):
-            yield self._stat(text, entry.attrs)
+            yield self._stat(name, entry.attrs)
         elif not stat.S_ISDIR(mode):
-            yield Stat(text, 0, "", 0, "a link or special file is not synchronised")
-        elif unfit := folder_unfit(text, self.names_are_bytes):
-            yield Stat(text, 0, "", 0, unfit)
+            yield Stat(name, 0, "", 0, "a link or special file is not synchronised")
+        elif unfit := folder_unfit(name, self.names_are_bytes):
+            yield Stat(name, 0, "", 0, unfit)
         else:
-            waiting.append(path)
+            waiting.add(name)
 
-    def _is_marked(self, folder: bytes) -> bool:
+    def _is_marked(self, folder: str) -> bool:
         try:
-            return self._lstat(self._at_bytes(folder + b"/" + MARK.encode())) is not None
+            return self._lstat(self._at(f"{folder}/{MARK}")) is not None
         except (PermissionError, Refused):  # where it may not be looked for the folder is somebody's
             return True
 
@@ -183,12 +181,9 @@ class Sftp:
         return self._connection.run(work)
 
     def _at(self, name: str) -> bytes:
-        return self._at_bytes(name.encode(errors="surrogateescape"))
-
-    def _at_bytes(self, name: bytes) -> bytes:
-        if b"\x00" in name:
+        if "\x00" in name:
             raise OSError(errno.EILSEQ, os.strerror(errno.EILSEQ))
-        return posixpath.join(self._root, name) if name else self._root
+        return posixpath.join(self._root, name.encode(errors="surrogateescape")) if name else self._root
 
     def _lstat(self, path: bytes, *, follow: bool = False) -> asyncssh.SFTPAttrs | None:
         sftp = self._sftp
@@ -251,8 +246,7 @@ class Sftp:
 
     def list_folder(self, name: str) -> list[tuple[str, bool]]:
         entries = self._connection.listed(self._at(name), MOST_IN_A_FOLDER)
-        inner = [(_name_of(one), stat.S_ISDIR(one.attrs.permissions or 0)) for one in entries]
-        return [(f"{name}/{one}", is_folder) for one, is_folder in inner if one not in (".", "..")]
+        return [(f"{name}/{_name_of(one)}", stat.S_ISDIR(one.attrs.permissions or 0)) for one in entries]
 
     def remove_folder(self, name: str) -> bool:
         try:
@@ -292,9 +286,5 @@ class _Joined:
         return next(self._blocks, b"")
 
 
-def _text(name: bytes) -> str:
-    return name.decode(errors="surrogateescape")
-
-
 def _name_of(entry: asyncssh.SFTPName) -> str:
-    return _text(bytes(entry.filename))  # type: ignore[arg-type]
+    return bytes(entry.filename).decode(errors="surrogateescape")  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ import asyncssh
 from asyncssh.saslprep import SASLPrepError
 
 from undercroft.families.sync.storages.errors import Vanished
+from undercroft.families.sync.storages.judging import is_one_name
 from undercroft.families.sync.storages.named_file import read_named
 
 T = TypeVar("T")
@@ -82,7 +83,8 @@ class Connection:
             self._loop = None
 
     def listed(self, path: bytes, most: int) -> list[asyncssh.SFTPName]:
-        """A folder, however long that takes while the server goes on answering. Raises as `run`."""
+        """A folder, however long that takes while the server goes on answering: each name once, and what is none, or
+        leads elsewhere, not at all. Raises as `run`."""
         return self.run(_listed(self.sftp, path, most), within=math.inf)
 
     def _wait(self, work: Coroutine[Any, Any, T], within: float | None = None) -> T:
@@ -222,16 +224,20 @@ async def _ended(work: Coroutine[Any, Any, T], within: float) -> T:
 
 async def _listed(sftp: asyncssh.SFTPClient, path: bytes, most: int) -> list[asyncssh.SFTPName]:
     """Pages of some hundred names, for each of which the server has its time."""
-    found: list[asyncssh.SFTPName] = []
+    found: dict[bytes, asyncssh.SFTPName] = {}
+    told = 0
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(ANSWER_WITHIN) as limit:
         async for entry in sftp.scandir(path):
-            found.append(entry)
-            if len(found) % 100 == 1:
+            name = bytes(entry.filename)  # type: ignore[arg-type]
+            if is_one_name(name.decode(errors="surrogateescape")):
+                found[name] = entry
+            told += 1
+            if told % 100 == 1:
                 limit.reschedule(loop.time() + ANSWER_WITHIN)
-            if len(found) > most:
+            if told > most:
                 raise asyncssh.SFTPFailure(f"it holds more than {most:,} files")
-    return found
+    return list(found.values())
 
 
 def _own_known_hosts() -> bytes:

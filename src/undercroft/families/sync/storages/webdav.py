@@ -20,7 +20,8 @@ from undercroft.families.sync.storages.errors import Changed, Vanished
 from undercroft.families.sync.storages.judging import folder_unfit, size_of, time_of
 from undercroft.families.sync.storages.long_requests import Outgoing, paced_blocks
 from undercroft.families.sync.storages.others_roots import MARK, REASON
-from undercroft.families.sync.storages.real_folders import RealFolders, is_left
+from undercroft.families.sync.storages.real_folders import RealFolders, Waiting, is_left
+from undercroft.families.sync.storages.told_headers import told_headers
 from undercroft.families.sync.storages.webdav_answers import Resource
 from undercroft.families.sync.storages.webdav_aside import Aside
 from undercroft.families.sync.storages.webdav_client import Download, WebdavClient
@@ -59,9 +60,8 @@ class Webdav:
     def walk(self) -> Iterator[Stat]:
         """Folder by folder: many servers answer no deeper question."""
         self._folders.forget()
-        waiting = [""]
-        while waiting:
-            folder = waiting.pop()
+        waiting = Waiting(self._client.url)
+        for folder in waiting:
             try:
                 _, *inner = self._client.list_folder(folder)
             except FileNotFoundError:
@@ -82,7 +82,7 @@ class Webdav:
                 elif unfit := folder_unfit(one.name, self.names_are_bytes):
                     yield Stat(one.name, 0, "", 0, unfit)
                 else:
-                    waiting.append(one.name)
+                    waiting.add(one.name)
 
     def files_in(self, folder: str) -> Iterator[Stat]:
         try:
@@ -172,14 +172,14 @@ class Webdav:
             return True
 
     def _told_of(self, name: str, download: Download, start: int) -> Resource:
-        headers = download.response.headers
-        size = size_of(headers.get("content-length") or "")
+        headers = told_headers(download.response.headers)
+        size = size_of(headers.get("content-length", ""))
         if size < 0:  # it is sent as it comes
             about = self._client.find(name)
             size = 0 if about is None else about.size
         elif download.response.status == 206:
             size += start
-        return Resource(name, False, size, headers.get("etag") or "", time_of(headers.get("last-modified") or ""))
+        return Resource(name, False, size, headers.get("etag", ""), time_of(headers.get("last-modified", "")))
 
     def _upload(self, name: str, source: Any, size: int, mtime: int) -> None:
         """Raises OSError where the server says that it has got something else."""

@@ -17,6 +17,7 @@ from pyreqwest.response import SyncResponse
 from undercroft.families.sync.storages.errors import Changed, Vanished
 from undercroft.families.sync.storages.long_requests import LongRequests, Outgoing
 from undercroft.families.sync.storages.named_file import read_named
+from undercroft.families.sync.storages.told_headers import told_headers
 from undercroft.families.sync.storages.webdav_answers import Resource, resources
 
 Builder = TypeVar("Builder", ClientBuilder, SyncClientBuilder)
@@ -67,7 +68,7 @@ class WebdavClient:
         if body is None and not work:
             with self._sent(self._request(method, name, headers)) as response:
                 self._check(response.status, method)
-                return {name.lower(): value for name, value in response.headers.items()}
+                return told_headers(response.headers)
         request = self._headed(self._changing.request, method, name, headers)
         try:
             told = self._changing.ask(request, body, work)
