@@ -9,7 +9,7 @@ at; and a new password clears the account's.
 from typing import NamedTuple
 
 from undercroft.base.clock import DAY, MINUTE, SECOND
-from undercroft.base.refusals import Kind, Refusal, not_found
+from undercroft.base.refusals import Kind, Refusal
 from undercroft.database import Database, Transaction
 from undercroft.machinery.identity import users
 from undercroft.machinery.identity.limits import Limit, Taken, Try, give_back, place_of, take_tries, too_many
@@ -54,7 +54,7 @@ class Logins:
         stored = begun.stored.hash if begun.stored else None
         good = await self._passwords.verify(stored, password, begun.place, known=begun.known)
         if begun.stored is None:
-            raise not_found("user", "User not found")
+            raise users.no_such_user()
         if not good or stored is None:
             raise wrong_password()
         if self._passwords.is_outdated(stored):

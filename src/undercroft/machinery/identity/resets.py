@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 from undercroft.base.clock import DAY, MINUTE
 from undercroft.base.ids import new_secret
-from undercroft.base.refusals import invalid, not_found
+from undercroft.base.refusals import invalid
 from undercroft.database import Transaction
 from undercroft.machinery.identity.limits import Limit, Try, place_of, take_tries
 from undercroft.machinery.identity.memberships import lock_user, user_exists
 from undercroft.machinery.identity.model import ADMIN_EMAIL, digest
 from undercroft.machinery.identity.records import NOBODY, record
-from undercroft.machinery.identity.users import MAILED_PASSWORD_LASTS, set_password
+from undercroft.machinery.identity.users import MAILED_PASSWORD_LASTS, no_such_user, require_user, set_password
 
 LASTS = DAY
 # Nobody's mailbox is filled from elsewhere.
@@ -63,8 +63,7 @@ def begin_reset(tx: Transaction, email: str, address: str | None, now: int, send
 
 def check_reset(tx: Transaction, email: str, token: str, now: int) -> None:
     """Raises Refusal: NOT_FOUND "user", INVALID "reset_token". Asked before a password is hashed for nothing."""
-    if not user_exists(tx, email):
-        raise not_found("user", "User not found")
+    require_user(tx, email)
     row = tx.one("SELECT email, expires_at FROM resets WHERE digest = :digest", digest=digest(token))
     if row is None or row[0] != email or row[1] <= now:
         raise _wrong_token()
@@ -76,7 +75,7 @@ def finish_reset(tx: Transaction, email: str, token: str, new: NewPassword, now:
     Raises Refusal: NOT_FOUND "user", INVALID "reset_token" for one that is unknown, another user's, used or too old.
     """
     if not lock_user(tx, email):  # before the token, as `remove_user` does: nobody waits in a ring
-        raise not_found("user", "User not found")
+        raise no_such_user()
     used = tx.run(
         "DELETE FROM resets WHERE digest = :digest AND email = :email AND expires_at > :now",
         digest=digest(token),

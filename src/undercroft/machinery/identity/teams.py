@@ -17,11 +17,11 @@ from undercroft.machinery.identity.memberships import (
     put_member,
     put_team,
     team_exists,
-    user_exists,
 )
 from undercroft.machinery.identity.model import ADMIN_TEAM, Identity, NotIdentified
 from undercroft.machinery.identity.namespaces import leave_to_admins, owners
 from undercroft.machinery.identity.records import record
+from undercroft.machinery.identity.users import no_such_user, require_user
 
 LONGEST_NAME = 100
 MOST_TEAMS = 100
@@ -66,7 +66,7 @@ def create_team(tx: Transaction, name: str, creator: Identity, now: int) -> None
 def require_members(tx: Transaction, name: str, caller: Identity) -> list[str]:
     """E-mails. Raises Refusal: NOT_FOUND "team", FORBIDDEN "not_member"."""
     if not team_exists(tx, name):
-        raise not_found("team", "Team not found")
+        raise _no_such_team()
     members = members_of(tx, name)
     if caller.email not in members and not caller.is_admin():
         raise Refusal(Kind.FORBIDDEN, "not_member", "User is not member of this team")
@@ -90,12 +90,12 @@ def add_member(tx: Transaction, name: str, email: str, caller: Identity, now: in
     """Raises Refusal: NOT_FOUND "team" or "user", FORBIDDEN "may_not_add", CONFLICT "is_member"."""
     known = lock_user(tx, email)
     if not lock_team(tx, name):
-        raise not_found("team", "Team not found")
+        raise _no_such_team()
     if not _may_change(tx, name, caller):
         message = f"You are not authorized to add new users to the team {name}"
         raise Refusal(Kind.FORBIDDEN, "may_not_add", message)
     if not known:
-        raise not_found("user", "User not found")
+        raise no_such_user()
     if not put_member(tx, name, email, now):
         raise conflict("is_member", f"User {email} is already in the team {name}.")
     tx.tell(TOKENS, [email])
@@ -105,7 +105,7 @@ def add_member(tx: Transaction, name: str, email: str, caller: Identity, now: in
 def remove_member(tx: Transaction, name: str, email: str, caller: Identity, now: int) -> None:
     """Raises Refusal: NOT_FOUND "team" or "user", FORBIDDEN "may_not_remove" or "last_of_team"."""
     if not lock_team(tx, name):
-        raise not_found("team", "Team not found")
+        raise _no_such_team()
     if not _may_change(tx, name, caller):
         message = f"You are not authorized to remove a member from the team {name}"
         raise Refusal(Kind.FORBIDDEN, "may_not_remove", message)
@@ -116,8 +116,7 @@ def remove_member(tx: Transaction, name: str, email: str, caller: Identity, now:
             "You can not remove this user from this team, because it is the last user within the team, "
             "and a team can not be orphaned",
         )
-    if not user_exists(tx, email):
-        raise not_found("user", "User not found")
+    require_user(tx, email)
     if not tx.run("DELETE FROM team_members WHERE team = :team AND email = :email", team=name, email=email):
         raise not_found("user", f"User {email} is not in the team {name}.")
     tx.tell(TOKENS, [email])
@@ -142,6 +141,10 @@ def _refuse_while_held(tx: Transaction, name: str, holders: Sequence[Holds]) -> 
         refusal = holds(tx, name)
         if refusal is not None:
             raise refusal
+
+
+def _no_such_team() -> Refusal:
+    return not_found("team", "Team not found")
 
 
 def _may_change(tx: Transaction, name: str, caller: Identity) -> bool:

@@ -51,20 +51,28 @@ def create_user(tx: Transaction, email: str, password: str | None, now: int, act
         password=password,
     )
     if not made:
-        raise conflict("registered", "This email is already registered.")
+        raise _registered()
     record(tx, now, actor, "create user", email)
 
 
 def require_user(tx: Transaction, email: str) -> None:
     """Raises Refusal(NOT_FOUND, "user")."""
     if not user_exists(tx, email):
-        raise not_found("user", "User not found")
+        raise no_such_user()
 
 
 def require_unregistered(tx: Transaction, email: str) -> None:
     """Raises Refusal(CONFLICT, "registered"). Asked before a password is hashed for nothing."""
     if user_exists(tx, email):
-        raise conflict("registered", "This email is already registered.")
+        raise _registered()
+
+
+def no_such_user() -> Refusal:
+    return not_found("user", "User not found")
+
+
+def _registered() -> Refusal:
+    return conflict("registered", "This email is already registered.")
 
 
 def stored_password(tx: Transaction, email: str, now: int) -> Stored | None:
@@ -105,7 +113,7 @@ def set_password(tx: Transaction, email: str, after: str, until: int | None, now
         until=until,
     )
     if not found:
-        raise not_found("user", "User not found")
+        raise no_such_user()
     _after_new_password(tx, email, "")
     record(tx, now, actor, "set password", email)
 
@@ -128,7 +136,7 @@ def remove_user(tx: Transaction, email: str, now: int, actor: str) -> None:
     if email == ADMIN_EMAIL:
         raise Refusal(Kind.FORBIDDEN, "admin", f"{ADMIN_EMAIL} is the server's own admin and cannot be removed.")
     if not lock_user(tx, email):
-        raise not_found("user", "User not found")
+        raise no_such_user()
     for team in teams_of(tx, email):
         if lock_team(tx, team) and count_members(tx, team) == 1:
             raise Refusal(

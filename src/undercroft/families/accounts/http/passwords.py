@@ -1,6 +1,6 @@
 """Operations with passwords: signing in and out, changing one, and getting another when it was forgotten."""
 
-from undercroft.base.refusals import Kind, Refusal, invalid, not_found
+from undercroft.base.refusals import Kind, Refusal, invalid
 from undercroft.database import Transaction
 from undercroft.families.accounts.http import shapes
 from undercroft.families.accounts.http.reading import object_in, text_of, texts_in
@@ -86,7 +86,7 @@ class Passwords:
             if asked.wait:
                 raise too_many("resets were asked for", asked.wait)
             if not asked.known:
-                raise not_found("user", "User not found")
+                raise users.no_such_user()
         else:
             await self._finish(request, email, query.token, given)
         return EMPTY
