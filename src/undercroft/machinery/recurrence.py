@@ -10,11 +10,6 @@ from cronsim import CronSim, CronSimError
 from undercroft.base.refusals import invalid
 
 
-def check_recurrence(cron: str, timezone: str | None) -> None:
-    """Raises Refusal(INVALID, "cron") that says what is wrong, where no moment is asked for yet."""
-    next_occurrence(cron, timezone, 0)
-
-
 def next_occurrence(cron: str, timezone: str | None, after: int) -> int:
     """The first moment later than `after` (both milliseconds UTC).
 

@@ -7,7 +7,7 @@ from undercroft.base.clock import DAY
 from undercroft.database import Transaction
 from undercroft.families.messaging.behind import moments
 from undercroft.families.messaging.model import Schedule
-from undercroft.families.messaging.store import SCHEDULES, SETS
+from undercroft.families.messaging.store import READY_ROWS, SCHEDULES, SETS
 
 DAYS = 7
 
@@ -31,7 +31,7 @@ class Estimate(NamedTuple):
 def loads(tx: Transaction, namespace: str) -> list[Load]:
     rows = tx.all(
         "SELECT schedule, messageset, COUNT(*), COUNT(DISTINCT identity) FROM messaging_subscriptions"
-        " WHERE namespace = :namespace AND active = 1 AND completed = 0 AND process_status = 0"
+        f" WHERE namespace = :namespace AND {READY_ROWS}"
         " GROUP BY schedule, messageset",
         namespace=namespace,
     )

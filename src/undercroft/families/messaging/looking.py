@@ -10,7 +10,7 @@ from undercroft.families.messaging.channels import Ways
 from undercroft.families.messaging.channels.targets import FAMILY, QUEUE
 from undercroft.families.messaging.failed import subscription_of
 from undercroft.families.messaging.model import SEND, Run
-from undercroft.families.messaging.store import RUNS, SCHEDULES
+from undercroft.families.messaging.store import READY_ROWS, RUNS, SCHEDULES
 from undercroft.families.messaging.tables import Window
 from undercroft.machinery.deliveries.model import Delivery, State
 
@@ -53,8 +53,8 @@ MOST_COUNTED = 10_000
 
 def _before(tx: Transaction, run: Run) -> int:
     row = tx.one(
-        "SELECT COUNT(*) FROM (SELECT 1 FROM messaging_subscriptions WHERE schedule = :schedule AND active = 1"
-        " AND completed = 0 AND process_status = 0 AND number > :position AND number <= :last LIMIT :most) AS those",
+        f"SELECT COUNT(*) FROM (SELECT 1 FROM messaging_subscriptions WHERE schedule = :schedule AND {READY_ROWS}"
+        " AND number > :position AND number <= :last LIMIT :most) AS those",
         schedule=run.schedule,
         position=run.position,
         last=run.last,

@@ -15,7 +15,7 @@ from undercroft.families.messaging.channels import Ways
 from undercroft.families.messaging.channels.targets import FAMILY
 from undercroft.families.messaging.model import SEND, Run, Schedule, Subscription
 from undercroft.families.messaging.sending import Occasion, queue_messages
-from undercroft.families.messaging.store import RUNS, SCHEDULES, SUBSCRIPTIONS, locked_subscriptions
+from undercroft.families.messaging.store import READY_ROWS, RUNS, SCHEDULES, SUBSCRIPTIONS, locked_subscriptions
 from undercroft.machinery.deliveries import claims, store, targets
 from undercroft.machinery.deliveries.model import NO_TARGET, Delivery, Kind, NewDelivery, State
 from undercroft.machinery.recurrence import next_occurrence
@@ -190,7 +190,7 @@ def _take(tx: Transaction, now: int) -> Run | None:
 def _ready(tx: Transaction, run: Run) -> list[Subscription]:
     rows = tx.all(
         f"SELECT {SUBSCRIPTIONS.columns} FROM messaging_subscriptions"
-        " WHERE schedule = :schedule AND active = 1 AND completed = 0 AND process_status = 0"
+        f" WHERE schedule = :schedule AND {READY_ROWS}"
         " AND number > :position AND number <= :last ORDER BY number LIMIT :limit",
         schedule=run.schedule,
         position=run.position,

@@ -24,6 +24,9 @@ PERSONS = Table("messaging_identities", Person, "number")
 RULES = Table("messaging_rules", Rule)
 FIRINGS = Table("messaging_firings", Firing, newest_first=True)
 
+READY_ROWS = "active = 1 AND completed = 0 AND process_status = 0"
+"""What `Subscription.is_ready` says, as a condition on rows of messaging_subscriptions."""
+
 
 def locked_subscriptions(tx: Transaction, numbers: Collection[int]) -> list[Subscription]:
     """As they are now, and so until the end of the transaction. Locked in one order, so that no two wait for each

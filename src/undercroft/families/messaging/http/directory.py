@@ -22,7 +22,6 @@ from undercroft.machinery.deliveries.webhook import request as webhook
 from undercroft.machinery.operations import Reply, Request, json_reply
 
 IDENTITIES = f"{rendering.ROOT}/identities"
-ROUTES = f"{rendering.ROOT}/routes"
 _MOST_ADDRESSES = 50
 
 
