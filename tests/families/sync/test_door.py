@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from undercroft.families import sync
+from undercroft.families.sync import door
 
 
 def modules_of(program: str) -> set[str]:
@@ -19,13 +20,27 @@ def modules_of(program: str) -> set[str]:
 
 
 def test_all_that_the_door_names_is_there() -> None:
-    for name in sync.__all__:
-        assert getattr(sync, name) is not None
+    for name in door.__all__:
+        assert getattr(sync, name) is getattr(door, name)
 
 
 def test_what_it_does_not_name_is_not_there() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'actions_of_others'"):
         _ = sync.actions_of_others
+
+
+def test_a_room_is_no_part_of_it() -> None:
+    """Who imports one from the family does not open the door."""
+    carried = modules_of("from undercroft.families.sync import names")
+
+    assert "undercroft.families.sync.names" in carried
+    assert "undercroft.families.sync.door" not in carried
+
+
+def test_what_comes_in_by_the_door_stays_in() -> None:
+    """The door's own imports are no part of it."""
+    with pytest.raises(AttributeError, match="has no attribute 'Database'"):
+        _ = sync.Database
 
 
 def test_an_entrys_process_carries_nothing_of_the_house_along() -> None:

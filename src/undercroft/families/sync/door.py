@@ -1,4 +1,4 @@
-"""What stands behind the family's door."""
+"""The door of the family: what the app takes of it, and nothing else. `__init__` opens it."""
 
 from undercroft.database import Database
 from undercroft.families.sync.contents import Contents
