@@ -6,13 +6,14 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from tests.families.sync.parts import house
+from tests.families.sync.parts import House, house
 from tests.machinery.processes.parts import deaf
 from undercroft.base.clock import wall_clock
 from undercroft.base.refusals import Kind, Refusal
-from undercroft.families.sync import actions, store_entries, workers
+from undercroft.families.sync import actions, store_entries, switchboard, wire, workers
 from undercroft.families.sync.terms import Term
 from undercroft.machinery.processes import children
 from undercroft.machinery.processes import store as processes
@@ -73,5 +74,66 @@ def test_a_removed_entry_whose_process_does_not_end_is_removed_when_it_has(
             assert await h.engine._errands.done("A", 5)
             assert await h.database.read(processes.find, "sync:A") is None
             assert await h.database.read(store_entries.find_entry, "A") is None
+
+    asyncio.run(story())
+
+
+async def add_without_process(h: House, name: str) -> None:
+    """It is to run, and its process has still to be started. The test plays it: it comes when that wants it to."""
+    await h.database.write(actions.add_entry, name, "local_storage", {"root": f"/{name}"}, wall_clock())
+
+
+class Played:
+    """A process that has connected, and says what the test says."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self.writer = writer
+        self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(wire.ToWorker)
+
+    async def hear(self) -> Any:
+        async with asyncio.timeout(10):
+            return await wire.receive(self._reader, self._decoder)
+
+
+async def connect(h: House, name: str) -> Played:
+    descriptor = os.open(h.engine._board.socket.parent, os.O_RDONLY)  # the path of a socket may have 107 bytes only
+    try:
+        played = Played(*await asyncio.open_unix_connection(f"/proc/self/fd/{descriptor}/{switchboard.SOCKET}"))
+    finally:
+        os.close(descriptor)
+    played.writer.write(wire.packed(wire.Hello(name)))
+    return played
+
+
+def test_who_asks_an_entry_whose_process_is_being_started_waits_for_it(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as h:
+            await add_without_process(h, "A")
+            asked = asyncio.create_task(h.engine.running("A"))
+            played = await connect(h, "A")
+            (await asked).rescan()
+            heard = [type(await played.hear()) for _ in range(4)]
+            assert heard == [wire.Setup, wire.Known, wire.KnownKept, wire.Rescan]
+            link = h.engine.link("A")
+            assert link is not None
+            link.hang_up()
+            again = asyncio.create_task(h.engine.running("A"))
+            next_one = await connect(h, "A")
+            assert (await again) is not link
+            next_one.writer.close()
+            played.writer.close()
+            monkeypatch.setattr(switchboard, "MET_WITHIN", 0.05)
+            await add_without_process(h, "B")
+            with pytest.raises(Refusal, match="is being started; try again") as refused:
+                await h.engine.running("B")
+            assert refused.value.kind is Kind.UNAVAILABLE
+            await h.database.write(store_entries.set_up, "B", False, None)
+            for name in ("B", "never"):
+                with pytest.raises(Refusal, match="is not running") as refused:
+                    await h.engine.running(name)
+                assert refused.value.kind is Kind.CONFLICT
 
     asyncio.run(story())

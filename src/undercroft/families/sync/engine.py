@@ -191,11 +191,12 @@ class Engine:
             raise conflict("not_running", f"entry {name} is not running") from None
 
     async def running(self, name: str) -> Link:
-        """Raises Refusal(CONFLICT) where it does not run."""
+        """Raises Refusal: CONFLICT where it does not run, UNAVAILABLE where its process is not there in time."""
         await self._be_here()
-        if (link := self.link(name)) is None:
+        entry = await self._database.read(store_entries.find_entry, name)
+        if entry is None or not entry.up:
             raise conflict("not_running", f"entry {name} is not running")
-        return link
+        return await self._board.meet(name)
 
     def link(self, name: str) -> Link | None:
         return self._board.links.get(name)

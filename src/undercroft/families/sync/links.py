@@ -123,6 +123,10 @@ class Link:
     def hang_up(self) -> None:
         self._writer.close()
 
+    @property
+    def is_hung_up(self) -> bool:
+        return self._writer.is_closing()
+
     def _require_there(self) -> None:
         """Raises Refusal(UNAVAILABLE)."""
         if self._writer.is_closing():

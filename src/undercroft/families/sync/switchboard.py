@@ -1,6 +1,7 @@
 """The links to the workers of this node: each entry's process connects to one socket in the data folder."""
 
 import asyncio
+import contextlib
 import functools
 import os
 from collections.abc import Awaitable, Callable
@@ -11,6 +12,7 @@ import msgspec
 import structlog
 
 from undercroft.base.clock import Clock, steady_clock
+from undercroft.base.refusals import unavailable
 from undercroft.database import Database
 from undercroft.families.sync import store_entries, wire
 from undercroft.families.sync.links import Link, OnNoticed
@@ -23,6 +25,8 @@ log = structlog.get_logger()
 SOCKET = "sync.sock"
 # What workers have said before they were hung up on is heard out for so long (s).
 LAST_WORDS = 5.0
+# Who asks for a link waits so long (s) for a process that is being started; from its start that takes one or two.
+MET_WITHIN = 10.0
 UNHEARD = (
     "what its process tells can't be written down: the server's log says why (link_failed). It is told again after a"
     " pause; a restart of the entry tells it at once"
@@ -52,6 +56,8 @@ class Switchboard:
         self._server: asyncio.Server | None = None
         self._term: Term | None = None
         self._meetings: set[asyncio.Task[Any]] = set()
+        self._met = asyncio.Event()
+        """Each time that a worker has connected it is another one."""
 
     @property
     def is_open(self) -> bool:
@@ -80,6 +86,15 @@ class Switchboard:
             link.hang_up()
         if self._meetings:
             await asyncio.wait(self._meetings, timeout=LAST_WORDS)
+
+    async def meet(self, name: str) -> Link:
+        """The link to a worker that runs, or is about to. Raises Refusal(UNAVAILABLE) where it does not connect."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(MET_WITHIN):
+                while (link := self.links.get(name)) is None or link.is_hung_up:
+                    await self._met.wait()
+                return link
+        raise unavailable(f"the process of entry {name} is being started; try again")
 
     def away(self, name: str) -> str:
         """Why an entry that runs does nothing at this moment; "" where it does."""
@@ -153,6 +168,8 @@ class Switchboard:
         on_back = functools.partial(self._back, entry.name)
         link = Link(entry, reader, writer, term, self._clock, vanishings, self._on_noticed, on_back)
         self.links[entry.name] = link
+        self._met.set()
+        self._met = asyncio.Event()
         try:
             return await link.serve()
         except Exception:
