@@ -18,6 +18,12 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(autouse=True)
+def however_slow_this_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing hangs but where a test says so."""
+    monkeypatch.setattr(threads, "HANGING_AFTER", 1_000.0)
+
+
 class Hanging:
     """Work that hangs until it is let go; which was begun, in that order."""
 
@@ -56,6 +62,38 @@ async def test_there_are_so_many_in_all_and_entries_take_turns() -> None:
     hanging.let_go.set()
     await asyncio.gather(first, *rest)
     assert hanging.begun == ["a0", "a1", "b0", "a2", "b1"]
+
+
+async def test_entries_that_hang_all_together_keep_no_other_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "HANGING_AFTER", 0.01)
+    hanging, given = Hanging(), Threads(most=4, most_of_one=2)
+    held = [given.ask(name, hanging(name)) for name in "abcdef" for _ in range(3)]
+    assert given.are_taken("z")
+
+    assert await asyncio.wait_for(given.ask("z", lambda: "from z"), 20) == "from z"
+    await until(lambda: len(hanging.begun) == 12, "two of each")
+    await until(lambda: not given.are_taken("z"), "all of them to hang")
+    assert given.are_taken("a"), "each has its own bound still"
+
+    hanging.let_go.set()
+    assert sorted([await one for one in held]) == sorted("abcdef" * 3)
+    monkeypatch.setattr(threads, "HANGING_AFTER", 1_000.0)
+    hanging.let_go.clear()
+    held = [given.ask(name, hanging(name)) for name in "abcd"]
+    assert given.are_taken("z"), "what hung is counted again"
+    hanging.let_go.set()
+    await asyncio.gather(*held)
+
+
+async def test_there_are_so_many_that_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "HANGING_AFTER", 0.01)
+    monkeypatch.setattr(threads, "MOST_WITH_HANGING", 3)
+    hanging, given = Hanging(), Threads(most=1)
+    held = [given.ask(name, hanging(name)) for name in "abcd"]
+    await until(lambda: len(given._hanging) == 3, "as many as may be")
+    assert sorted(hanging.begun) == ["a", "b", "c"]
+    hanging.let_go.set()
+    assert [await one for one in held] == list("abcd")
 
 
 async def test_what_waits_can_be_taken_back_and_what_is_begun_not() -> None:

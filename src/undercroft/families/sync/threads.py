@@ -1,7 +1,7 @@
 """Threads in which storages are read for whoever asks over HTTP: a few, of which one entry has fewer.
 
-A storage that hangs takes those of its entry, and nothing else waits for it. They are daemons: a server that stops does
-not wait for it either.
+A storage that hangs takes those of its entry, and nothing else waits for it: what takes too long is counted no more
+among those that all have in common. They are daemons: a server that stops does not wait for it either.
 """
 
 import asyncio
@@ -14,6 +14,10 @@ from typing import Any, NamedTuple, TypeVar
 T = TypeVar("T")
 
 MOST, MOST_OF_ONE = 16, 3
+# Seconds; less than anybody waits for a thread.
+HANGING_AFTER = 1.0
+# Of threads in all, whatever hangs.
+MOST_WITH_HANGING = 256
 # A thread that has had nothing to do for so long (s) ends.
 IDLE = 10.0
 
@@ -34,13 +38,17 @@ class Threads:
     def __init__(self, most: int = MOST, most_of_one: int = MOST_OF_ONE) -> None:
         self._most, self._most_of_one = most, most_of_one
         self._busy: Counter[str] = Counter()
+        self._hanging: set[asyncio.Future[Any]] = set()
+        self._watches: dict[asyncio.Future[Any], asyncio.TimerHandle] = {}
         self._lines: dict[str, deque[_Job]] = {}
         """Who waits, by entry; the one whose turn it was last is at the end."""
         self._idle: list[_Letters] = []
 
     def are_taken(self, entry: str) -> bool:
         """Whether what is asked of it now has to wait."""
-        return self._busy[entry] >= self._most_of_one or self._busy.total() >= self._most
+        busy = self._busy.total()
+        are_all = busy - len(self._hanging) >= self._most or busy >= MOST_WITH_HANGING
+        return are_all or self._busy[entry] >= self._most_of_one
 
     def ask(self, entry: str, work: Callable[[], T]) -> "asyncio.Future[T]":
         """Its outcome. Work that is begun can't be broken off: whoever gives up waiting (by `asyncio.wait`, for nobody
@@ -65,8 +73,14 @@ class Threads:
             if line:
                 self._lines[entry] = line
             self._busy[entry] += 1
+            watch = asyncio.get_running_loop().call_later(HANGING_AFTER, self._note_hanging, job.outcome)
+            self._watches[job.outcome] = watch
             letters = self._idle.pop() if self._idle else self._new_thread()
             letters.put(job)
+
+    def _note_hanging(self, outcome: "asyncio.Future[Any]") -> None:
+        self._hanging.add(outcome)
+        self._go_on()
 
     def _new_thread(self) -> _Letters:
         letters: _Letters = SimpleQueue()
@@ -76,6 +90,8 @@ class Threads:
 
     def _finish(self, letters: _Letters, job: _Job, result: Any, error: BaseException | None) -> None:
         self._idle.append(letters)
+        self._watches.pop(job.outcome).cancel()
+        self._hanging.discard(job.outcome)
         self._busy[job.entry] -= 1
         if not self._busy[job.entry]:
             del self._busy[job.entry]
