@@ -102,7 +102,7 @@ async def test_however_much_is_read_the_house_reads_and_writes(open_again: Open,
     reading = [asyncio.ensure_future(database.read(lambda _tx: go_on.wait(20))) for _ in range(30)]
     await asyncio.sleep(0)
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert await database.read_apart(lambda tx: tx.one("SELECT 1")) == (1,)
             await database.write(lambda tx: tx.run("INSERT INTO things (name) VALUES ('one')"))
             assert await database.read_apart(lambda tx: tx.one("SELECT name FROM things")) == ("one",)

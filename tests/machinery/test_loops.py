@@ -21,7 +21,7 @@ def anyio_backend() -> str:
 async def running() -> AsyncIterator[Loops]:
     started = Loops(lambda: 7)
     yield started
-    await asyncio.wait_for(started.stop(), 5)
+    await asyncio.wait_for(started.stop(), 20)
 
 
 class Step:
@@ -101,7 +101,7 @@ async def test_one_that_asks_for_it_ends_the_program(running: Loops) -> None:
 
     running.start([Loop("fatal", step, 0.001), Loop("other", other, 0.001)])
 
-    assert await asyncio.wait_for(running.ended, 5) is fatal
+    assert await asyncio.wait_for(running.ended, 20) is fatal
     await other.called(len(other.calls) + 2)
     assert len(step.calls) == 1
 
@@ -125,7 +125,7 @@ async def test_a_stop_waits_for_the_step_under_way_and_cuts_short_the_pause() ->
     assert not stopping.done()
 
     go_on.set()
-    await asyncio.wait_for(stopping, 5)
+    await asyncio.wait_for(stopping, 20)
     assert finished.is_set()
     assert len(resting.calls) == 1
 
@@ -158,7 +158,7 @@ async def test_what_has_a_rhythm_of_its_own_may_end_but_not_break_off(running: L
 
     running.keep("settling", broken())
 
-    fatal = await asyncio.wait_for(running.ended, 5)
+    fatal = await asyncio.wait_for(running.ended, 20)
     assert "settling broke off (LookupError: a fault of ours)" in str(fatal)
 
 
@@ -168,7 +168,7 @@ async def test_a_loop_that_somebody_cancels_ends_the_program_and_is_not_missed_i
 
     running.start([Loop("look ahead", cancelled, 1)])
 
-    assert "look ahead broke off (it was cancelled)" in str(await asyncio.wait_for(running.ended, 5))
+    assert "look ahead broke off (it was cancelled)" in str(await asyncio.wait_for(running.ended, 20))
 
 
 async def test_what_is_cut_off_by_the_end_is_no_fault() -> None:

@@ -32,6 +32,7 @@ def test_a_send_that_is_killed_in_the_middle(
     for share in (0.15, 0.5):
         receiver.wait_for(int(PEOPLE * share), seconds=60)
         croft.kill()
+        wait_until(lambda: not receiver.is_called, "all that it has sent to be read")
         settled.append(moved_on(database_url))
         kills.append(time.time())
         croft.start()

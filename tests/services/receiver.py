@@ -80,6 +80,11 @@ class Receiver:
         assert len(calls) >= count, f"{len(calls)} of {count} calls arrived within {seconds} s"
         return calls
 
+    @property
+    def is_called(self) -> bool:
+        """Whether anybody is connected: then more calls may be on their way."""
+        return self._server is not None and self._server.is_called
+
     def forget(self) -> None:
         """Drops the recorded calls, keeps the programmed answers."""
         with self._changed:
@@ -136,6 +141,11 @@ class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exception(), OSError):  # a caller that was killed is no error of the receiver
             super().handle_error(request, client_address)
+
+    @property
+    def is_called(self) -> bool:
+        with self._lock:
+            return bool(self._open)
 
     def opened(self, connection: socket.socket) -> None:
         with self._lock:

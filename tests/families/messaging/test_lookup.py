@@ -30,6 +30,6 @@ async def test_who_was_asked_for_addresses_is_hung_up_on(sqlite_url: str) -> Non
         assert asked.is_set() and not hung_up.is_set()
         assert house.parts.lookup is not None
         await house.parts.lookup.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await hung_up.wait()
     service.close()

@@ -33,7 +33,7 @@ class Call:
         self.say(wire.Setup("B", storages, 0, {"B": "B 1"}), wire.Known([], True), wire.KnownKept([], True))
 
     async def hear(self) -> Any:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             return await wire.receive(self._reader, self._decoder)
 
     def hang_up(self) -> None:

@@ -50,12 +50,12 @@ class Disk:
                 raise
 
     async def begins(self, path: str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while path not in self.reading:  # noqa: ASYNC110 - a thread reads
                 await asyncio.sleep(0.01)
 
     async def gives_up(self, path: str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while path not in self.given_up:  # noqa: ASYNC110 - a thread reads
                 await asyncio.sleep(0.01)
 
@@ -145,7 +145,7 @@ def test_who_is_hung_up_on_in_the_middle_begins_anew(tmp_path: Path, monkeypatch
             call.hang_up()
             await disk.gives_up("large")
             call = await server.met()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 while not disk.threads <= set(closed):  # noqa: ASYNC110 - by the thread that used it
                     await asyncio.sleep(0.01)
             disk.goes_on.set()

@@ -47,7 +47,7 @@ class Hand:
             self.given.put_nowait([put.path for put in message.puts])
 
     async def next(self) -> list[str]:
-        return await asyncio.wait_for(self.given.get(), 5)
+        return await asyncio.wait_for(self.given.get(), 20)
 
     def fail(self, *paths: str) -> None:
         self.giving.note_failed([wire.Failed(path, 1, "no room", False) for path in paths])

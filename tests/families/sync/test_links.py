@@ -39,7 +39,7 @@ class Worker:
         self._writer.write(wire.packed(message))
 
     async def hear(self) -> Any:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             message = await wire.receive(self._reader, self._decoder)
         assert message is not None
         return message

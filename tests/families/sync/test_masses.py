@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,9 @@ from undercroft.families.sync.names import OWN_FOLDER
 from undercroft.families.sync.storages import open_storage
 from undercroft.families.sync.worker.index import Index
 from undercroft.families.sync.worker.observing import Observer
+
+SLOWLY = {"bandwidth": 10_000_000}
+"""Three seconds for the large ones: who looks for a part of one finds it."""
 
 
 def test_200_megabytes(tell: Callable[[Story], None]) -> None:
@@ -71,7 +75,7 @@ def test_what_was_cut_off_is_gone_on_with(sqlite_url: str, tmp_path: Path) -> No
     async def story() -> None:
         async with house(sqlite_url, tmp_path) as h:
             await h.add("A")
-            await h.add("B", bandwidth=40_000_000)
+            await h.add("B", **SLOWLY)
             await h.share()
             incoming = h.folders["B"] / OWN_FOLDER / "incoming"
             one, two, three = (os.urandom(30_000_000) for _ in range(3))
@@ -81,13 +85,16 @@ def test_what_was_cut_off_is_gone_on_with(sqlite_url: str, tmp_path: Path) -> No
             h.kill("B")
             await until(lambda: there.exists() and there.stat().st_size > size, "more of it")
             assert there.stat().st_ino == inode, "it went on where it was"
+            await _arrives_at_b(h)
             await h.holds({b"large": one})
+            await _arrives_at_b(h, **SLOWLY)
             write(h.folders["A"], {b"large": two})
             await _arriving(incoming, 10_000_000)
             await h.crash()
             h.kill("A")
             write(h.folders["A"], {b"large": three})  # the source is another before anything is back
             await h.start()
+            await _arrives_at_b(h)
             await h.holds({b"large": three})
             assert await h.database.read(store_entries.conflicts, 9) == []
 
@@ -153,6 +160,11 @@ def _at(path: Path, start: int, length: int) -> bytes:
     with path.open("rb") as file:
         file.seek(start)
         return file.read(length)
+
+
+async def _arrives_at_b(h: House, **how: Any) -> None:
+    """From now on."""
+    await h.engine.change("B", {"root": str(h.folders["B"]), **how})
 
 
 async def _arriving(incoming: Path, least: int) -> list[Path]:

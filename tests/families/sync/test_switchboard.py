@@ -32,7 +32,7 @@ class Call:
         self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(wire.ToWorker)
 
     async def hear(self) -> Any:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             return await wire.receive(self._reader, self._decoder)
 
 

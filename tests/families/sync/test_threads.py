@@ -46,7 +46,7 @@ async def test_an_entry_that_hangs_keeps_its_own_waiting_and_no_other() -> None:
     await until(lambda: len(hanging.begun) == 2, "two of three")
     assert given.are_taken("r") and not given.are_taken("a")
 
-    assert await asyncio.wait_for(given.ask("a", lambda: "from a"), 5) == "from a"
+    assert await asyncio.wait_for(given.ask("a", lambda: "from a"), 20) == "from a"
 
     hanging.let_go.set()
     assert [await one for one in held] == ["r0", "r1", "r2"]

@@ -152,7 +152,7 @@ def test_what_arrived_in_part_is_nobody_s_when_nothing_is_behind(tell: Callable[
         talk.say(wire.Do([talk.put("f", b"from A", 5)], [], []))
         await talk.hear_until(lambda message: isinstance(message, wire.Done))
         assert left.exists(), "it may be gone on with"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while left.exists():  # said again: the task of the one before may not have ended
                 talk.say(wire.InStep())
                 await asyncio.sleep(0.01)
@@ -214,7 +214,7 @@ def test_who_is_refused_comes_back_after_a_pause_that_grows(tmp_path: Path, monk
     async def whole() -> None:
         server = await asyncio.start_unix_server(refuse, "sock")
         living = asyncio.create_task(program.live(tmp_path / "sock", "B"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while len(came) < 4:  # noqa: ASYNC110 - another process would
                 await asyncio.sleep(0.01)
         living.cancel()
@@ -243,7 +243,7 @@ def test_a_report_that_can_not_be_sent_ends_the_worker(tmp_path: Path, monkeypat
         for message in (wire.Setup("B", storages, 0, {"B": "B 1"}), wire.Known([], True), wire.KnownKept([], True)):
             ours[1].write(really(message))
         monkeypatch.setattr(wire, "packed", packed)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             with pytest.raises(OverflowError):
                 await Worker(*theirs, "B", tmp_path / "spool").run()
         for _, writer in (theirs, ours):

@@ -123,7 +123,7 @@ async def test_with_enough_unsettled_it_rests_until_some_are_settled(rig: Rig, m
     await rig.make(1)
     await rig.upkeep.look_ahead(rig.clock())
     await rig.courier.fire_due()
-    await asyncio.wait_for(rig.courier.settling.woken.wait(), 5)
+    await asyncio.wait_for(rig.courier.settling.woken.wait(), 20)
     await rig.make(1, prefix="due")
     rig.courier._woken.clear()
 

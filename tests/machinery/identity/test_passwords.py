@@ -170,7 +170,7 @@ async def test_who_hangs_up_as_the_turn_comes_gives_it_on() -> None:
     leaving.cancel()
     await asyncio.gather(leaving, return_exceptions=True)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await line.wait("c")
 
 

