@@ -8,9 +8,11 @@ import dkim
 import pytest
 
 from tests.families.mail.house import CAPTURED, EMAIL, QUEUED, SENT, house
+from tests.nodes.relay import Relay
 from tests.services.dkimkey import DkimKey
 from tests.services.mailserver import MailServer
 from undercroft.base.clock import HOUR
+from undercroft.database.postgres import engine
 
 pytestmark = pytest.mark.anyio
 
@@ -105,6 +107,18 @@ async def test_what_was_cancelled_does_not_go_out(relay: MailServer, database_ur
         assert sent.status == 200
         assert [mail.recipient for mail in relay.arrived()] == ["after@example.com"]
         assert (await one.email(answer.id))["state"] == "cancelled"
+
+
+async def test_a_cancellation_whose_commit_was_answered_to_nobody_is_one(
+    relay: MailServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "PAUSE", 0.0)
+    async with Relay.to(postgres_url) as line, house(line.url, relay.url) as one:
+        answer = await one.send(send_at=one.clock() + HOUR)
+        line.lose_each_answer()
+        gone = await one.call("DELETE", f"/systems/emails/{answer.id}")
+        assert (gone.status, gone.body) == (200, b'{"message":"Email cancelled."}')
+        assert line.swallowed
 
 
 async def test_a_key_sends_once_whoever_asks_at_the_same_moment(relay: MailServer, database_url: str) -> None:

@@ -4,9 +4,8 @@ import pytest
 
 from tests.database.engines import Engine
 from tests.machinery.mail.making import NOW, order
-from undercroft.base.refusals import Refusal
 from undercroft.machinery.mail import suppressions
-from undercroft.machinery.mail.actions import Order, cancel, enqueue_many
+from undercroft.machinery.mail.actions import Order, enqueue_many
 from undercroft.machinery.mail.model import State
 from undercroft.machinery.mail.schedule import Terms
 
@@ -40,16 +39,6 @@ def test_what_is_captured_is_captured_once(engine: Engine) -> None:
     assert _enqueue(engine, orders) == first
     assert engine.rows(COUNTS) == [(1, 1, 2, 0, 0)]
     assert engine.rows("SELECT state, settled_at FROM mail_recipients") == [(State.CAPTURED, NOW)] * 2
-
-
-def test_a_mail_that_was_cancelled_is_cancelled(engine: Engine) -> None:
-    one = order(to="ann@example.com, bob@example.com")
-    _enqueue(engine, [one])
-    for _ in range(2):
-        with engine.transaction() as tx:
-            assert cancel(tx, "@admin", one.id, NOW + 1).state is State.CANCELLED
-    with engine.transaction() as tx, pytest.raises(Refusal, match="nothing left to cancel"):
-        cancel(tx, "@admin", one.id, NOW + 2)
 
 
 def test_of_those_on_the_list_each_is_there_once(engine: Engine) -> None:

@@ -104,7 +104,7 @@ def enqueue_many(tx: Transaction, orders: list[Order]) -> list[Enqueued | Refusa
 
 
 def cancel(tx: Transaction, namespace: str, id: str, now: int) -> Kept:
-    """Whom it has not gone to by now, it does not go to any more.
+    """Whom it has not gone to by now, it does not go to any more. Is run by `write_once`.
 
     Raises Refusal: NOT_FOUND, CONFLICT ("in_flight") while it is on its way to one of them, CONFLICT ("ended") where
     there is nothing left to cancel.
@@ -112,8 +112,6 @@ def cancel(tx: Transaction, namespace: str, id: str, now: int) -> Kept:
     kept, _ = require(tx, namespace, id)
     recipients = store.recipients_of(tx, [id])[id]
     waiting = [row for row in _deliveries_of(tx, kept, recipients) if row.state < PENDING_LIMIT]
-    if any(one.state is State.CANCELLED and one.settled_at == now for one in recipients):
-        return kept  # the answer to the commit was lost on the line, and this is run again
     if not waiting:
         raise conflict("ended", f"there is nothing left to cancel: the mail {id} has had its end")
     if len(deliveries.delete(tx, [deliveries.seen(row) for row in waiting])) < len(waiting):

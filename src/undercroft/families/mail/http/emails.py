@@ -95,7 +95,7 @@ class Emails:
 
     async def cancel(self, request: Request) -> Reply:
         namespace = await self._namespace(request, writing=False)
-        kept = await self._database.write(actions.cancel, namespace, request.path["id"], request.now)
+        kept = await self._database.write_once(actions.cancel, namespace, request.path["id"], request.now)
         return json_reply(shapes.Said("Email cancelled."), headers=_id_header(kept.id))
 
     # Parts of sending
