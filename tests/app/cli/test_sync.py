@@ -58,7 +58,8 @@ def test_from_nothing_to_files_in_two_folders(sync: Run, house: Croft, folders: 
     assert listed.out.splitlines()[0].split() == ["ENTRY", "DRIVER", "OPTIONS"]
     assert f'{{"ignore":["*.tmp"],"root":"{folders}'[:40] in listed.out, "as JSON, once"
     assert [entry["name"] for entry in sync("entries", "list", "--json").json["entries"]] == ["office", "laptop"]
-    assert sync("rules", "share", "office", "laptop", "--json").json == {"status": "ok"}
+    for _ in "again":
+        assert sync("rules", "share", "office", "laptop", "--json").json == {"status": "ok"}
     assert sync("rules", "show", "--json").json == EVERYWHERE
     assert sync("rules", "show").out.splitlines()[1].split() == ["/", "any", "office,", "laptop"]
     (folders / "office/report.txt").write_text("one")
@@ -133,10 +134,11 @@ def test_versions_restore_and_conflicts(sync: Run, house: Croft, folders: Path) 
     [kept] = sync("versions", "report.txt", "--json").json["versions"]
     assert sync("versions", "report.txt").out.splitlines()[1].split()[:3] == [kept["id"], "laptop", "3"]
     assert sync("restore", "report.txt", "--version", "none").code == 1
-    assert sync("restore", "report.txt").out == f"report.txt is as it was in version {kept['id']}.\n"
+    assert sync("restore", "report.txt").out == f"report.txt is being put back as it was in version {kept['id']}.\n"
     wait_until((folders / "office/report.txt").exists, "the file")
-    never = sync("restore", "never")
-    assert (never.code, "not found" in never.err) == (1, True)
+    for verb in ("restore", "versions"):
+        never = sync(verb, "never")
+        assert (never.code, "croft: file never not found\n" in never.err) == (1, True), never.err
     sync("entries", "stop", "laptop")
     (folders / "office/report.txt").write_text("by office")
     wait_until(lambda: _get(house, "/files?q=report.txt")["files"][0]["size"] == 9, "the change")
@@ -144,6 +146,8 @@ def test_versions_restore_and_conflicts(sync: Run, house: Croft, folders: Path) 
     sync("entries", "start", "laptop")
     wait_until(lambda: bool(_get(house, "/conflicts")["conflicts"]), "the conflict")
     assert [met["filename"] for met in sync("conflicts", "--json").json["conflicts"]] == ["report.txt"]
+    assert sync("conflicts", "--limit", 1, "--json").json == sync("conflicts", "--json").json
+    assert sync("conflicts", "--limit", 1_001).code == 2
     shown = sync("conflicts").out.splitlines()
     assert shown[0].split() == ["WHEN", "FILE", "THE", "OTHER", "IS", "KEPT", "AS"]
     assert "report.txt" in shown[1]
@@ -176,8 +180,31 @@ def test_transfers_are_listed(croft: Run, server: Server) -> None:
 
 
 def test_a_terminal_shows_how_far_they_are_until_all_have_come(server: Server, home: Path) -> None:
-    """On a terminal of its own, for a bar is drawn on nothing else."""
     steps = [[{"entry": "laptop", "filename": "film.mkv", "done": done, "size": 4}] for done in (1, 3)]
+    shown = _watched(server, *steps)
+    assert b"laptop" in shown
+    assert b"25%" in shown
+    assert b"75%" in shown
+    assert shown.rstrip().endswith(b"Nothing large is under way.")
+
+
+def test_a_name_neither_steers_the_terminal_nor_ends_the_watch(server: Server, home: Path) -> None:
+    names = ["a[/b].bin", "[red]c", "d\x1b]0;mine\x07\ne"]
+    shown = _watched(server, [{"entry": "laptop", "filename": name, "done": 1, "size": 4} for name in names])
+    for told in (b"a[/b].bin", b"[red]c", rb"d\x1b]0;mine\x07 e"):
+        assert told + " → laptop".encode() in shown
+    assert shown.rstrip().endswith(b"Nothing large is under way.")
+
+
+def test_what_has_arrived_has_no_bar_any_more(server: Server, home: Path) -> None:
+    both = [{"entry": "laptop", "filename": name, "done": 1, "size": 4} for name in ("first", "second")]
+    shown = _watched(server, both, *[[{**both[1], "done": done}] for done in (2, 3)])
+    assert b"75%" in shown
+    assert shown.rindex(b"first") < shown.index(b"75%")
+
+
+def _watched(server: Server, *steps: list[dict[str, Any]]) -> bytes:
+    """What is shown until all have come, on a terminal of its own: a bar is drawn on nothing else."""
     server.answers("/api/v1.0/transfers", *({"transfers": step} for step in (*steps, [])))
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
@@ -193,10 +220,7 @@ def test_a_terminal_shows_how_far_they_are_until_all_have_come(server: Server, h
             break
     os.close(ours)
     assert program.wait(30) == 0, shown
-    assert b"laptop" in shown
-    assert b"25%" in shown
-    assert b"75%" in shown
-    assert shown.rstrip().endswith(b"Nothing large is under way.")
+    return shown
 
 
 def _is_everywhere(house: Croft) -> bool:

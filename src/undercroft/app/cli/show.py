@@ -58,6 +58,10 @@ def harmless(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
 
 
+def in_one_line(text: str) -> str:
+    return harmless(text).replace("\n", " ")
+
+
 def console(*, stderr: bool = False) -> "Console":
     from rich.console import Console
 
@@ -67,7 +71,7 @@ def console(*, stderr: bool = False) -> "Console":
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, show_header: bool = True) -> None:
     """Columns; on a terminal folded to its width, elsewhere one line per row whatever its length."""
-    cells = [[harmless(cell).replace("\n", " ") for cell in row] for row in rows]
+    cells = [[in_one_line(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _print_rich_table(headers, cells, show_header)
     else:

@@ -107,7 +107,7 @@ def change(context: typer.Context, name: Name, option: Options = None, json: Jso
 
 @app.command("remove")
 def remove(context: typer.Context, name: Name, json: Json = False) -> None:
-    """Forget an entry. Its files stay where they are.
+    """Forget an entry, which no rule names any more (`croft sync rules set`). Its files stay where they are.
 
     \b
     croft sync entries remove laptop

@@ -10,11 +10,12 @@ import typer
 from undercroft.app.cli.client import Server, as_ours, connect
 from undercroft.app.cli.failures import Refused
 from undercroft.app.cli.options import Everything, Json
-from undercroft.app.cli.show import console, moment_text, print_json, print_table, say
+from undercroft.app.cli.show import console, in_one_line, moment_text, print_json, print_table, say
 from undercroft.app.cli.sync.paths import api
 
 Filename = Annotated[str, typer.Argument(metavar="FILE", help="As `croft sync files` shows it.")]
 _PAGE = 1_000
+_NOT_FOUND = 404
 
 
 def list_files(
@@ -74,6 +75,8 @@ def restore(
 ) -> None:
     """Put a kept version back under its name, everywhere.
 
+    It is asked for, and under way when this ends; `croft sync status` says why where it can't be.
+
     \b
     croft sync restore docs/report.txt
     """
@@ -86,17 +89,21 @@ def restore(
     if json:
         print_json(reply)
     else:
-        say(f"{filename} is as it was in version {wanted}.")
+        say(f"{filename} is being put back as it was in version {wanted}.")
 
 
-def conflicts(context: typer.Context, json: Json = False) -> None:
+def conflicts(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1_000, metavar="N", help="How many.")] = 100,
+    json: Json = False,
+) -> None:
     """Where two changes met, and under which name the other one was kept.
 
     \b
     croft sync conflicts
     """
     with connect(context) as server, as_ours(server):
-        reply = server.get(api("conflicts"))
+        reply = server.get(api("conflicts"), {"limit": limit})
         if json:
             print_json(reply)
             return
@@ -127,15 +134,21 @@ def transfers(
 
 
 def _watch(server: Server) -> None:
-    from rich.progress import Progress
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    with Progress(console=console(), transient=True) as bars, contextlib.suppress(KeyboardInterrupt):
+    # A file's name is no markup.
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    out = console()
+    bars = Progress(*columns, console=out, transient=True, disable=not out.is_terminal)
+    with bars, contextlib.suppress(KeyboardInterrupt):
         shown: dict[tuple[str, str], Any] = {}
         while under_way := server.get(api("transfers"))["transfers"]:
+            for arrived in shown.keys() - {(one["entry"], one["filename"]) for one in under_way}:
+                bars.remove_task(shown.pop(arrived))
             for one in under_way:
                 key = (one["entry"], one["filename"])
                 if key not in shown:
-                    shown[key] = bars.add_task(f"{one['filename']} → {one['entry']}", total=one["size"])
+                    shown[key] = bars.add_task(in_one_line(f"{key[1]} → {key[0]}"), total=one["size"])
                 bars.update(shown[key], completed=one["done"])
             time.sleep(0.3)
     say("Nothing large is under way.")
@@ -166,4 +179,11 @@ def _fid(server: Server, filename: str) -> str:
 
 
 def _versions(server: Server, filename: str) -> Any:
-    return server.get(api("files", _fid(server, filename), "versions"))
+    try:
+        return server.get(api("files", _fid(server, filename), "versions"))
+    except Refused as refused:
+        if refused.status != _NOT_FOUND:
+            raise
+        raise Refused(
+            f"file {filename} not found", "`croft sync files` shows which there are", status=_NOT_FOUND
+        ) from None

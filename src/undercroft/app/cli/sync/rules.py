@@ -43,15 +43,16 @@ def share(
     path: Annotated[str, typer.Option("--path", metavar="PATH", help="What is below it.")] = "/",
     json: Json = False,
 ) -> None:
-    """Add a rule: these entries hold what is below a path. It counts at once.
+    """Add a rule, unless it is there: these entries hold what is below a path. It counts at once.
 
     \b
     croft sync rules share office laptop
     croft sync rules share office archive --path /contracts
     """
     with connect(context) as server, as_ours(server):
-        rules = [*server.get(api("rules"))["rules"], {"match": {"path": path}, "sync": entries}]
-        server.call("PUT", api("rules"), None, {"rules": rules})
+        rules, wanted = server.get(api("rules"))["rules"], {"match": {"path": path}, "sync": entries}
+        if wanted not in rules:
+            server.call("PUT", api("rules"), None, {"rules": [*rules, wanted]})
         reply = server.call("PUT", api("rules", "reload"))
     if json:
         print_json(reply)
