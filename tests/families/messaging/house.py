@@ -14,6 +14,7 @@ from tests.machinery.deliveries.making import NOW, Clock, answered
 from undercroft.app.application import Head
 from undercroft.app.assembly import Parts, all_migrations, assemble
 from undercroft.app.settings import Settings
+from undercroft.base.clock import DAY, HOUR
 from undercroft.database import Database, open_database
 from undercroft.families.messaging.channels import webhook
 from undercroft.machinery.deliveries.model import Delivery, Outcome, Target
@@ -21,6 +22,7 @@ from undercroft.machinery.identity.actions import PRESET, set_up_admin
 
 TOKEN = "a-token-of-these-tests"
 API = "/api/v1/"
+EIGHT = NOW // DAY * DAY + DAY + 8 * HOUR
 _STEPS = (
     "message runs",
     "who is behind",
@@ -168,3 +170,17 @@ async def opened(url: str, *, now: int = NOW, really: bool = False, **settings: 
 
 
 __all__ = ["NOW", "House", "opened"]
+
+
+async def link_of(house: House, id: str) -> str:
+    url: str = (await house.get(f"subscriptions/{id}/optout"))["url"]
+    return url.partition("3862")[2]
+
+
+async def opt_out(house: House, link: str) -> None:
+    assert (await house.call("POST", link, authorization=None)).status == 200
+
+
+async def resend(house: House, id: str) -> None:
+    assert tuple(await house.call("POST", f"subscriptions/{id}/resend")) == (202, {"accepted": True})
+    await house.go_on()

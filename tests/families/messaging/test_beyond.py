@@ -4,14 +4,13 @@ import json
 
 import pytest
 
-from tests.families.messaging.house import NOW, House, opened
+from tests.families.messaging.house import EIGHT, House, opened
 from tests.services.receiver import Answer, Receiver
 from undercroft.app.notation import Secret
 from undercroft.base.clock import DAY, HOUR
 from undercroft.families.messaging import estimates
 
 pytestmark = pytest.mark.anyio
-EIGHT = NOW // DAY * DAY + DAY + 8 * HOUR
 
 
 def form(content: bytes, name: str = "day1.mp3", field: str = "content") -> bytes:

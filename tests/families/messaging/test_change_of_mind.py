@@ -1,34 +1,17 @@
 """People opt out, are moved and are sent to again at the very moment when something is on its way to them."""
 
-import asyncio
-import threading
-import time
 import uuid
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.families.messaging.house import NOW, TOKEN, House, opened
-from undercroft.app.messages import ways_of
-from undercroft.app.settings import Settings
+from tests.families.messaging.house import EIGHT, TOKEN, House, link_of, opt_out, resend
 from undercroft.base.clock import DAY, HOUR, MINUTE
 from undercroft.database import Transaction
-from undercroft.families.messaging import optout, runs, settling, subscriptions
+from undercroft.families.messaging import optout, runs
 from undercroft.families.messaging.model import Subscription
 
 pytestmark = pytest.mark.anyio
-EIGHT = NOW // DAY * DAY + DAY + 8 * HOUR
-
-
-async def link_of(house: House, id: str) -> str:
-    url: str = (await house.get(f"subscriptions/{id}/optout"))["url"]
-    return url.partition("3862")[2]
-
-
-async def opt_out(house: House, link: str) -> None:
-    assert (await house.call("POST", link, authorization=None)).status == 200
 
 
 async def test_looking_at_a_link_is_no_turn_of_the_writer(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,11 +24,6 @@ async def test_looking_at_a_link_is_no_turn_of_the_writer(house: House, monkeypa
     monkeypatch.setattr(type(house.database), "write", None)
     assert (await house.call("GET", link, authorization=None)).status == 200
     assert (await house.call("POST", unsigned, authorization=None)).status == 404
-
-
-async def resend(house: House, id: str) -> None:
-    assert tuple(await house.call("POST", f"subscriptions/{id}/resend")) == (202, {"accepted": True})
-    await house.go_on()
 
 
 async def hours_pass(house: House, hours: int = 20) -> None:
@@ -195,110 +173,6 @@ async def test_later_attempts_keep_to_quiet_hours(house: House) -> None:
             before = len(house.receiver.sent)
     assert before >= 1
     assert len(house.receiver.sent) == before + 1
-
-
-@pytest.fixture
-async def shared(postgres_url: str) -> AsyncIterator[House]:
-    async with opened(postgres_url) as house:
-        await house.make_series()
-        yield house
-
-
-class Slow:
-    """In a transaction on PostgreSQL: stays here until another one waits for what this one holds, or `is_done`."""
-
-    def __init__(self) -> None:
-        self.began = threading.Event()
-        self.is_done = threading.Event()
-
-    def __call__(self, tx: Transaction) -> None:
-        self.began.set()
-        until = time.monotonic() + 5
-        while time.monotonic() < until and not self.is_done.is_set():
-            if tx.one("SELECT 1 FROM pg_locks WHERE NOT granted LIMIT 1"):
-                return
-            time.sleep(0.005)
-
-
-async def test_an_opt_out_is_not_undone_by_the_end_of_a_message_at_that_moment(
-    shared: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    id = await shared.subscribe()
-    link, slow, following = await link_of(shared, id), Slow(), settling._following
-
-    def read_and_wait(tx: Transaction, moving: list[Subscription]) -> dict[settling.Place, int]:
-        found = following(tx, moving)
-        slow(tx)
-        return found
-
-    async def opt_out_meanwhile() -> None:
-        await asyncio.to_thread(slow.began.wait, 5)
-        await opt_out(shared, link)
-        slow.is_done.set()
-
-    monkeypatch.setattr(settling, "_following", read_and_wait)
-    await asyncio.gather(shared.at(EIGHT), opt_out_meanwhile())
-    await shared.go_on()
-    assert (await shared.subscription(id))["active"] is False
-
-
-async def test_nodes_that_need_the_first_secret_at_once_agree(shared: House) -> None:
-    slow = Slow()
-
-    def make_and_wait(tx: Transaction) -> str:
-        made = optout.secret(tx)
-        slow(tx)
-        return made
-
-    async def make_meanwhile() -> str:
-        await asyncio.to_thread(slow.began.wait, 5)
-        made = await shared.database.write(optout.secret)
-        slow.is_done.set()
-        return made
-
-    first, second = await asyncio.gather(shared.database.write(make_and_wait), make_meanwhile())
-    assert first == second == await shared.database.read(optout.known_secret)
-
-
-async def test_a_resend_and_the_next_message_at_the_same_moment_have_turns_of_their_own(shared: House) -> None:
-    id = await shared.subscribe()
-    namespace = (await shared.database.read(lambda tx: tx.one("SELECT namespace FROM messaging_subscriptions")))[0]
-    ways = ways_of(Settings(data_dir=Path()))
-    slow = Slow()
-
-    def resend_and_wait(tx: Transaction) -> None:
-        subscriptions.resend(tx, namespace, id, ways, shared.clock())
-        slow(tx)
-
-    first = asyncio.create_task(shared.database.write(resend_and_wait))
-    await asyncio.to_thread(slow.began.wait, 5)
-    answer = await shared.call("POST", f"subscriptions/{id}/send")
-    await first
-    assert answer.status == 201
-    await shared.go_on()
-    assert sorted(body["resend"] for body, _ in shared.receiver.sent) == ["false", "true"]
-    assert (await shared.subscription(id))["next_sequence_number"] == 2
-
-
-async def test_a_set_is_not_removed_while_somebody_is_subscribed_to_it(
-    shared: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slow, labelled = Slow(), subscriptions.labelled
-
-    def label_and_wait(tx: Transaction, these: list[Subscription]) -> list[subscriptions.Labelled]:
-        slow(tx)
-        return labelled(tx, these)
-
-    async def remove_meanwhile() -> int:
-        await asyncio.to_thread(slow.began.wait, 5)
-        answer = await shared.call("DELETE", "messageset/1/")
-        slow.is_done.set()
-        return answer.status
-
-    monkeypatch.setattr(subscriptions, "labelled", label_and_wait)
-    _, removed = await asyncio.gather(shared.subscribe(), remove_meanwhile())
-    assert removed == 409
-    assert (await shared.get("messageset/1/"))["id"] == 1
 
 
 async def test_a_run_with_a_fault_keeps_no_other_waiting(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

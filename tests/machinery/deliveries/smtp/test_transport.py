@@ -1,19 +1,16 @@
 """Mail over a real SMTP server, whatever it does: an attempt always ends, as an outcome that says what it means."""
 
 import asyncio
-import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 
 import pytest
-import trustme
 
-from tests.machinery.deliveries.making import NOW, Clock
-from tests.services.mailserver import USER, MailServer
+from tests.machinery.deliveries.making import Clock
+from tests.machinery.deliveries.smtp.sending import ANN, MESSAGE, Connect, delivery, envelope_of, send, target
+from tests.services.mailserver import MailServer
 from tests.services.ports import free_port
 from undercroft.base.refusals import invalid, unavailable
 from undercroft.machinery.deliveries.actions import LONGEST_TIMEOUT
-from undercroft.machinery.deliveries.model import Delivery, NotSent, Outcome, Result, Target, TargetSettings
+from undercroft.machinery.deliveries.model import Delivery, NotSent, Result
 from undercroft.machinery.deliveries.smtp import (
     CAPTURED,
     CaptureTransport,
@@ -25,60 +22,6 @@ from undercroft.machinery.deliveries.smtp import (
 )
 
 pytestmark = pytest.mark.anyio
-
-LEASE = 60_000
-ANN = "ann@example.com"
-MESSAGE = b"From: a@home.example\r\nMessage-ID: <1@home.example>\r\nSubject: Hi\r\n\r\n.\r\n..dots\r\nEnd\r\n"
-
-
-def delivery(recipient: str = ANN) -> Delivery:
-    return Delivery(7, 1, "m.0", 1, 2, 0, NOW + LEASE, NOW, 1, 0, 1, NOW, recipient, None, None, None, None)
-
-
-def target(timeout: float = 10.0) -> Target:
-    return Target(1, "mail", "shop", "relay", "smtp", TargetSettings(timeout=timeout), 8, None, None, None, None, 1)
-
-
-async def envelope_of(one: Delivery) -> Envelope:
-    return Envelope("house@home.example", one.body, MESSAGE)
-
-
-Connect = Callable[..., SmtpTransport]
-
-
-@pytest.fixture
-async def connect() -> AsyncIterator[Connect]:
-    """Makes transports to relays by their URLs, with these limits."""
-    made: list[SmtpTransport] = []
-
-    def make(url: str, **limits: float) -> SmtpTransport:
-        made.append(SmtpTransport(Clock(), read_relay(url), envelope_of, limits=Limits(**limits)))
-        return made[-1]
-
-    yield make
-    for transport in made:
-        await transport.close()
-
-
-@pytest.fixture
-def relay() -> Iterator[MailServer]:
-    with MailServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
-    """A server's TLS for 127.0.0.1, and the file of who vouches for it."""
-    ca = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert("127.0.0.1").configure_cert(context)
-    path = tmp_path_factory.mktemp("tls") / "ca.pem"
-    ca.cert_pem.write_to_path(path)
-    return context, path
-
-
-async def send(transport: SmtpTransport, recipient: str = ANN, timeout: float = 10.0) -> Outcome:
-    return await transport.send(target(timeout), delivery(recipient), "msg", {})
 
 
 async def test_what_is_accepted_arrives_byte_for_byte(relay: MailServer, connect: Connect) -> None:
@@ -227,51 +170,6 @@ async def test_a_refusal_stands_though_the_relay_hangs_up_on_it(relay: MailServe
     outcome = await send(transport)
     assert (outcome.result, outcome.status) == (Result.HOPELESS, 550)
     assert (await send(transport)).result is Result.DONE, "over another connection"
-
-
-async def test_starttls_and_a_login(authority: tuple[ssl.SSLContext, Path], connect: Connect) -> None:
-    tls, ca = authority
-    with MailServer(tls, login=True) as relay:
-        outcome = await send(connect(f"{relay.url_with_login}?ca={ca}"))
-        assert outcome.result is Result.DONE, outcome.error
-        (one,) = relay.arrived()
-        assert (one.secure, one.user) == (True, USER)
-
-
-async def test_tls_from_the_first_byte_on(authority: tuple[ssl.SSLContext, Path], connect: Connect) -> None:
-    tls, ca = authority
-    with MailServer(tls, smtps=True) as relay:
-        assert (await send(connect(f"{relay.url}?ca={ca}"))).result is Result.DONE
-        assert relay.arrived()[0].secure
-
-
-async def test_who_can_not_show_who_it_is_gets_nothing(
-    authority: tuple[ssl.SSLContext, Path], connect: Connect
-) -> None:
-    with MailServer(authority[0], smtps=True) as relay:
-        outcome = await send(connect(relay.url))
-        assert outcome.result is Result.AGAIN
-        assert "verify failed" in (outcome.error or "").lower()
-        assert (await send(connect(relay.url + "?verify=no"))).result is Result.DONE
-
-
-async def test_a_wrong_login_keeps_the_mail_and_tells_no_password(
-    authority: tuple[ssl.SSLContext, Path], connect: Connect
-) -> None:
-    tls, ca = authority
-    with MailServer(tls, login=True) as relay:
-        url = relay.url_with_login.replace("p%40ss", "wrong-secret")
-        outcome = await send(connect(f"{url}?ca={ca}"))
-    assert (outcome.result, outcome.status) == (Result.AGAIN, 535)
-    assert "the relay refused our login: 535" in (outcome.error or "")
-    assert "wrong-secret" not in str(outcome)
-
-
-async def test_a_password_does_not_go_out_in_the_open(relay: MailServer, connect: Connect) -> None:
-    outcome = await send(connect(relay.url_with_login))
-    assert outcome.result is Result.AGAIN
-    assert relay.arrived() == []
-    assert "STARTTLS" in (outcome.error or ""), outcome.error
 
 
 async def test_what_has_lost_its_sense_is_not_sent(relay: MailServer) -> None:

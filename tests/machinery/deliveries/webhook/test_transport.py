@@ -4,16 +4,12 @@ import asyncio
 import email.utils
 import os
 import socket
-import ssl
-import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.machinery.deliveries.making import FAMILY, NOW, Clock
+from tests.machinery.deliveries.making import NOW, Clock
 from tests.machinery.deliveries.webhook.raw import (
     Handler,
     forever,
@@ -23,44 +19,15 @@ from tests.machinery.deliveries.webhook.raw import (
     then_close,
     then_reset,
 )
+from tests.machinery.deliveries.webhook.sending import OK, Sender, delivery, target
 from tests.services.waiting import until
-from undercroft.machinery.deliveries.model import Delivery, Outcome, Target, TargetSettings
-from undercroft.machinery.deliveries.webhook import WebhookAddress, WebhookTransport, address_json, guard
+from undercroft.machinery.deliveries.webhook import WebhookTransport, guard
 from undercroft.machinery.deliveries.webhook.connection import KEPT, MOST_READ
 
 pytestmark = pytest.mark.anyio
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 OTHER_PROTOCOL = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
-
-
-def target(url: str, timeout: float = 5.0, **settings: Any) -> Target:
-    given = TargetSettings(address_json(WebhookAddress(url, **settings)), timeout)
-    return Target(1, FAMILY, "shop", "hook", "webhook", given, 32, None, None, None, None, 1)
-
-
-def delivery(body: str = "{}") -> Delivery:
-    return Delivery(7, 1, "job", 1, 2, 0, NOW, NOW, 1, 0, 1, NOW, body, None, None, None, None)
-
-
-class Sender:
-    """A transport that may call loopback."""
-
-    def __init__(self) -> None:
-        self.transport = WebhookTransport(Clock(), allow_private=True)
-
-    async def send(self, port: int, path: str = "/", **settings: Any) -> Outcome:
-        scheme = settings.pop("scheme", "http")
-        to = target(f"{scheme}://127.0.0.1:{port}{path}", **settings)
-        return await self.transport.send(to, delivery(), "msg_a_7_1", {})
-
-
-@pytest.fixture
-async def sender() -> AsyncIterator[Sender]:
-    made = Sender()
-    yield made
-    made.transport.close()
 
 
 @pytest.mark.parametrize(
@@ -330,74 +297,6 @@ async def test_a_name_that_hangs_is_looked_up_once_at_a_time(monkeypatch: pytest
 
     assert looking == ["slow.example"]
     assert [outcome.status for outcome in outcomes] == [None] * 10 + [200] * 10
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
-    """A certificate for `hooks.example` and 127.0.0.1, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    try:
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-             "-days", "2", "-subj", "/CN=hooks.example", "-addext", "subjectAltName=DNS:hooks.example,IP:127.0.0.1",
-             "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
-            check=True, capture_output=True,
-        )  # fmt: skip
-    except FileNotFoundError:
-        pytest.skip("openssl not found: apt-get install openssl")
-    yield folder / "cert.pem", folder / "key.pem"
-
-
-def trusting(certificate: Path) -> WebhookTransport:
-    transport = WebhookTransport(Clock(), allow_private=True)
-    transport._pool._tls = ssl.create_default_context(cafile=str(certificate))
-    return transport
-
-
-def server_side(certificate: tuple[Path, Path]) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    return context
-
-
-async def test_https_with_a_certificate_that_is_trusted(certificate: tuple[Path, Path]) -> None:
-    transport = trusting(certificate[0])
-    async with serving(OK, tls=server_side(certificate)) as server:
-        outcomes = [
-            await transport.send(target(f"https://127.0.0.1:{server.port}/"), delivery(), "msg", {}) for _ in range(2)
-        ]
-    transport.close()
-
-    assert [outcome.status for outcome in outcomes] == [200, 200]
-    assert server.connections == 1
-
-
-async def test_https_with_one_that_is_not_trusted_sends_nothing(certificate: tuple[Path, Path], sender: Sender) -> None:
-    async with serving(OK, tls=server_side(certificate)) as server:
-        outcome = await sender.send(server.port, scheme="https")
-
-    assert outcome.error is not None and "TLS failed" in outcome.error
-    assert server.requests == []
-
-
-async def test_https_with_one_for_another_name_sends_nothing(certificate: tuple[Path, Path]) -> None:
-    transport = trusting(certificate[0])
-    async with serving(OK, tls=server_side(certificate)) as server:
-        outcome = await transport.send(target(f"https://localhost:{server.port}/"), delivery(), "msg", {})
-    transport.close()
-
-    assert outcome.error is not None and "TLS failed" in outcome.error
-    assert server.requests == []
-
-
-async def test_https_to_one_who_speaks_no_tls(sender: Sender) -> None:
-    async with serving(in_pieces(b"hello\r\n")) as server:
-        plain = await asyncio.start_server(lambda _r, w: w.write(b"hello, who is there?\r\n"), "127.0.0.1", 0)
-        outcome = await sender.send(plain.sockets[0].getsockname()[1], scheme="https", timeout=1.0)
-        plain.close()
-
-    assert outcome.status is None and outcome.error
-    assert server.requests == []
 
 
 @pytest.mark.parametrize(
