@@ -156,15 +156,10 @@ class Engine:
 
     async def begin(self, name: str, by: str = HOUSE) -> None:
         """Raises Refusal: CONFLICT where it runs, UNAVAILABLE where it is not started in time."""
-        entry = await self._database.read(actions.require_entry, name)
-        if entry.up:
-            raise conflict("running", f"entry {name} is already running")
         await self._turn(name, True, by)
 
     async def end(self, name: str, by: str = HOUSE) -> None:
-        entry = await self._database.read(actions.require_entry, name)
-        if not entry.up:
-            raise conflict("stopped", f"entry {name} is already stopped")
+        """Raises Refusal: CONFLICT where it does not run, UNAVAILABLE where it has not ended in time."""
         await self._turn(name, False, by)
 
     async def restart(self, name: str, by: str = HOUSE) -> None:
@@ -235,12 +230,9 @@ class Engine:
         term = await self._be_here()
         self._board.waves.forget(name)
         count = 0
-        while True:
-            noticed = await term.write_once(actions.confirm_deletions, name, really, self._clock())
+        while (noticed := await term.write_once(actions.confirm_deletions, name, really, self._clock())).paths:
             self._noticed(noticed)
             count += len(noticed.paths)
-            if not noticed.paths:
-                break
         deed = self._deed(by, "confirm deletions" if really else "undo deletions", name, {"files": count})
         await term.write_once(record, deed)
         return count
@@ -275,12 +267,9 @@ class Engine:
             self._errands.wake()
 
     async def _put_away(self, name: str) -> None:
-        """A removed entry's process. What it still says is written down before what is known of it goes."""
+        """A removed entry's process."""
         await self._workers.forget(name)
-        if link := self.link(name):
-            link.hang_up()
-            await link.ended()
-        self._board.forget(name)
+        await self._board.forget(name)
 
     async def _stopped(self, entry: Entry, reason: str) -> None:
         """By itself: the storage that it had when its process connected can't be used."""
@@ -294,6 +283,10 @@ class Engine:
                 await self._workers.restart(entry.name)
 
     async def _turn(self, name: str, up: bool, by: str) -> None:
+        entry = await self._database.read(actions.require_entry, name)
+        if entry.up == up:
+            state = "running" if up else "stopped"
+            raise conflict(state, f"entry {name} is already {state}")
         term = await self._be_here()
         deed = self._deed(by, "start entry" if up else "stop entry", name)
         async with self._changing:

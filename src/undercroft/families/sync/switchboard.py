@@ -101,8 +101,11 @@ class Switchboard:
         link = self.links.get(name)
         return (link.away if link else "") or (UNHEARD if name in self.unheard else "")
 
-    def forget(self, name: str) -> None:
-        """The entry is removed."""
+    async def forget(self, name: str) -> None:
+        """The entry is removed. What its process still says is written down before what is known of it goes."""
+        if link := self.links.get(name):
+            link.hang_up()
+            await link.ended()
         self.waves.forget(name)
         self.unheard.discard(name)
 
