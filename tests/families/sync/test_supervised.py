@@ -120,7 +120,7 @@ def test_who_asks_an_entry_whose_process_is_being_started_waits_for_it(
             link = h.engine.link("A")
             assert link is not None
             link.hang_up()
-            again = asyncio.create_task(h.engine.running("A"))
+            again = asyncio.create_task(h.engine._board.meet("A"))  # before anybody has noticed
             next_one = await connect(h, "A")
             assert (await again) is not link
             next_one.writer.close()

@@ -17,6 +17,7 @@ from undercroft.families.sync.drivers import for_others
 from undercroft.families.sync.dropping import Dropping
 from undercroft.families.sync.giving import Giving, HungUp
 from undercroft.families.sync.operations import LeftKept
+from undercroft.families.sync.pulse import Pulse
 from undercroft.families.sync.reconcile import Seen
 from undercroft.families.sync.store_entries import Entry
 from undercroft.families.sync.terms import Superseded, Term
@@ -52,6 +53,7 @@ class Link:
         self.scanned_at: int | None = None
         self.away = ""
         """Why its storage can't be reached at this moment."""
+        self.pulse = Pulse(entry.name, lambda: self._say(wire.WhoIsThere()), lambda: self._is_set_up)
         self.giving = Giving(entry.name, term, self._send)
         self._dropping = Dropping(entry, term, self._say)
         self._reader = reader
@@ -91,16 +93,26 @@ class Link:
         await self._ended.wait()
 
     async def _serve(self) -> str | None:
-        await self._set_up()
-        giving = asyncio.create_task(self.giving.run())
-        decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(wire.ToServer)
+        beating = asyncio.create_task(self.pulse.keep())
         try:
-            while (message := await wire.receive(self._reader, decoder)) is not None:
-                if isinstance(message, wire.Trouble):
-                    return message.reason
-                await self._take(message)
+            await self._set_up()
+            giving = asyncio.create_task(self.giving.run())
+            try:
+                return await self._listen()
+            finally:
+                giving.cancel()
         finally:
-            giving.cancel()
+            beating.cancel()
+
+    async def _listen(self) -> str | None:
+        decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(wire.ToServer)
+        self.pulse.expect()
+        while (message := await wire.receive(self._reader, decoder)) is not None:
+            self.pulse.heard()
+            if isinstance(message, wire.Trouble):
+                return message.reason
+            await self._take(message)
+            self.pulse.expect()
         return None
 
     def rescan(self) -> None:
@@ -151,21 +163,27 @@ class Link:
         except ConnectionError:
             raise HungUp from None
 
+    async def _hand(self, message: wire.Message) -> None:
+        """Before the worker is set up it only takes what we say."""
+        self.pulse.expect()
+        await self._send(message)
+        self.pulse.heard()
+
     async def _set_up(self) -> None:
         entries = await self._term.read(store_entries.entries)
         present = await self._term.read(store.count_present, self.name)
         marks = {entry.name: entry.mark for entry in entries}
         kept_after = await self._term.read(kept.told_after, self.entry, self._clock())
-        await self._send(wire.Setup(self.name, _places(entries, self.name), present, marks, kept_after))
+        await self._hand(wire.Setup(self.name, _places(entries, self.name), present, marks, kept_after))
         after, last = "", False
         while not last:
             rows = await self._term.read(store.present_at, self.name, after, _KNOWN_PAGE)
             last = len(rows) < _KNOWN_PAGE
             after = rows[-1][0] if rows else ""
-            await self._send(wire.Known(rows, last))
+            await self._hand(wire.Known(rows, last))
         await self._tell_kept(kept_after)
         for asked in await self._term.read(store_versions.asked_for, self.name):
-            await self._send(wire.Restore(*asked))
+            await self._hand(wire.Restore(*asked))
         self._is_set_up = True
         for message in self._to_say:
             self._say(message)
@@ -177,7 +195,7 @@ class Link:
             places = await self._term.read(kept.known_places, self.name, after)
             last = len(places) < kept.PAGE
             after = places[-1] if places else after
-            await self._send(wire.KnownKept(places, last))
+            await self._hand(wire.KnownKept(places, last))
 
     # What the worker says
 
@@ -200,6 +218,8 @@ class Link:
                 await self._note_done(message)
             case wire.Away(reason=reason):
                 self._note_away(reason)
+            case wire.Here(stuck=stuck):
+                self.pulse.answered(stuck)
             case wire.Moving():
                 self.transfers[message.path] = (message.done, message.size)
 

@@ -99,7 +99,7 @@ class Switchboard:
     def away(self, name: str) -> str:
         """Why an entry that runs does nothing at this moment; "" where it does."""
         link = self.links.get(name)
-        return (link.away if link else "") or (UNHEARD if name in self.unheard else "")
+        return (link.pulse.reason or link.away if link else "") or (UNHEARD if name in self.unheard else "")
 
     async def forget(self, name: str) -> None:
         """The entry is removed. What its process still says is written down before what is known of it goes."""

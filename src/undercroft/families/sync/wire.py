@@ -5,8 +5,9 @@ again. The server owns the index and decides; a worker scans and watches one sto
 never passes through the server: a worker that needs some opens the source's storage itself. No message grows with the
 number of files: lists come in pages.
 
-    worker → server   Hello · Left · Report · Skipped · Scanned · Done · Moving · Dropped · Trouble · Away
-    server → worker   Setup · Known · KnownKept · Storages · Do · InStep · Rescan · Restore · Drop · Refused
+    worker → server   Hello · Left · Report · Skipped · Scanned · Done · Moving · Dropped · Trouble · Away · Here
+    server → worker   Setup · Known · KnownKept · Storages · Do · InStep · Rescan · Restore · Drop · WhoIsThere
+                      Refused
 """
 
 import asyncio
@@ -118,6 +119,12 @@ class Away(Message):
     reason: str
 
 
+class Here(Message):
+    """The answer to `WhoIsThere`. `stuck`: what of it does not go on, though it can answer; "" where all does."""
+
+    stuck: str
+
+
 class Setup(Message):
     """`storages`: entry → (driver, options), of all entries; its own among them."""
 
@@ -179,12 +186,16 @@ class Drop(Message):
     places: list[str]
 
 
+class WhoIsThere(Message):
+    """Every now and then, one at a time: a worker that is stopped, or hangs, does not answer."""
+
+
 class Refused(Message):
     """What was said could not be written down. The server hangs up; the worker comes back after a pause that grows."""
 
 
-ToServer = Hello | Left | Report | Restored | Skipped | Scanned | Done | Moving | Dropped | Trouble | Away
-ToWorker = Setup | Known | KnownKept | Storages | Do | InStep | Rescan | Restore | Drop | Refused
+ToServer = Hello | Left | Report | Restored | Skipped | Scanned | Done | Moving | Dropped | Trouble | Away | Here
+ToWorker = Setup | Known | KnownKept | Storages | Do | InStep | Rescan | Restore | Drop | WhoIsThere | Refused
 
 _encoder = msgspec.msgpack.Encoder()
 

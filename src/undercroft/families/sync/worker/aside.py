@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 from undercroft.families.sync.reconcile import Seen
 from undercroft.families.sync.storages.storage import Storage
@@ -26,9 +27,9 @@ class Reading:
         self._given_up = threading.Event()
         self._future: Future[Seen | None]
 
-    def begin(self, thread: ThreadPoolExecutor, on_end: Callable[[], None]) -> None:
-        """`on_end` is called in that thread."""
-        self._future = thread.submit(self._read)
+    def begin(self, thread: ThreadPoolExecutor, made: Callable[..., Any], on_end: Callable[[], None]) -> None:
+        """`made`, as that of `Aside`, and `on_end` are called in that thread."""
+        self._future = thread.submit(made, self._read)
         self._future.add_done_callback(lambda _: on_end())
 
     def give_up(self) -> None:
@@ -55,15 +56,17 @@ class Reading:
 
 
 class Aside:
-    def __init__(self, storage: Storage, stopped: threading.Event) -> None:
-        """`storage`: one that nobody else uses. `stopped`: the server has hung up."""
+    def __init__(self, storage: Storage, stopped: threading.Event, made: Callable[..., Any]) -> None:
+        """`storage`: one that nobody else uses. `stopped`: the server has hung up. `made`: makes a call that it is
+        given, in the thread that reads."""
         self._storage = storage
         self._stopped = stopped
+        self._made = made
         self._thread = ThreadPoolExecutor(1)
 
     def read(self, path: str, revision: str, on_end: Callable[[], None]) -> Reading:
         reading = Reading(path, revision, self._storage, self._stopped)
-        reading.begin(self._thread, on_end)
+        reading.begin(self._thread, self._made, on_end)
         return reading
 
     def close(self) -> None:

@@ -15,14 +15,16 @@ OnDone = Callable[[Done, list[Operation]], None]
 class Lane:
     """Operations one after the other."""
 
-    def __init__(self, carrier: Carrier) -> None:
+    def __init__(self, carrier: Carrier, made: Callable[..., Any]) -> None:
+        """`made`: makes a call that it is given, in the thread."""
         self.carrier = carrier
+        self._made = made
         self.waiting: list[Operation] = []
         self.turning = False
         self._thread = ThreadPoolExecutor(1)
 
     async def call(self, call: Callable[..., Any], *args: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call, *args)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._made, call, *args)
 
     def close_sources(self, entries: Collection[str]) -> None:
         """Before whatever it is given from now on."""

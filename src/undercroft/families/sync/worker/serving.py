@@ -18,6 +18,7 @@ from undercroft.families.sync.storages import Other, Owner, Place, Storage, open
 from undercroft.families.sync.storages.errors import SourceChanged
 from undercroft.families.sync.worker import keeping
 from undercroft.families.sync.worker.aside import Aside
+from undercroft.families.sync.worker.calls import DISK_ANSWERS, SERVERS_ANSWER, Calls
 from undercroft.families.sync.worker.carrying import Carrier, Pace, paths_of, unsure_of
 from undercroft.families.sync.worker.index import Index
 from undercroft.families.sync.worker.lanes import Lane, Lanes
@@ -25,6 +26,8 @@ from undercroft.families.sync.worker.noticing import Noticing, until_one_ends
 
 # So many files that were known are compared with what is there, where a root has no mark yet.
 MOST_COMPARED = 1_000
+# Where a bandwidth is kept to, as much (bytes) may be waited for at once.
+LONGEST_READ = 64 * 2**20
 
 
 class Refused(Exception):
@@ -50,6 +53,7 @@ class Worker:
         self._lanes: Lanes
         self._carrying: set[asyncio.Task[None]] = set()
         self._stopped = threading.Event()
+        self._calls = Calls()
         self._broken: asyncio.Future[None] = self._loop.create_future()
 
     async def run(self) -> None:
@@ -79,14 +83,17 @@ class Worker:
 
     def _make_lanes(self, bandwidth: int) -> Lanes:
         pace = Pace(bandwidth, lambda *how: self._tell(wire.Moving(*how)), self._stopped)
+        made = functools.partial(self._calls.made, SERVERS_ANSWER + (LONGEST_READ / bandwidth if bandwidth else 0))
         large, *small = [
-            Lane(Carrier(self._entry, self._open, self._index, pace)) for _ in range(1 + self._storage.lanes)
+            Lane(Carrier(self._entry, self._open, self._index, pace), made) for _ in range(1 + self._storage.lanes)
         ]
         return Lanes(small, large, self._storage.together, self._note_done)
 
     def _make_aside(self) -> Aside | None:
         """Elsewhere reading is a download; what is found there is found by looks that are minutes apart."""
-        return Aside(self._open(self._entry), self._stopped) if self._storage.polled is None else None
+        if self._storage.polled is not None:
+            return None
+        return Aside(self._open(self._entry), self._stopped, functools.partial(self._calls.made, DISK_ANSWERS))
 
     def _open(self, entry: str, owner: Owner | None = None) -> Storage:
         place = self._places.get(entry)
@@ -131,7 +138,8 @@ class Worker:
     # Noticing
 
     async def _look(self, call: Any, *arguments: Any) -> Any:
-        return await self._loop.run_in_executor(self._looking, call, *arguments)
+        patience = DISK_ANSWERS if self._storage.polled is None else SERVERS_ANSWER
+        return await self._loop.run_in_executor(self._looking, self._calls.made, patience, call, *arguments)
 
     async def _send_all(self, message: wire.Message) -> None:
         self._send(message)
@@ -159,6 +167,9 @@ class Worker:
                         continue
                     case wire.Storages(storages=storages):
                         self._note_places(storages)
+                        continue
+                    case wire.WhoIsThere():
+                        self._send(wire.Here(self._calls.hangs()))
                         continue
                 task = asyncio.create_task(self._carry_out_when_usable(message))
                 self._carrying.add(task)
