@@ -1,10 +1,12 @@
 """Figures of an entry's process, as the document writes them."""
 
+import os
+
 import psutil
 import pytest
 
 from undercroft.families.sync.http.entries import human_size, info_of, spent_text
-from undercroft.machinery.processes.children import Figures, figures
+from undercroft.machinery.processes.children import Figures, Measured, created_at
 
 
 @pytest.mark.parametrize(
@@ -37,21 +39,27 @@ def test_what_the_machine_does_not_show_is_not_available(monkeypatch: pytest.Mon
     def denied(*_: object, **__: object) -> None:
         raise psutil.AccessDenied
 
-    me, measured = psutil.Process().pid, dict[int, psutil.Process]()
-    assert None not in figures(me, measured)
+    assert None not in me().figures()
     for name in ("cpu_times", "memory_info", "create_time"):
         monkeypatch.setattr(psutil._psplatform.Process, name, denied)
-    measured.clear()
-    info = info_of(figures(me, measured), 1_000, 2_500)
+    info = info_of(me().figures(), 1_000, 2_500)
     assert (info.age, info.started) == (1.5, 1.0)
     told = (info.cpu, info.create_time, info.ctime, info.mem, info.mem_info1, info.mem_info2)
     assert told == ("N/A",) * 6
 
 
 def test_the_first_look_at_the_processor_is_none() -> None:
-    assert figures(psutil.Process().pid, {}).percent == 0.0
+    assert me().figures().percent == 0.0
 
 
 def test_a_process_that_is_gone_has_no_figures() -> None:
     with pytest.raises(LookupError):
-        figures(2**22 + 1, {})
+        Measured(2**22 + 1, 1)
+    with pytest.raises(LookupError):
+        Measured(os.getpid(), 1).figures()  # another has its pid
+
+
+def me() -> Measured:
+    created = created_at(os.getpid())
+    assert created is not None
+    return Measured(os.getpid(), created)
