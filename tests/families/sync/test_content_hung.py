@@ -15,6 +15,7 @@ from tests.services.croft import Croft
 from tests.services.sshd import Sshd, find_sshd
 from tests.services.waiting import wait_until
 from undercroft.families.sync.names import fid_of
+from undercroft.families.sync.storages.shared_lines import MOST
 from undercroft.families.sync.threads import MOST_OF_ONE
 
 FAR = f"{API}/files/{fid_of('far')}/content"
@@ -83,10 +84,12 @@ def connections(croft: Croft, server: Sshd) -> int:
 def test_who_hangs_keeps_waiting_those_alone_who_want_its_files(server: Sshd, example: Example) -> None:
     croft = example.croft
     with httpx.Client(base_url=croft.url, headers=croft.http.headers, timeout=60, trust_env=False) as others:
-        with ThreadPoolExecutor(MOST_OF_ONE) as readers:
+        with ThreadPoolExecutor(MOST_OF_ONE + 1) as readers:
             with hanging(server):
-                waiting: list[Future[httpx.Response]] = [readers.submit(others.get, FAR) for _ in range(MOST_OF_ONE)]
-                wait_until(lambda: connections(croft, server) >= MOST_OF_ONE, "as many to wait as may")
+                asked: list[Future[httpx.Response]] = [readers.submit(others.get, FAR) for _ in range(MOST_OF_ONE + 1)]
+                wait_until(lambda: any(one.done() for one in asked), "as many to wait as may")
+                waiting = [one for one in asked if not one.done()]
+                assert len(waiting) == MOST_OF_ONE
 
                 assert croft.http.get(NEAR, timeout=20).content == b"here"
                 assert croft.http.get("/dashboard/files", timeout=20).status_code == 200
@@ -98,6 +101,7 @@ def test_who_hangs_keeps_waiting_those_alone_who_want_its_files(server: Sshd, ex
             assert [one.result().content for one in waiting] == [BYTES] * MOST_OF_ONE, "it hangs no more"
         for _ in range(10):
             assert others.head(FAR).status_code == 200
+            assert 1 <= connections(croft, server) <= MOST, "they are used again"
     wait_until(lambda: connections(croft, server) == 0, "all connections to be closed")
 
 

@@ -15,6 +15,7 @@ from undercroft.families.sync.engine import Engine
 from undercroft.families.sync.listing import Listed
 from undercroft.families.sync.opened import Opened, Wanted, open_content
 from undercroft.families.sync.reconcile import Content
+from undercroft.families.sync.storages import SharedLines
 from undercroft.families.sync.storages.errors import SourceChanged, SourceLost, Vanished
 from undercroft.families.sync.store_entries import Entry
 from undercroft.families.sync.threads import Threads
@@ -38,6 +39,7 @@ class Contents:
         self._database = database
         self._engine = engine
         self._threads = threads or Threads()
+        self._lines = SharedLines()
 
     async def open(self, listed: Listed, content: Content, start: int, end: int) -> "Body":
         """Of the newest version, the bytes from `start` to before `end`. `aclose` it.
@@ -78,7 +80,9 @@ class Contents:
 
     async def _open(self, entry: Entry, wanted: Wanted, start: int, end: int) -> "Opened":
         """Raises Busy, and as `open_content`."""
-        opening = self._threads.ask(entry.name, functools.partial(open_content, entry.place, wanted, start, end))
+        opening = self._threads.ask(
+            entry.name, functools.partial(open_content, entry.place, self._lines, wanted, start, end)
+        )
         try:
             await asyncio.wait({opening}, timeout=PATIENCE)
             if self._threads.take_back(entry.name, opening):

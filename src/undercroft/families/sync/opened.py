@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from undercroft.families.sync.storages import Place, Storage, open_storage
+from undercroft.families.sync.storages import Place, SharedLines, Storage, open_storage
 from undercroft.families.sync.storages.errors import SourceChanged
 from undercroft.families.sync.storages.sources import is_still
 from undercroft.families.sync.storages.storage import Source
@@ -47,9 +47,9 @@ class Opened:
             self._storage.close()
 
 
-def open_content(place: Place, wanted: Wanted, start: int, end: int) -> Opened:
-    """Raises OSError, SourceChanged, UnicodeEncodeError, Vanished."""
-    storage = open_storage(place)
+def open_content(place: Place, lines: SharedLines, wanted: Wanted, start: int, end: int) -> Opened:
+    """`lines`: of all who read. Raises OSError, SourceChanged, UnicodeEncodeError, Vanished."""
+    storage = open_storage(place, lines=lines)
     try:
         source = storage.open_source(wanted.path)
         try:

@@ -25,7 +25,15 @@ from undercroft.families.sync.storages.errors import Changed, Vanished
 from undercroft.families.sync.storages.judging import folder_unfit
 from undercroft.families.sync.storages.others_roots import MARK, REASON
 from undercroft.families.sync.storages.real_folders import RealFolders, Waiting, is_left
-from undercroft.families.sync.storages.sftp_connection import ANSWER_WITHIN, DURABLE, Connection, Refused, Unsupported
+from undercroft.families.sync.storages.sftp_connection import (
+    ANSWER_WITHIN,
+    DURABLE,
+    Connection,
+    Refused,
+    SharedConnection,
+    Unsupported,
+)
+from undercroft.families.sync.storages.shared_lines import SharedLines
 
 BLOCK = 2**20
 OWN = OWN_FOLDER.encode()
@@ -36,8 +44,9 @@ MOST_IN_A_FOLDER = 1_000_000
 class Sftp:
     names_are_bytes = True
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        self._connection = Connection(options)
+    def __init__(self, options: dict[str, Any], lines: SharedLines | None = None) -> None:
+        """`lines`: of those who only read; None for a connection of its own."""
+        self._connection = Connection(options) if lines is None else SharedConnection(options, lines)
         self._root = options["root"].encode(errors="surrogateescape").rstrip(b"/") or (
             b"/" if options["root"] else b"."
         )

@@ -16,6 +16,7 @@ from asyncssh.saslprep import SASLPrepError
 from undercroft.families.sync.storages.errors import Vanished
 from undercroft.families.sync.storages.judging import is_one_name
 from undercroft.families.sync.storages.named_file import read_named
+from undercroft.families.sync.storages.shared_lines import Joined, Opened, SharedLines
 
 T = TypeVar("T")
 
@@ -93,8 +94,12 @@ class Connection:
         return self._loop.run_until_complete(_ended(work, ANSWER_WITHIN if within is None else within))
 
     async def _connect(self) -> None:
+        self._ssh, self._sftp = await self._connected()
+        self._used = time.monotonic()
+
+    async def _connected(self) -> tuple[asyncssh.SSHClientConnection, asyncssh.SFTPClient]:
         o = self._options
-        self._ssh, _ = await asyncssh.create_connection(
+        ssh, _ = await asyncssh.create_connection(
             lambda: _Client(self, o["host_key"]),
             o["hostname"],
             o["port"],
@@ -107,8 +112,11 @@ class Connection:
             connect_timeout=CONNECT_WITHIN,
             login_timeout=CONNECT_WITHIN,
         )
-        self._sftp = await self._ssh.start_sftp_client()
-        self._used = time.monotonic()
+        try:
+            return ssh, await ssh.start_sftp_client()
+        except BaseException:
+            ssh.abort()
+            raise
 
     def _keys(self) -> list[asyncssh.SSHKey]:
         o = self._options
@@ -192,6 +200,41 @@ class Connection:
                 task.cancel()
             if left:
                 self._loop.run_until_complete(asyncio.wait(left, timeout=1))
+
+
+class SharedConnection(Connection):
+    """A reader's, of those that all who read there have in common."""
+
+    def __init__(self, options: dict[str, Any], lines: SharedLines) -> None:
+        super().__init__(options)
+        self._lines = lines
+        self._joined: Joined | None = None
+
+    @property
+    def sftp(self) -> asyncssh.SFTPClient:
+        if self._joined is None:
+            place = repr(sorted(self._options.items()))
+            with self._as_ours():
+                self._joined = self._wait(self._lines.join(place, self._opened))
+        client: asyncssh.SFTPClient = self._joined.opened.client
+        return client
+
+    def close(self) -> None:
+        joined, self._joined = self._joined, None
+        if joined is not None:
+            self._lines.run(self._lines.leave(joined))
+
+    async def _opened(self) -> Opened:
+        ssh, sftp = await self._connected()
+        return Opened(sftp, lambda: sftp.realpath("."), ssh.abort)
+
+    def _wait(self, work: Coroutine[Any, Any, T], within: float | None = None) -> T:
+        return self._lines.run(_ended(work, ANSWER_WITHIN if within is None else within))
+
+    def _drop(self) -> None:
+        joined, self._joined = self._joined, None
+        if joined is not None:
+            self._lines.run(self._lines.end(joined))
 
 
 def _printed(said: str) -> str:
