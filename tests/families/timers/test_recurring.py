@@ -1,25 +1,14 @@
 """Recurring jobs by a clock of the test: each moment of the schedule fires once, missed ones together once, and what
 is changed or deleted stops."""
 
-import asyncio
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.families.timers.shop import OK, Shop
 from tests.machinery.deliveries.making import NOW
-from undercroft.base.clock import DAY, END_OF_TIME, HOUR, MINUTE, SECOND
-from undercroft.base.refusals import Refusal
-from undercroft.database import Transaction
-from undercroft.families.timers.http import jobs as jobs_http
-from undercroft.families.timers.runs import spawn_due
-from undercroft.machinery import recurrence
-from undercroft.machinery.deliveries import claims, store
-from undercroft.machinery.recurrence import next_occurrence
+from undercroft.base.clock import DAY, HOUR, MINUTE, SECOND
 
 pytestmark = pytest.mark.anyio
 
@@ -224,68 +213,6 @@ async def test_where_every_number_is_taken_it_runs_all_the_same(shop: Shop) -> N
     assert run.startswith(f"{first}#") and run not in taken
 
 
-async def test_many_that_come_together_are_spawned_in_few_statements(shop: Shop) -> None:
-    jobs = [{"id": f"tick{n}", "cron": "* * * * *", "route": "hook", "meta": n} for n in range(400)]
-    assert (await shop.call("POST", "/job/shop/orders", jobs)).status == 200
-    rows = [await shop.database.read(store.find_one, 1, f"tick{n}") for n in range(400)]
-    counting = Counting()
-
-    def spawn(tx: Transaction) -> None:
-        counting.tx = tx
-        spawn_due(
-            counting, claims.claim(tx, [row.id for row in rows if row], "one", NOW + HOUR, NOW + HOUR), NOW + HOUR
-        )
-
-    await shop.database.write(spawn)
-
-    assert counting.statements < 10
-    runs = [job for job in await shop.listed() if "@" in job["id"]]
-    assert {job["id"]: job["meta"] for job in runs} == {f"tick{n}@2023-11-14T10:01:00Z": n for n in range(400)}
-
-
-class Counting:
-    """A transaction that counts its statements."""
-
-    def __init__(self) -> None:
-        self.tx: Any = None
-        self.statements = 0
-
-    def __getattr__(self, name: str) -> Any:
-        self.statements += name != "tell"
-        return getattr(self.tx, name)
-
-
-async def test_while_a_bulk_of_schedules_is_checked_others_have_their_turn(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(jobs_http, "CHECKED_AT_ONCE", 10)
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    waiting = asyncio.create_task(others())
-    for query in ("", "?report=1"):
-        begun = turns
-        wrong = [{"id": f"t{n}", "cron": f"{n % 60} * * * *", "route": "hook"} for n in range(500)] + [{"id": 7}]
-        answer = await shop.call("POST", f"/job/shop/orders{query}", wrong if query else wrong[:-1])
-        assert answer.status == 200
-        assert turns - begun > 45
-    waiting.cancel()
-
-
-async def test_one_schedule_is_worked_out_once(shop: Shop) -> None:
-    recurrence._next_second.cache_clear()
-    jobs = [{"id": f"t{n}", "cron": "5 4 * * *", "timezone": "Europe/Berlin", "route": "hook"} for n in range(100)]
-
-    assert (await shop.call("POST", "/job/shop/orders", jobs)).status == 200
-
-    assert recurrence._next_second.cache_info().misses == 1
-
-
 async def test_runs_of_the_longest_id(shop: Shop) -> None:
     id = "é" * 256
     assert (await shop.post(id, None, cron="* * * * *")).json == OK
@@ -371,28 +298,3 @@ async def test_what_is_no_schedule(shop: Shop, cron: str, timezone: str | None) 
 
 async def test_a_timezone_goes_with_a_schedule(shop: Shop) -> None:
     assert (await shop.post("a", NOW + HOUR, timezone="Europe/Berlin")).code == "E021"
-
-
-@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York", "Pacific/Kiritimati", None])
-def test_the_end_of_time_is_no_fault(zone: str | None) -> None:
-    for after in (END_OF_TIME, END_OF_TIME - DAY, END_OF_TIME - HOUR):
-        try:
-            assert after < next_occurrence("59 * * * *", zone, after) <= END_OF_TIME + DAY
-        except Refusal as refusal:
-            assert refusal.code == "cron"
-
-
-zones = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"])
-crons = st.sampled_from(
-    ["* * * * *", "*/7 * * * *", "30 2 * * *", "0 0 29 2 *", "15 */3 * * 1-5", "0 12 L * *", "5 4 * * 0#1"]
-)
-
-
-@given(crons, zones, st.integers(0, 4_000_000_000_000))
-def test_the_next_moment_is_later_and_the_one_after_later_still(cron: str, zone: str, after: int) -> None:
-    first = next_occurrence(cron, zone, after)
-    second = next_occurrence(cron, zone, first)
-
-    assert after < first < second
-    assert first % MINUTE == 0
-    assert next_occurrence(cron, zone, first - 1) == first

@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.database.engines import all_migrations
-from tests.machinery.deliveries.making import FAMILY, Clock, answered, make_queue, make_target, put_in, row
+from tests.machinery.deliveries.making import FAMILY, NOW, Clock, answered, make_queue, make_target, put_in, row
 from undercroft.database import Database, open_database
+from undercroft.machinery.deliveries import claims
 from undercroft.machinery.deliveries.courier import Courier
 from undercroft.machinery.deliveries.hooks import Hooks
 from undercroft.machinery.deliveries.model import Delivery, Outcome, State, Target
-from undercroft.machinery.deliveries.upkeep import Upkeep
+from undercroft.machinery.deliveries.upkeep import BEAT, Upkeep
 
 Answer = Callable[[Delivery], Outcome]
 
@@ -123,3 +124,25 @@ async def running(
         await asyncio.sleep(0)
         if own:
             await opened.close()
+
+
+async def beat_all(rigs: list[Rig], rounds: int = 1) -> None:
+    for _ in range(rounds):
+        for rig in rigs:
+            rig.clock.now += BEAT
+            await rig.upkeep.heartbeat(rig.clock())
+
+
+async def make_unheard(rig: Rig, count: int, **more: Any) -> list[int]:
+    """Rows that this process hears nothing of, as those of another node."""
+
+    def make(tx: Any) -> list[int]:
+        tx.tell = lambda _topic, _items: None
+        target = make_target(tx)
+        return put_in(tx, count, queue=make_queue(tx), target=target.id, **more)
+
+    return await rig.database.write(make)
+
+
+async def claim_as(rig: Rig, node: str, ids: list[int], lease_until: int) -> Any:
+    return await rig.database.write(claims.claim, ids, node, NOW, lease_until)

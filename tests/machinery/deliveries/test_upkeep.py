@@ -1,23 +1,17 @@
 """The steps that keep couriers supplied: each row that falls due is found by somebody, what was lost is found again."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from typing import Any
 
 import pytest
 
-from tests.database.engines import all_migrations
-from tests.machinery.deliveries.making import NOW, Clock, make_queue, make_target, put_in
-from tests.machinery.deliveries.rig import Rig, running
+from tests.machinery.deliveries.making import NOW
+from tests.machinery.deliveries.rig import Rig, beat_all, claim_as, make_unheard
 from undercroft.base.clock import DAY, HOUR, MINUTE
-from undercroft.database import open_database
 from undercroft.machinery.deliveries import claims, lanes, targets, upkeep
-from undercroft.machinery.deliveries.claims import Share
 from undercroft.machinery.deliveries.courier import AHEAD
 from undercroft.machinery.deliveries.model import FILED_EARLY, Outcome, Result, State
 from undercroft.machinery.deliveries.policy import Verdict
-from undercroft.machinery.deliveries.upkeep import BEAT, NODE_FORGOTTEN, NODE_GONE, OVERDUE, OVERDUE_OF_ALL, leave
+from undercroft.machinery.deliveries.upkeep import OVERDUE, OVERDUE_OF_ALL
 
 pytestmark = pytest.mark.anyio
 
@@ -27,43 +21,8 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture
-async def rig(database_url: str) -> AsyncIterator[Rig]:
-    async with running(database_url, Clock()) as rig:
-        yield rig
-
-
-@pytest.fixture
-async def three(postgres_url: str) -> AsyncIterator[list[Rig]]:
-    """Three nodes on one database, each with a clock of its own."""
-    database = await open_database(postgres_url, all_migrations(), Clock())
-    async with AsyncExitStack() as stack:
-        names = ("a", "b", "c")
-        rigs = [running(postgres_url, Clock(), node=name, database=database) for name in names]
-        yield [await stack.enter_async_context(rig) for rig in rigs]
-    await database.close()
-
-
-async def beat_all(rigs: list[Rig], rounds: int = 1) -> None:
-    for _ in range(rounds):
-        for rig in rigs:
-            rig.clock.now += BEAT
-            await rig.upkeep.heartbeat(rig.clock())
-
-
 async def expected_by(rig: Rig) -> set[int]:
     return {entry[1] for entry in rig.courier.horizon.pop_due(10**15, 10**9)}
-
-
-async def make_unheard(rig: Rig, count: int, **more: Any) -> list[int]:
-    """Rows that this process hears nothing of, as those of another node."""
-
-    def make(tx: Any) -> list[int]:
-        tx.tell = lambda _topic, _items: None
-        target = make_target(tx)
-        return put_in(tx, count, queue=make_queue(tx), target=target.id, **more)
-
-    return await rig.database.write(make)
 
 
 # Looking ahead
@@ -203,125 +162,6 @@ async def test_many_are_filed_in_several_steps(rig: Rig) -> None:
 
     assert steps == [True, True, False]
     assert await rig.states() == {State.SCHEDULED: 2_100}
-
-
-# Taking back
-
-
-async def claim_as(rig: Rig, node: str, ids: list[int], lease_until: int) -> Any:
-    return await rig.database.write(claims.claim, ids, node, NOW, lease_until)
-
-
-async def test_claims_of_others_are_taken_back_when_their_lease_is_over(rig: Rig) -> None:
-    ids = await make_unheard(rig, 3)
-    held = await claim_as(rig, "other", ids, NOW + MINUTE)
-
-    await rig.upkeep.reclaim_expired(NOW + MINUTE - 1)
-    assert await rig.states() == {State.SENDING: 3}
-
-    rig.clock.now = NOW + MINUTE
-    await rig.upkeep.reclaim_expired(rig.clock())
-    await rig.fire()
-    assert await rig.states() == {State.DELIVERED: 3}
-
-    late = [(one, Verdict(State.DEAD, NOW, "too late")) for one in held]
-    assert await rig.database.write(claims.settle, late) == set()
-    assert await rig.states() == {State.DELIVERED: 3}
-
-
-async def test_ones_own_are_taken_back_only_when_they_are_in_nobodys_hands(rig: Rig) -> None:
-    await rig.make(1, "slow", prefix="slow")
-    rig.transport.hanging.add("slow")
-    await rig.fire()
-    lost = await make_unheard(rig, 1, prefix="lost")
-    await claim_as(rig, "one", lost, NOW + MINUTE)
-
-    rig.clock.now += HOUR
-    await rig.upkeep.reclaim_expired(rig.clock())
-
-    assert (await rig.row(lost[0])).state == State.SCHEDULED
-    assert await rig.states() == {State.SENDING: 1, State.SCHEDULED: 1}
-
-
-async def test_at_start_a_node_takes_back_its_own_and_no_others(rig: Rig) -> None:
-    mine, theirs = await make_unheard(rig, 2), await make_unheard(rig, 2, prefix="theirs")
-    await claim_as(rig, "one", mine, NOW + HOUR)
-    await claim_as(rig, "other", theirs, NOW + HOUR)
-
-    assert not await rig.upkeep.reclaim_own(NOW)
-
-    assert [(await rig.row(id)).state for id in mine + theirs] == [State.SCHEDULED] * 2 + [State.SENDING] * 2
-
-
-async def test_what_a_node_that_is_gone_had_in_its_hands_is_taken_back_at_once(three: list[Rig]) -> None:
-    a, b, c = three
-    await beat_all(three, 2)
-    ids = await make_unheard(a, 4)
-    await claim_as(a, "c", ids[:2], NOW + HOUR)
-    await claim_as(a, "b", ids[2:], NOW + HOUR)
-
-    await beat_all([a, b], NODE_GONE // BEAT - 1)
-    await a.upkeep.reclaim_expired(a.clock())
-    assert await a.states() == {State.SENDING: 4}
-
-    await beat_all([a, b], 2)
-    await a.upkeep.reclaim_expired(a.clock())
-    assert [(await a.row(id)).state for id in ids] == [State.SCHEDULED] * 2 + [State.SENDING] * 2
-    assert c.courier.share == Share(2, 3)
-
-
-# Heartbeats
-
-
-async def test_every_living_node_has_a_share_and_shares_change_with_them(three: list[Rig]) -> None:
-    a, _, c = three
-    assert a.courier.share == Share(0, 1)
-
-    await beat_all(three, 2)
-    assert [rig.courier.share for rig in three] == [Share(0, 3), Share(1, 3), Share(2, 3)]
-
-    await beat_all([a, c], NODE_GONE // BEAT + 1)
-    assert [a.courier.share, c.courier.share] == [Share(0, 2), Share(1, 2)]
-
-    await beat_all(three, 2)
-    assert [rig.courier.share for rig in three] == [Share(0, 3), Share(1, 3), Share(2, 3)]
-
-
-async def test_who_leaves_in_order_is_missed_at_the_next_beat(three: list[Rig]) -> None:
-    a, b, c = three
-    await beat_all(three, 2)
-
-    await c.database.write(leave, "c")
-    await beat_all([a, b])
-
-    assert [a.courier.share, b.courier.share] == [Share(0, 2), Share(1, 2)]
-
-
-@pytest.mark.parametrize("step", [HOUR, -HOUR, 30 * DAY])
-async def test_a_clock_that_is_set_makes_nobody_look_dead(three: list[Rig], step: int) -> None:
-    a = three[0]
-    await beat_all(three, 2)
-    ids = await make_unheard(a, 2)
-    await claim_as(a, "b", ids, NOW + 60 * DAY)
-
-    await a.upkeep.heartbeat(a.clock())
-    a.clock.now += step
-    await a.upkeep.heartbeat(a.clock())  # before the others have had their turn
-    await a.upkeep.reclaim_expired(a.clock())
-
-    assert a.courier.share == Share(0, 3)
-    assert await a.states() == {State.SENDING: 2}
-
-
-async def test_who_is_gone_for_long_is_forgotten(three: list[Rig]) -> None:
-    a, _, _ = three
-    await beat_all(three)
-
-    for _ in range(NODE_FORGOTTEN // BEAT + 3):
-        await a.upkeep.heartbeat(a.clock())
-
-    names = await a.database.read(lambda tx: tx.all("SELECT name FROM nodes"))
-    assert names == [("a",)]
 
 
 # Releasing
