@@ -181,7 +181,7 @@ class Engine:
         await self._database.read(actions.require_entry, name)
         await self._be_here()
         try:
-            return self._workers.figures(name)
+            return await self._workers.figures(name)
         except LookupError:
             raise conflict("not_running", f"entry {name} is not running") from None
 

@@ -85,9 +85,11 @@ class Workers:
         runs = process is not None and process.child is not None
         return ("active" if runs else "starting") if entry.up else ("stopping" if runs else "stopped")
 
-    def figures(self, name: str) -> tuple[Figures, int]:
+    async def figures(self, name: str) -> tuple[Figures, int]:
         """And when it was started (ms). Raises LookupError where it does not run here."""
         child = self._supervisor.running(_process(name))
+        if child is None and (noted := await self._supervisor.noted(_process(name))) is not None:
+            child = noted.child
         if child is None:
             raise LookupError(name)
         return self._supervisor.figures(_process(name)), child.started_at

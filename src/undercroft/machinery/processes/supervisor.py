@@ -89,9 +89,14 @@ class Supervisor:
                     await self._changed.wait()
         except TimeoutError:
             return False
-        if (process := await self._database.read(store.find, name, self.node)) is not None:
-            self._known[name] = process  # whoever asks next is told of the child that it has now
+        await self.noted(name)  # whoever asks next is told of the child that it has now
         return True
+
+    async def noted(self, name: str) -> Process | None:
+        """As the table has it; it is known from now on. A start can be read there before who started it knows of it."""
+        if (process := await self._database.read(store.find, name, self.node)) is not None:
+            self._known[name] = process
+        return process
 
     def running(self, name: str) -> Child | None:
         process = self._known.get(name)
@@ -121,10 +126,8 @@ class Supervisor:
                 self._troubles.note(ALL, error)
             else:
                 self._troubles.over(ALL)
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), wait)
-            except TimeoutError:
-                continue
 
     async def tend(self, now: int) -> float:
         """The step. Seconds until there is more to do, unless something changes before."""
@@ -271,10 +274,7 @@ class Supervisor:
         return True
 
     async def _reread(self, process: Process) -> Process:
-        found = await self._database.read(store.find, process.name, self.node)
-        if found is not None:
-            self._known[process.name] = found
-        return found or process._replace(wanted=process.wanted._replace(up=False), child=None)
+        return await self.noted(process.name) or process._replace(wanted=process.wanted._replace(up=False), child=None)
 
     async def _is_settled(self, name: str) -> bool:
         process = await self._database.read(store.find, name)
