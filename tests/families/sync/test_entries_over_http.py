@@ -83,6 +83,11 @@ def test_changed_options_count_at_once_and_what_was_kept_hidden_stays(example: E
     changed = example.call("PUT", "/entries/A", json={"options": {"root": root, "ignore": ["*.tmp"]}})
     assert changed.json() == example.get("/entries/A")
     assert changed.json()["options"] == {"root": root, "ignore": ["*.tmp"]}
+    assert example.call("PUT", "/entries/A", json=changed.json()).json() == changed.json(), "what was fetched"
+    for other in ({"name": "B"}, {"driver": "sftp"}):
+        answer = example.call("PUT", "/entries/A", json={**changed.json(), **other, "options": {"root": root}})
+        refused(answer, 400, "an entry's name and driver stay; remove it, and add one that has others")
+    assert example.get("/entries/A") == changed.json()
     example.share()
     example.write("A", "left.tmp", b"1")
     example.write("A", "taken.txt", b"1")

@@ -143,6 +143,7 @@ def _looks_at(root: str) -> tuple[list[wire.Message], list[str]]:
     observer = Observer(storage, index, None, told.append)
     observer.watch = lambda folder, descriptor: None  # type: ignore[method-assign]
     observer.scan()
+    observer.look_at(["closed", "closed/inner"])
     return told, observer.tell()
 
 

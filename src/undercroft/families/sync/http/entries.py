@@ -7,7 +7,7 @@ from itertools import islice
 import msgspec
 
 from undercroft.base.clock import SECOND, wall_clock
-from undercroft.base.refusals import Refusal
+from undercroft.base.refusals import Refusal, invalid
 from undercroft.database import Database
 from undercroft.families.sync import actions, store, store_entries
 from undercroft.families.sync.engine import Engine
@@ -50,9 +50,11 @@ class Entries:
         return reply(_shape(await self._find(request)))
 
     async def change(self, request: Request) -> Reply:
-        await self._find(request)
-        options = decode(_options, request.body).options
-        await self._engine.change(request.path["name"], options, request.identity.email)
+        entry = await self._find(request)
+        given = decode(_options, request.body)
+        if given.name not in (None, entry.name) or given.driver not in (None, entry.driver):
+            raise invalid("body", "an entry's name and driver stay; remove it, and add one that has others")
+        await self._engine.change(entry.name, given.options, request.identity.email)
         return reply(_shape(await self._find(request)))
 
     async def remove(self, request: Request) -> Reply:

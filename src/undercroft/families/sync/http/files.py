@@ -95,8 +95,9 @@ class Files:
 
 
 def _range_of(request: Request, tag: str, size: int) -> tuple[int, int, int]:
-    """From, to, and the status. A range that begins past the end is answered with everything, the last 0 bytes with
-    416, a range of another version with all of this one (RFC 9110, sections 14.1.2 and 13.1.5)."""
+    """From, to, and the status. A range that begins past the end, or of the last 0 bytes, can't be met (416): who has
+    all of a file asks so, and shall not get it again. One that can't be read, or of another version, gets all of this
+    one, and so does any of nothing (RFC 9110, sections 14.1.2 and 13.1.5)."""
     is_of_this = request.header(b"if-range") in (None, tag)
     found = _RANGE.fullmatch(request.header(b"range") or "") if is_of_this else None
     if found is None or not (found[1] or found[2]):
@@ -105,6 +106,8 @@ def _range_of(request: Request, tag: str, size: int) -> tuple[int, int, int]:
         last = int(found[2])
         return (max(0, size - last), size, 206 if size else 200) if last else (0, 0, NOT_SATISFIABLE)
     start, end = int(found[1]), min(size, int(found[2]) + 1) if found[2] else size
+    if size and start >= size and not (found[2] and int(found[2]) < start):
+        return 0, 0, NOT_SATISFIABLE
     return (start, end, 206) if start < end else (0, size, 200)
 
 

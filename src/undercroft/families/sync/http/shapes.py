@@ -70,7 +70,11 @@ class EntryIn(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class OptionsIn(msgspec.Struct, forbid_unknown_fields=True):
+    """What is fetched of an entry may be sent back as it is, with other options."""
+
     options: dict[str, Any]
+    name: str | None = None
+    driver: str | None = None
 
 
 class EntryOut(msgspec.Struct):

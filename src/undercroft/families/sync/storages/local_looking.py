@@ -147,7 +147,11 @@ class LocalLooking:
             raise left_alone(path)
 
     def is_folder(self, path: str) -> bool:
-        about = self._folders.stat(raw(path))
+        """False as well where it may not be looked at: once it may, all that is in the folder above is looked at."""
+        try:
+            about = self._folders.stat(raw(path))
+        except OSError:
+            return False
         return about is not None and stat.S_ISDIR(about.st_mode)
 
     def look(self, path: str) -> str | None:
