@@ -13,7 +13,7 @@ from tests.families.sync.parts import House, house
 from tests.machinery.processes.parts import deaf
 from undercroft.base.clock import wall_clock
 from undercroft.base.refusals import Kind, Refusal
-from undercroft.families.sync import actions, store_entries, switchboard, wire, workers
+from undercroft.families.sync import actions, entry_processes, store_entries, switchboard, wire
 from undercroft.families.sync.terms import Term
 from undercroft.machinery.processes import children
 from undercroft.machinery.processes import store as processes
@@ -37,7 +37,7 @@ def test_a_node_takes_all_entries_or_none(database_url: str, tmp_path: Path, mon
             with monkeypatch.context() as patch:
                 patch.setattr(processes, "want", want)
                 with pytest.raises(AssertionError, match="the third"):
-                    await h.engine._workers.want_all(term)
+                    await h.engine._processes.want_all(term)
             assert wanted == ["sync:A", "sync:B", "sync:C"]
             assert await h.database.read(processes.all_of, "node") == []
 
@@ -47,7 +47,7 @@ def test_a_node_takes_all_entries_or_none(database_url: str, tmp_path: Path, mon
 def test_a_removed_entry_whose_process_does_not_end_is_removed_when_it_has(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "ENDS_WITHIN", 0.1)
+    monkeypatch.setattr(entry_processes, "ENDS_WITHIN", 0.1)
 
     async def story() -> None:
         async with house(database_url, tmp_path) as h:

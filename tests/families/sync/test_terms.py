@@ -127,7 +127,7 @@ def test_a_process_that_the_table_gives_to_another_node_is_taken_back(sqlite_url
     async def story(h: House) -> None:
         await h.add("A")
         async with other_node(h, tmp_path) as other:
-            await h.engine._workers.want("A", up=True)
+            await h.engine._processes.want("A", up=True)
             assert await h.database.read(processes.find, "sync:A", NODE) is None
             await other.keep(wall_clock())
             assert await h.database.read(processes.find, "sync:A", NODE) is not None

@@ -14,6 +14,7 @@ from undercroft.base.refusals import conflict, unavailable
 from undercroft.database import Database
 from undercroft.families.sync import actions, kept, store_entries, store_versions, tallies
 from undercroft.families.sync.actions import Noticed
+from undercroft.families.sync.entry_processes import EntryProcesses
 from undercroft.families.sync.errands import RULES, Errands
 from undercroft.families.sync.happenings import Happenings
 from undercroft.families.sync.links import Link
@@ -24,7 +25,6 @@ from undercroft.families.sync.store_entries import Entry
 from undercroft.families.sync.store_versions import KeptVersion
 from undercroft.families.sync.switchboard import Switchboard
 from undercroft.families.sync.terms import ELSEWHERE, Term
-from undercroft.families.sync.workers import Workers
 from undercroft.machinery.processes.children import Figures
 from undercroft.machinery.processes.supervisor import Supervisor
 
@@ -43,7 +43,7 @@ class Engine:
         self._folder = folder.absolute()
         self._clock = clock
         self._board = Switchboard(database, self._folder, clock, self._noticed, self._stopped)
-        self._workers = Workers(database, supervisor, self._board.socket)
+        self._processes = EntryProcesses(database, supervisor, self._board.socket)
         self._errands = Errands(self._noticed, lambda name: name in self._board.links, self._removed)
         self._happenings = Happenings()
         self._changing = asyncio.Lock()
@@ -66,7 +66,7 @@ class Engine:
         try:
             term = self._term = await Term.begin(self._database)
             await self._board.open(term)
-            await self._workers.want_all(term)
+            await self._processes.want_all(term)
             if self._is_closed:  # meanwhile
                 raise unavailable("the server is shutting down")
         except BaseException:
@@ -130,7 +130,7 @@ class Engine:
             await self._require_apart(name, driver, options)
             deed = self._deed(by, "add entry", name, {"driver": driver})
             await term.write_once(recorded, deed, actions.add_entry, name, driver, options, deed.now)
-            await self._workers.want(name, up=True)
+            await self._processes.want(name, up=True)
             await self._board.tell_storages()
         self._happenings.tell_entry(name, "active")
 
@@ -168,20 +168,20 @@ class Engine:
             raise conflict("not_running", f"entry {name} is not running")
         await self._be_here()
         await self._database.write_once(record, self._deed(by, "restart entry", name))
-        await self._workers.restart(name)
-        await self._workers.settle(name, "restart")
+        await self._processes.restart(name)
+        await self._processes.settle(name, "restart")
         self._happenings.tell_entry(name, "active")
 
     async def status(self, name: str) -> str:
         """`active`, `stopped`, `starting` or `stopping`."""
-        return await self._workers.status(await self._database.read(actions.require_entry, name))
+        return await self._processes.status(await self._database.read(actions.require_entry, name))
 
     async def figures(self, name: str) -> tuple[Figures, int]:
         """Of its process, and when that was started (ms). Raises Refusal(CONFLICT) where there is none."""
         await self._database.read(actions.require_entry, name)
         await self._be_here()
         try:
-            return await self._workers.figures(name)
+            return await self._processes.figures(name)
         except LookupError:
             raise conflict("not_running", f"entry {name} is not running") from None
 
@@ -262,13 +262,13 @@ class Engine:
 
     async def _put_right(self) -> None:
         """What the supervisor could not be told: the database went away after it was written down."""
-        for name in await self._workers.put_right(await self._be_here()):
+        for name in await self._processes.put_right(await self._be_here()):
             await self._put_away(name)
             self._errands.wake()
 
     async def _put_away(self, name: str) -> None:
         """A removed entry's process."""
-        await self._workers.forget(name)
+        await self._processes.forget(name)
         await self._board.forget(name)
 
     async def _stopped(self, entry: Entry, reason: str) -> None:
@@ -277,10 +277,10 @@ class Engine:
         term = await self._be_here()
         async with self._changing:
             if await term.write_once(actions.stop_itself, entry, reason, self._clock()):
-                await self._workers.want(entry.name, up=False)
+                await self._processes.want(entry.name, up=False)
                 self._happenings.tell_entry(entry.name, "stopped")
             else:
-                await self._workers.restart(entry.name)
+                await self._processes.restart(entry.name)
 
     async def _turn(self, name: str, up: bool, by: str) -> None:
         entry = await self._database.read(actions.require_entry, name)
@@ -291,8 +291,8 @@ class Engine:
         deed = self._deed(by, "start entry" if up else "stop entry", name)
         async with self._changing:
             await term.write_once(recorded, deed, actions.turn, name, up)
-            await self._workers.want(name, up=up)
-        await self._workers.settle(name, "start" if up else "stop")
+            await self._processes.want(name, up=up)
+        await self._processes.settle(name, "start" if up else "stop")
         self._happenings.tell_entry(name, "active" if up else "stopped")
 
     def _deed(self, by: str, action: str, subject: str, details: dict[str, Any] | None = None) -> Deed:

@@ -21,7 +21,7 @@ GRACEFUL = SECOND
 ENDS_WITHIN = 10.0
 
 
-class Workers:
+class EntryProcesses:
     """One process of this node for each entry."""
 
     def __init__(self, database: Database, supervisor: Supervisor, socket: Path) -> None:
