@@ -77,6 +77,7 @@ class translated_errors:
 
 
 def as_refusal(error: Exception, path: Path) -> Exception:
+    """UNAVAILABLE where it is the disk's or another program's fault; ours stay as they are."""
     if isinstance(error, Refusal) or not isinstance(error, apsw.Error | OSError):
         return error
     match error:

@@ -23,6 +23,7 @@ class Course(NamedTuple):
 
 
 def course_of(tx: Transaction, namespace: str) -> Course:
+    """All that says how far a subscriber should be: read once for a whole search."""
     sets = {row[0]: SETS.made(row) for row in tx.all(
         f"SELECT {SETS.columns} FROM messaging_sets WHERE namespace = :namespace", namespace=namespace)}  # fmt: skip
     schedules = {row[0]: SCHEDULES.made(row) for row in tx.all(

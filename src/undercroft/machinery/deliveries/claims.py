@@ -106,6 +106,7 @@ def settle(tx: Transaction, settled: list[tuple[Delivery, Verdict]]) -> set[int]
 
 
 def log_attempts(tx: Transaction, node: str, tried: list[tuple[Delivery, Outcome]]) -> None:
+    """Once each, also where this is run again: an attempt has the number of its claim."""
     tx.each(
         """
         INSERT INTO attempts (node, delivery, number, started_at, took_ms, status, error, reply)

@@ -53,7 +53,11 @@ def create_token(
 ) -> tuple[Token, str]:
     """A new token of the owner's and its secret, which is shown this once. It can't do more than its maker.
 
-    Nor can it outlive its maker; but who signed in with the password makes tokens for as long as wanted.
+    Nor can it outlive its maker; but who signed in with the password makes tokens for as long as wanted. `expires_in`:
+    seconds, None for one that does not end.
+
+    Raises Refusal: FORBIDDEN of an app's token, INVALID "scope" for scopes beyond its maker's, NotIdentified where the
+    maker was revoked meanwhile.
     """
     if owner.app is not None:
         raise Refusal(Kind.FORBIDDEN, "forbidden", "an app's token makes no tokens")
@@ -93,7 +97,10 @@ def end_session(tx: Transaction, secret: str) -> None:
 
 
 def revoke_token(tx: Transaction, owner: Identity, id: str, now: int) -> None:
-    """It and those made with it stop working at once on this node, within seconds on others."""
+    """It and those made with it stop working at once on this node, within seconds on others.
+
+    Raises Refusal(NOT_FOUND, "token").
+    """
     lock_user(tx, owner.email)  # so that it makes none while it is revoked
     token = next((token for token in store.tokens_of(tx, owner.email) if token.id == id), None)
     if token is None or not owner.covers_all(token.scopes):

@@ -167,7 +167,10 @@ def share(tx: Transaction, namespace: str, team: str, now: int) -> None:
 
 def unshare(tx: Transaction, namespace: str, team: str) -> bool:
     """The team may no more; whether it could. The last team stays, a namespace is never nobody's again; and so does the
-    team whose name it bears: it is where its members' requests go that name none."""
+    team whose name it bears: it is where its members' requests go that name none.
+
+    Raises Refusal(INVALID, "namespace") for those two.
+    """
     if namespace == "@" + team and team_exists(tx, team):
         raise invalid("namespace", f"{namespace!r} is the team's own: it stays with {team!r} while there is that team")
     _hold(tx, namespace)

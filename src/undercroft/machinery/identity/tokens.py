@@ -43,7 +43,10 @@ def log_out(tx: Transaction, caller: Identity, now: int) -> None:
 
 
 def make_app_token(tx: Transaction, app: str, maker: Identity, now: int) -> str:
-    """A token that may do what its app may, for a year, and nothing that a user may."""
+    """A token that may do what its app may, for a year, and nothing that a user may.
+
+    Raises Refusal(INVALID, "app") for what is no name of one.
+    """
     if not 0 < len(app) <= LONGEST_APP or not app.isprintable() or app != app.strip():
         raise invalid("app", f"client is the name of an app, of up to {LONGEST_APP} letters")
     token = Token(sortable_id(), "", app, (f"apps:{app}",), now, now + APP_TOKEN_LASTS, None)

@@ -161,6 +161,7 @@ def held_in(
 
 
 def over_and_awaited(tx: Transaction, now: int, most: int) -> list[Place]:
+    """Where somebody stands in line for what came free by the passing of time (lease time, ms)."""
     rows = tx.all(
         """
         SELECT family, namespace, name FROM leases

@@ -123,6 +123,7 @@ def cancel(tx: Transaction, namespace: str, id: str, now: int) -> Kept:
 
 
 def require(tx: Transaction, namespace: str, id: str) -> tuple[Kept, Mail]:
+    """Raises Refusal(NOT_FOUND, "unknown_email"), also of one in another namespace."""
     found = store.find(tx, id)
     if found is None or found[0].namespace != namespace:
         raise not_found("unknown_email", f"there is no mail {id[:50]!r} in {namespace}")

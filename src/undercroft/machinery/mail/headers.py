@@ -51,6 +51,7 @@ def check_line(field: str, text: str, longest: int) -> str:
 
 
 def check_headers(given: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    """Raises Refusal(INVALID, "headers")."""
     if len(given) > MOST_HEADERS:
         raise invalid("headers", f"a mail has {MOST_HEADERS} headers of its own at the most")
     if len({name.lower() for name in given}) < len(given):
@@ -59,7 +60,10 @@ def check_headers(given: dict[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 def check_unsubscribe(given: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Where a reader unsubscribes: an https address, a mailto, or both (RFC 2369, RFC 8058)."""
+    """Where a reader unsubscribes: an https address, a mailto, or both (RFC 2369, RFC 8058).
+
+    Raises Refusal(INVALID, "unsubscribe").
+    """
     if given is None:
         return ()
     links = (given,) if isinstance(given, str) else tuple(given)

@@ -177,7 +177,10 @@ def summary(states: Iterable[State]) -> State:
 
 
 def check_moment(written: int | str, now: int) -> int:
-    """Milliseconds UTC of a moment to come: a number of seconds or milliseconds, or ISO 8601 (UTC without a zone)."""
+    """Milliseconds UTC of a moment to come: a number of seconds or milliseconds, or ISO 8601 (UTC without a zone).
+
+    Raises Refusal(INVALID, "send_at").
+    """
     from datetime import UTC, datetime
 
     try:

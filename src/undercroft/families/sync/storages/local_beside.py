@@ -22,6 +22,7 @@ def expect(folder: int, name: bytes, revision: str) -> None:
 
 
 def onto_nothing(source_folder: int, source: bytes, folder: int, name: bytes) -> None:
+    """Rename where there is nothing, or an empty folder. Raises Changed, InTheWay, OSError."""
     try:
         kernel.rename(source_folder, source, folder, name, kernel.NOREPLACE)
     except FileExistsError:
@@ -42,6 +43,7 @@ def put_back(folders: Folders, from_folder: int, taken: bytes, folder: int, name
 
 
 def keep_beside(folders: Folders, from_folder: int, kept: bytes, wanted: str) -> str:
+    """Under this name or the next that is free; the path that it has got. Raises Changed, OSError."""
     folder, name = folders.parent(wanted, make=True)
     for number in range(1_000):
         stem, dot, extension = name.rpartition(b".")
