@@ -14,6 +14,8 @@ from typing import Any, Self
 
 import httpx
 
+from tests.services.ports import free_port
+
 
 @dataclass(frozen=True)
 class Call:
@@ -42,7 +44,7 @@ class Receiver:
     """Listens from its making until `stop`; `start` listens again on the same port, with all it recorded."""
 
     def __init__(self) -> None:
-        self.port = 0
+        self.port = free_port()
         self.default = Answer()
         self._changed = threading.Condition()
         self._calls: list[Call] = []
@@ -94,7 +96,6 @@ class Receiver:
     def start(self) -> None:
         if self._server is None:
             self._server = _Server(self, self.port)
-            self.port = self._server.server_port
             threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
