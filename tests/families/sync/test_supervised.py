@@ -3,17 +3,20 @@
 import asyncio
 import os
 import signal
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from tests.families.sync.parts import House, house
+from tests.families.sync.parts import House, house, until
 from tests.machinery.processes.parts import deaf
 from undercroft.base.clock import wall_clock
 from undercroft.base.refusals import Kind, Refusal
 from undercroft.families.sync import actions, entry_processes, store_entries, switchboard, wire
+from undercroft.families.sync.looking import standing
 from undercroft.families.sync.terms import Term
 from undercroft.machinery.processes import children
 from undercroft.machinery.processes import store as processes
@@ -135,5 +138,54 @@ def test_who_asks_an_entry_whose_process_is_being_started_waits_for_it(
                 with pytest.raises(Refusal, match="is not running") as refused:
                     await h.engine.running(name)
                 assert refused.value.kind is Kind.CONFLICT
+
+    asyncio.run(story())
+
+
+def test_a_process_that_ends_again_and_again_is_told_of(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as h:
+            await add_without_process(h, "A")
+            entry = await h.database.read(actions.require_entry, "A")
+            assert h.engine.away(entry) == ""
+            await h.engine._processes.want("A", up=True)
+            await until(lambda: "times in a row" in h.engine.away(entry), "it to be told")
+            status, reason = await standing(h.engine, entry)
+            assert status in ("active", "starting")
+            assert reason is not None and reason.startswith("its process ended with 127, ")
+            assert h.engine.away(entry._replace(up=False)) == ""
+
+    asyncio.run(story())
+
+
+def test_a_process_that_runs_and_does_not_connect_is_told_of(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that was stopped at once. A minute is shorter here."""
+
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as h:
+            await h.add("A")
+            entry = await h.database.read(actions.require_entry, "A")
+            with monkeypatch.context() as patch:
+                patch.setattr(entry_processes, "CONNECTS_WITHIN", 0.001)
+                assert h.engine.away(entry) == "", "it is there"
+                patch.setattr(h.engine._board, "links", {})
+                assert "has not connected" in h.engine.away(entry)
+                patch.setattr(entry_processes, "CONNECTS_WITHIN", 3_600.0)
+                with monkeypatch.context() as aged:
+                    aged.setattr(entry_processes, "age", lambda _: 3_601.0)
+                    assert h.engine.away(entry) == "", "it has just been there"
+                patch.setattr(h.engine._board, "_opened_at", -3_601.0 + time.monotonic())
+                assert h.engine.away(entry) == "", "it has just been started"
+                patch.setattr(entry_processes, "age", lambda _: 3_601.0)
+                assert "has not connected" in h.engine.away(entry)
+            assert 0 <= children.age(h.supervisor._known["sync:A"].created) < 3_600
+            await h.engine.stand_down()
+            assert h.engine._board.missing_for("A") == 0, "nobody is waited for"
 
     asyncio.run(story())

@@ -198,7 +198,8 @@ class Engine:
 
     def away(self, entry: Entry) -> str:
         """Why it does nothing at this moment, though it runs; "" where it does, or is to stand still."""
-        return self._board.away(entry.name) if entry.up else ""
+        why = self._board.away(entry.name) or self._processes.trouble(entry.name, self._board.missing_for)
+        return why if entry.up else ""
 
     def links(self) -> list[Link]:
         return list(self._board.links.values())

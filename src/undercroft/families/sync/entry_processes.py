@@ -12,13 +12,17 @@ from undercroft.families.sync.model import FAMILY
 from undercroft.families.sync.store_entries import Entry
 from undercroft.families.sync.terms import Term
 from undercroft.machinery.processes import store as processes
-from undercroft.machinery.processes.children import Figures
+from undercroft.machinery.processes.children import Figures, age
 from undercroft.machinery.processes.plan import Spec
 from undercroft.machinery.processes.supervisor import DOES_NOT_END, Supervisor
 
 GRACEFUL = SECOND
 # One that is removed has so long (s) to end; killed, it takes a moment where its disk answers.
 ENDS_WITHIN = 10.0
+# So many ends, or starts in vain, in a row are told. A process that runs connects within this (s) where nothing hangs.
+AGAIN_AND_AGAIN = 3
+CONNECTS_WITHIN = 60.0
+SEE_LOG = "the logs folder in the server's data folder may say why; it is tried again"
 
 
 class EntryProcesses:
@@ -84,6 +88,18 @@ class EntryProcesses:
         process = await self._database.read(processes.find, _process(entry.name))
         runs = process is not None and process.child is not None
         return ("active" if runs else "starting") if entry.up else ("stopping" if runs else "stopped")
+
+    def trouble(self, name: str, missing_for: Callable[[str], float]) -> str:
+        """Why there is nobody to do what this entry has to, though it is to run; "" where there is, or will be in a
+        moment. `missing_for`: how long (s) nobody has been there."""
+        process = self._supervisor.known(_process(name))
+        if process is None:
+            return ""
+        if process.past.failures >= AGAIN_AND_AGAIN:
+            return f"its process {process.ended_how}, {process.past.failures} times in a row; {SEE_LOG}"
+        if process.child is not None and min(missing_for(name), age(process.created)) >= CONNECTS_WITHIN:
+            return f"its process runs, and has not connected for a minute or longer; {SEE_LOG}"
+        return ""
 
     async def figures(self, name: str) -> tuple[Figures, int]:
         """And when it was started (ms). Raises LookupError where it does not run here."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import os
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,9 @@ class Switchboard:
         self._server: asyncio.Server | None = None
         self._term: Term | None = None
         self._meetings: set[asyncio.Task[Any]] = set()
+        self._opened_at = 0.0
+        self._parted: dict[str, float] = {}
+        """When the last link of an entry has ended, since this was opened."""
         self._met = asyncio.Event()
         """Each time that a worker has connected it is another one."""
 
@@ -65,6 +69,8 @@ class Switchboard:
 
     async def open(self, term: Term) -> None:
         self._term = term
+        self._opened_at = time.monotonic()
+        self._parted.clear()
         self.socket.unlink(missing_ok=True)
         folder = os.open(self.socket.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:  # by its folder's descriptor: the path of a socket may have 107 bytes only
@@ -100,6 +106,12 @@ class Switchboard:
         """Why an entry that runs does nothing at this moment; "" where it does."""
         link = self.links.get(name)
         return (link.pulse.reason or link.away if link else "") or (UNHEARD if name in self.unheard else "")
+
+    def missing_for(self, name: str) -> float:
+        """How long (s) this entry's worker has not been there; 0 while it is, and where none is waited for."""
+        if not self.is_open or name in self.links:
+            return 0.0
+        return time.monotonic() - self._parted.get(name, self._opened_at)
 
     async def forget(self, name: str) -> None:
         """The entry is removed. What its process still says is written down before what is known of it goes."""
@@ -181,6 +193,7 @@ class Switchboard:
         finally:
             if self.links.get(entry.name) is link:
                 del self.links[entry.name]
+                self._parted[entry.name] = time.monotonic()
         return None
 
     def _back(self, name: str) -> None:

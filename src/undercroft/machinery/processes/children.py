@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -82,6 +83,11 @@ def created_at(pid: int) -> int | None:
     """
     found = _stat(pid)
     return None if found is None or found.state in (b"Z", b"X") else found.created
+
+
+def age(created: int) -> float:
+    """In seconds, whoever sets a clock."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - created / os.sysconf("SC_CLK_TCK")
 
 
 def is_alive(pid: int, created: int) -> bool:

@@ -98,6 +98,10 @@ class Supervisor:
             self._known[name] = process
         return process
 
+    def known(self, name: str) -> Process | None:
+        """As of the last look; None where it is none of this node's."""
+        return self._known.get(name)
+
     def running(self, name: str) -> Child | None:
         process = self._known.get(name)
         return None if process is None else process.child
@@ -119,13 +123,7 @@ class Supervisor:
         """Tend until closed."""
         while not self._closing:
             self._wake.clear()
-            wait = LOOK_AGAIN
-            try:
-                wait = await self.tend(self._clock())
-            except Exception as error:
-                self._troubles.note(ALL, error)
-            else:
-                self._troubles.over(ALL)
+            wait = await self._alone(ALL, self.tend(self._clock())) or LOOK_AGAIN
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), wait)
 
