@@ -5,6 +5,7 @@ import io
 import socket
 import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -217,14 +218,14 @@ def test_a_move_that_comes_too_late_leaves_no_copy(
 ) -> None:
     drive, other = drive_of(), drive_of()
     base = put(drive, "a").revision
-    copy = drive.copy
+    copy = drive._copied
 
     def slow_copy(source: str, base: str, name: str) -> Stat:
         made = copy(source, base, name)
         put(other, "a", b"meanwhile", base=base)
         return made
 
-    monkeypatch.setattr(drive, "copy", slow_copy)
+    monkeypatch.setattr(drive, "_copied", slow_copy)
     with pytest.raises(Changed):
         drive.move("a", base, "b")
 
@@ -369,3 +370,137 @@ class _Blind:
 
     def close(self) -> None:
         self._sink.close()
+
+
+# What is left behind
+
+
+def cut(*_: object) -> None:
+    raise TimeoutError(errno.ETIMEDOUT, "no answer")
+
+
+@pytest.fixture
+def uploads(s3: S3Server, bucket: str) -> Callable[[], list[str]]:
+    return lambda: [one["Key"] for one in s3.client().list_multipart_uploads(Bucket=bucket).get("Uploads", [])]
+
+
+def test_parts_that_a_killed_process_left_go_when_nobody_can_be_at_them(
+    s3: S3Server,
+    bucket: str,
+    drive_of: Callable[..., AmazonS3],
+    uploads: Callable[[], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    s3.client().create_multipart_upload(Bucket=bucket, Key="all/files/another's")
+    with monkeypatch.context() as killed:  # nothing of what it would do in the end is done
+        killed.setattr(s3_bucket.Bucket, "complete", cut)
+        killed.setattr(s3_bucket.Bucket, "abort", cut)
+        with pytest.raises(TimeoutError):
+            put(drive_of(), "large", b"x" * (6 * MIB))
+    assert sorted(uploads()) == ["all/files/another's", "all/files/large"]
+    drive_of().check()
+    assert len(uploads()) == 2, "somebody may be at it still"
+
+    monkeypatch.setattr(s3_parts, "is_left", lambda name: True)
+    elsewhere = s3.client().create_multipart_upload(Bucket=bucket, Key="elsewhere")["UploadId"]
+    other = f'["elsewhere", "{elsewhere}"]'.encode()
+    for key, body in ((f"{NOTES}odd", b"{"), (f"{NOTES}other", other), (f"{NOTES}over", OVER)):
+        s3.client().put_object(Bucket=bucket, Key=key, Body=body)
+    with monkeypatch.context() as away:
+        away.setattr(s3_bucket.Bucket, "abort", cut)
+        drive_of().check()
+        assert len(uploads()) == 3
+    drive_of().check()
+    assert sorted(uploads()) == ["all/files/another's", "elsewhere"]
+    assert keys(s3, bucket) == []
+
+
+def test_what_has_come_in_parts_leaves_nothing_but_itself(
+    s3: S3Server, bucket: str, drive: AmazonS3, uploads: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(drive, "large", b"x" * (6 * MIB))
+    with pytest.raises(SourceChanged):
+        drive.put("cut", io.BytesIO(b"x" * 6 * MIB), 7 * MIB, 5 * NS, "")
+    assert (keys(s3, bucket), uploads()) == (["all/files/large"], [])
+
+
+NOTES = "all/files/.undercroft/uploads/"
+OVER = b'["all/files/f", "an upload that has come to its end"]'
+KEPT = ".undercroft/versions/"
+
+
+@pytest.mark.parametrize("first, second", [(f"{KEPT}1", f"{KEPT}2"), ("f.conflict-A", "f.conflict-A-1")])
+def test_a_copy_that_was_given_up_and_made_all_the_same_is_the_one_that_was_wanted(
+    s3: S3Server, bucket: str, drive: AmazonS3, monkeypatch: pytest.MonkeyPatch, first: str, second: str
+) -> None:
+    made = put(drive, "f")
+    with giving_up(monkeypatch), pytest.raises(TimeoutError):
+        drive.copy("f", made.revision, first)
+    if first.startswith(KEPT):
+        other = put(drive, "g")
+        assert drive.copy("g", other.revision, second.replace("2", "3")).name == f"{KEPT}3"
+
+    told = drive.copy("f", made.revision, second)
+    assert told.name == first
+    assert f"all/files/{second}" not in keys(s3, bucket)
+    assert read(drive, first) == b"content"
+    assert drive.stat(first) is not None and told.revision == getattr(drive.stat(first), "revision", "")
+    with pytest.raises(Changed):
+        drive.copy("f", made.revision, first)
+
+
+def test_a_move_that_was_given_up_is_gone_on_with(
+    s3: S3Server, bucket: str, drive: AmazonS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = put(drive, "f")
+    with giving_up(monkeypatch), pytest.raises(TimeoutError):
+        drive.move("f", made.revision, f"{KEPT}1")
+    assert drive.move("f", made.revision, f"{KEPT}2").name == f"{KEPT}1"
+    assert keys(s3, bucket) == [f"all/files/{KEPT}1"]
+
+    made = put(drive, "g")
+    with giving_up(monkeypatch), pytest.raises(TimeoutError):
+        drive.move("g", made.revision, "h")
+    assert drive.move("g", made.revision, "h").name == "h"
+    assert read(drive, "h") == b"content"
+    assert drive.stat("g") is None
+
+
+def test_another_file_under_that_name_is_no_copy(drive: AmazonS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = put(drive, "f")
+    with giving_up(monkeypatch, before=True), pytest.raises(TimeoutError):
+        drive.move("f", made.revision, "g")
+    put(drive, "g", b"another")
+    with pytest.raises(Changed):
+        drive.move("f", made.revision, "g")
+    assert (read(drive, "f"), read(drive, "g")) == (b"content", b"another")
+
+
+def test_a_copy_whose_answer_was_lost_is_not_refused_as_another_s(
+    s3: S3Server, bucket: str, drive: AmazonS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = put(drive, "f")
+    really = s3_bucket.Bucket.copy
+
+    def twice(self: s3_bucket.Bucket, source: str, key: str, headers: s3_bucket.Headers, size: int) -> str:
+        really(self, source, key, headers, size)
+        raise Changed(key)  # which is what the second of two says
+
+    monkeypatch.setattr(s3_bucket.Bucket, "copy", twice)
+    assert drive.copy("f", made.revision, "beside").revision == getattr(drive.stat("beside"), "revision", "")
+    assert sorted(keys(s3, bucket)) == ["all/files/beside", "all/files/f"]
+
+
+@contextmanager
+def giving_up(monkeypatch: pytest.MonkeyPatch, *, before: bool = False) -> Iterator[None]:
+    """S3 is not waited for any more, and makes the copy all the same, or `before` it began."""
+    really = s3_bucket.Bucket.copy
+
+    def copy(self: s3_bucket.Bucket, source: str, key: str, headers: s3_bucket.Headers, size: int) -> str:
+        if not before:
+            really(self, source, key, headers, size)
+        raise TimeoutError(errno.ETIMEDOUT, "no answer")
+
+    with monkeypatch.context() as slow:
+        slow.setattr(s3_bucket.Bucket, "copy", copy)
+        yield

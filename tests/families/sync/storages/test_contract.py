@@ -350,7 +350,7 @@ def test_nothing_half_done_is_ever_seen(kind: Kind, storage: Storage) -> None:
     with pytest.raises(ConnectionResetError):
         storage.receive(put, Bytes(content, 2**20), lambda _: None)
     with pytest.raises(SourceChanged):
-        storage.receive(put, Bytes(b"!" + content[1:]), lambda _: None)
+        storage.receive(put, Bytes(bytes([content[0] ^ 1]) + content[1:]), lambda _: None)
     assert contents(storage) == {}
 
     def stop(done: int) -> None:

@@ -25,7 +25,7 @@ from undercroft.families.sync.storages.errors import Changed, Vanished
 from undercroft.families.sync.storages.s3_answers import Listed
 from undercroft.families.sync.storages.s3_bucket import META, Bucket, Held, held
 from undercroft.families.sync.storages.s3_order import without_others_roots
-from undercroft.families.sync.storages.s3_parts import SMALLEST_PART, upload
+from undercroft.families.sync.storages.s3_parts import SMALLEST_PART, abort_left, upload
 
 LONGEST_KEY = 1_024
 COPIED_AT_ONCE = 5 * 2**30
@@ -50,10 +50,13 @@ class AmazonS3:
     def __init__(self, options: Mapping[str, Any], asking: Asking | None = None) -> None:
         root = options.get("root", "").strip("/")
         self._root = f"{root}/" if root else ""
+        self._notes = f"{self._root}{OWN}uploads/"
         self._chunk = max(SMALLEST_PART, options.get("chunk_size", 0))
         self._asking = asking or Asking()
         self._bucket = Bucket(options, self._asking)
         self._known_heeds: Heeds | None = None
+        self._given_up: dict[str, tuple[str, str]] = {}
+        """Copies that were begun: of a name → its revision and the copy's name."""
 
     def require_name(self, name: str) -> None:
         self._key(name)
@@ -68,6 +71,7 @@ class AmazonS3:
             self._heeds()
         except PermissionError as error:
             raise Vanished(f"bucket {self._bucket.place.bucket} can't be written: {error.strerror}") from None
+        abort_left(self._bucket, self._notes, self._root)
 
     def walk(self) -> Iterator[Stat]:
         # Empty ones wait until all is seen: the mark of a folder comes long before what is in it.
@@ -118,7 +122,7 @@ class AmazonS3:
             if size <= self._chunk:
                 revision = self._bucket.put(key, read_exactly(source, size), {**headers, **condition})
             else:
-                with upload(self._bucket, key, headers) as parts:
+                with upload(self._bucket, self._notes, key, headers) as parts:
                     parts.send(source, size, self._chunk)
                     # It took its time, and not every server that heeds a condition of a put heeds it here.
                     self._look(key, base)
@@ -132,29 +136,20 @@ class AmazonS3:
         return Stat(name, size, revision, mtime)
 
     def copy(self, source: str, base: str, name: str) -> Stat:
-        there, key = self._bucket.head(self._key(source)), self._key(name)
-        if there is None or there.etag != base:
-            raise Changed(source)
-        if self._bucket.head(key) is not None:
-            raise Changed(name)
-        try:
-            if there.size <= COPIED_AT_ONCE:
-                revision = self._copy_at_once(self._key(source), there, key)
-            else:
-                with upload(self._bucket, key, {f"{META}{name}": said for name, said in there.meta.items()}) as parts:
-                    parts.copy(self._key(source), there)
-                    revision = parts.complete({"if-none-match": "*"} if self._heeds().create else {})
-        except FileNotFoundError:
-            raise Changed(source) from None
-        return _stat(name, there)._replace(revision=revision)
+        """Under the name of an earlier try, where that was given up: S3 may have gone on with it."""
+        tried, before = self._given_up.get(source, ("", ""))
+        is_alike = tried == base and name.startswith(OWN) == before.startswith(OWN)
+        return self._copied(source, base, before if is_alike else name)
 
     def move(self, source: str, base: str, name: str) -> Stat:
-        made = self.copy(source, base, name)
+        tried, before = self._given_up.get(source, ("", ""))
+        is_kept = tried == base and name.startswith(OWN) and before.startswith(OWN)
+        made = self._copied(source, base, before if is_kept else name)
         try:
             self.delete(source, base)
         except Changed:
             with contextlib.suppress(Changed):
-                self.delete(name, made.revision)
+                self.delete(made.name, made.revision)
             raise
         return made
 
@@ -225,6 +220,36 @@ class AmazonS3:
         if (there.etag if there else "") != base:
             raise Changed(key)
 
+    def _copied(self, source: str, base: str, name: str) -> Stat:
+        there, key = self._bucket.head(self._key(source)), self._key(name)
+        was_tried = self._given_up.pop(source, None) == (base, name)
+        if there is None or there.etag != base:
+            raise Changed(source)
+        if (made := self._bucket.head(key)) is not None:
+            if not was_tried or not is_copy(made, there, name):
+                raise Changed(name)
+            return _stat(name, there)._replace(revision=made.etag)
+        self._given_up[source] = base, name
+        revision = self._copy(self._key(source), there, name)
+        del self._given_up[source]
+        return _stat(name, there)._replace(revision=revision)
+
+    def _copy(self, source: str, there: Held, name: str) -> str:
+        key = self._key(name)
+        try:
+            if there.size <= COPIED_AT_ONCE:
+                return self._copy_at_once(source, there, key)
+            meta = {f"{META}{name}": said for name, said in there.meta.items()}
+            with upload(self._bucket, self._notes, key, meta) as parts:
+                parts.copy(source, there)
+                return parts.complete({"if-none-match": "*"} if self._heeds().create else {})
+        except (Changed, FileNotFoundError):
+            # Ours, where the answer to a first try was lost and the second found what the first had made.
+            made = self._bucket.head(key)
+            if made is None or not is_copy(made, there, name):
+                raise Changed(source) from None
+            return made.etag
+
     def _copy_at_once(self, source: str, there: Held, key: str) -> str:
         asked, size = {"x-amz-copy-source-if-match": f'"{there.etag}"'}, there.size
         try:
@@ -240,6 +265,14 @@ class AmazonS3:
 def _stat(name: str, there: Held) -> Stat:
     kept = _kept_mtime(there.meta.get("mtime", ""))
     return Stat(name, there.size, there.etag, there.mtime if kept is None else kept)
+
+
+def is_copy(made: Held, of: Held, name: str) -> bool:
+    """Whether it has that content, as far as can be told: the copy of what was sent in parts has another ETag. Names of
+    ours are given once."""
+    mark = of.meta.get(_MARK)
+    is_same = made.etag == of.etag or (mark is not None and made.meta.get(_MARK) == mark) or name.startswith(OWN)
+    return made.size == of.size and is_same
 
 
 def _listed(name: str, one: Listed) -> Stat:

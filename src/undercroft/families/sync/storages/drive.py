@@ -82,13 +82,15 @@ class Drive(Protocol):
         """
 
     def move(self, source: str, base: str, name: str) -> Stat:
-        """Onto a name that is free; folders above it are made, those that are empty then go.
+        """Onto a name that is free; folders above it are made, those that are empty then go. Told is under which name
+        it is: another of ours than was asked for, where an earlier try that was given up has put it there.
 
         Raises Changed where the name is taken, or `source` is not `base` any more.
         """
 
     def copy(self, source: str, base: str, name: str) -> Stat:
-        """Onto a name that is free, without sending it to us where the drive can. Raises Changed.
+        """Onto a name that is free, without sending it to us where the drive can. Told is under which name it is: that
+        of an earlier try, where that one was given up and made after all. Raises Changed.
 
         Only ever asked for what is about to be replaced: a hard link will do.
         """

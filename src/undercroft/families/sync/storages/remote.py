@@ -136,7 +136,7 @@ class RemoteStorage(RemoteLooking):
             return Replaced("", path_of(beside), about.size, fitting(about.mtime))
         place = new_place(delete.path)
         about = self._drive.move(text_of(delete.path), delete.base, VERSIONS + place)
-        return Replaced(place, "", about.size, fitting(about.mtime))
+        return Replaced(about.name.removeprefix(VERSIONS), "", about.size, fitting(about.mtime))
 
     def move(self, move: Move) -> str:
         self._require_apart(move.source, move.path)
@@ -214,7 +214,9 @@ class RemoteStorage(RemoteLooking):
         place = "" if put.keep_as else new_place(put.path)
         name = VERSIONS + place if place else self._free(put.keep_as)
         about = self._drive.copy(text_of(put.path), put.base, name)
-        return Replaced(place, "" if place else path_of(name), about.size, fitting(about.mtime))
+        if about.name.startswith(VERSIONS):
+            return Replaced(about.name.removeprefix(VERSIONS), "", about.size, fitting(about.mtime))
+        return Replaced("", path_of(about.name), about.size, fitting(about.mtime))
 
     def _free(self, path: str) -> str:
         """A name beside that nobody has."""

@@ -127,7 +127,7 @@ class Webdav:
         before = self._expect(source, base)
         self._onto_nothing("MOVE", source, name, before, before.size)
         self._folders.prune(source)
-        return self.stat(name) or Stat(name, before.size, "", before.mtime)
+        return (self.stat(name) or Stat(name, before.size, "", before.mtime))._replace(name=name)
 
     def copy(self, source: str, base: str, name: str) -> Stat:
         before = self._expect(source, base)
@@ -145,7 +145,7 @@ class Webdav:
         about = self.stat(name)
         if about is None or about.size != before.size:
             raise Changed("it was changed while it was kept")
-        return about
+        return about._replace(name=name)
 
     def delete(self, name: str, base: str) -> None:
         before = self._expect(name, base)
