@@ -144,14 +144,29 @@ def test_rules_name_entries_that_exist_and_hold_them(tell: Callable[[Story], Non
     tell(story)
 
 
+def test_many_make_way_at_once_as_one_after_the_other(tell: Callable[[Story], None]) -> None:
+    """Of a file and all that is to be below it, and of what is in the way of one another, only one goes."""
+
+    async def story(db: Database) -> None:
+        await db.write(actions.note_seen, "A", [file("d"), file("e"), file("e/x/y")], NOW)
+        below = [file(f"d/{n}", f"{n}") for n in range(50)]
+        await db.write(actions.note_seen, "B", [*below, file("e/x", "x")], NOW + 1)
+        pairs = [*((one.path, "d") for one in below), ("e/x", "e/x/y"), ("e", "e/x"), ("unknown", "unknown/x")]
+        assert (await db.write(actions.make_way, pairs, NOW + 2)).paths == ["d", "e/x"]
+        assert {path for _, path, *_ in await db.read(store_entries.conflicts, 9)} == {"d", "e/x"}
+        assert (await db.write(actions.make_way, pairs[:50], NOW + 3)).paths == []
+
+    tell(story)
+
+
 def test_a_file_makes_way_for_a_folder_when_nobody_holds_both(tell: Callable[[Story], None]) -> None:
     async def story(db: Database) -> None:
         await db.write(actions.note_seen, "A", [file("d"), file("d/x")], NOW)
-        assert (await db.write(actions.make_way, "d", "d/x", NOW + 1)).paths == [], "A is not done telling"
+        assert (await db.write(actions.make_way, [("d", "d/x")], NOW + 1)).paths == [], "A is not done telling"
         await db.write(actions.note_seen, "A", [Seen("d/x", None, "")], NOW + 2)
-        assert (await db.write(actions.make_way, "d/x", "d", NOW + 3)).paths == [], "there is one of them"
+        assert (await db.write(actions.make_way, [("d/x", "d")], NOW + 3)).paths == [], "there is one of them"
         await db.write(actions.note_seen, "B", [file("d/x", "y")], NOW + 4)
-        assert (await db.write(actions.make_way, "d/x", "d", NOW + 5)).paths == ["d"]
+        assert (await db.write(actions.make_way, [("d/x", "d")], NOW + 5)).paths == ["d"]
         [delete] = await db.read(actions.to_do, "A", ["d"])
         [(_, path, kept_as, entry)] = await db.read(store_entries.conflicts, 9)
         assert delete == Delete("d", delete.version, "r-x", kept_as)

@@ -325,6 +325,26 @@ def test_who_asks_for_a_drop_while_one_is_looked_up_asks_for_none(tell: Callable
     tell(story)
 
 
+def test_all_that_is_in_the_way_of_one_round_makes_way_in_one_transaction(
+    tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[list[tuple[str, str]]] = []
+    really = actions.make_way
+
+    def counted(tx: Any, pairs: list[tuple[str, str]], now: int) -> Any:
+        calls.append(pairs)
+        return really(tx, pairs, now)
+
+    async def story(database: Database, worker: Worker) -> None:
+        monkeypatch.setattr(actions, "make_way", counted)
+        names = [f"d/{n}" for n in range(20)]
+        worker.say(wire.Done([], [], [wire.Failed(name, 1, "in the way", False, "d") for name in names]))
+        await until(lambda: bool(calls), "it to be written")
+        assert calls == [[(name, "d") for name in names]]
+
+    tell(story)
+
+
 def test_who_has_hung_up_is_told_nothing(tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """A write would be an error of its own, told as a fault of ours. People are told to try again."""
 

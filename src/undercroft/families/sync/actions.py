@@ -100,22 +100,30 @@ def _other_names(tx: Transaction, entry: str, known: Mapping[str, store.Known], 
     return leaving + (store.arriving(tx, entry, goes - comes, PAGE) if goes - comes else [])
 
 
-def make_way(tx: Transaction, path: str, by: str, now: int) -> Noticed:
-    """One of these is to be a file where the other needs a folder. The file is kept beside, as in any conflict.
+def make_way(tx: Transaction, pairs: list[tuple[str, str]], now: int) -> Noticed:
+    """One of each of these is to be a file where the other needs a folder. The file is kept beside, as in any conflict.
 
     Nothing is done while an entry seems to hold both: it has changed the one into the other, and is not done telling.
     """
     store_entries.take_turn(tx)
-    known = store.load(tx, [path, by])
-    files = {where: one.file for where, one in known.items() if one.file is not None and one.file.content is not None}
-    holding = [{c.entry for c in one.copies.values() if c.content is not None} for one in known.values()]
-    if len(files) < 2 or holding[0] & holding[1]:
-        return Noticed(set(), [])
-    where = min(path, by, key=len)
-    change = reconcile.make_way(files[where], known[where].copies, now, _stamp(now))
-    assert change.conflict is not None
-    store_entries.note_conflict(tx, now, where, change.conflict.kept_as, files[where].origin)
-    return _write(tx, known, {where: change})
+    known = store.load(tx, sorted({path for pair in pairs for path in pair}))
+    changes: dict[str, Change] = {}
+    for path, by in pairs:
+        where, below = sorted((path, by), key=len)
+        file = known[where].file
+        if file is None or not _is_in_the_way(known[where], known[below]) or changes.keys() & {where, below}:
+            continue
+        changes[where] = change = reconcile.make_way(file, known[where].copies, now, _stamp(now))
+        assert change.conflict is not None
+        store_entries.note_conflict(tx, now, where, change.conflict.kept_as, file.origin)
+    return _write(tx, known, changes)
+
+
+def _is_in_the_way(one: store.Known, other: store.Known) -> bool:
+    if any(known.file is None or known.file.content is None for known in (one, other)):
+        return False
+    holding, others = ({c.entry for c in known.copies.values() if c.content is not None} for known in (one, other))
+    return holding.isdisjoint(others)
 
 
 def confirm_deletions(tx: Transaction, entry: str, really: bool, now: int) -> Noticed:
@@ -152,16 +160,17 @@ def apply_rules(tx: Transaction) -> None:
 def preview_page(
     tx: Transaction, sharing: Sharing, after: str
 ) -> tuple[list[tuple[str, set[str], set[str]]], str | None]:
-    """What these rules would change: (path, new owners, ex-owners) of files past this path; where to go on."""
-    paths = store.paths_after(tx, after, PAGE)
+    """What these rules would change: (path, new owners, ex-owners) of files past this path; where to go on.
+
+    As `reconcile.reassign`; who holds a copy makes no difference to that.
+    """
+    files = store.owned_after(tx, after, PAGE)
     found = []
-    for path, (file, copies) in store.load(tx, paths).items():
-        if file is not None and file.content is not None:
-            then = reconcile.reassign(file, copies, sharing.holders(path)).file
-            now, later = set(file.owners), set(then.owners if then else ())
-            if now != later:
-                found.append((path, later - now, now - later))
-    return found, paths[-1] if len(paths) == PAGE else None
+    for path, owners, origin, is_here in files:
+        then = sharing.holders(path) or (origin,)
+        if is_here and owners != then and (gains := set(then) - set(owners)) | (loses := set(owners) - set(then)):
+            found.append((path, gains, loses))
+    return found, files[-1][0] if len(files) == PAGE else None
 
 
 def add_entry(tx: Transaction, name: str, driver: str, options: dict[str, Any], now: int) -> None:

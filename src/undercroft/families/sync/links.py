@@ -261,10 +261,8 @@ class Link:
         for path in (*(one.seen.path for one in done.settled), *(failed.path for failed in done.failed)):
             self.transfers.pop(path, None)
         self.giving.note_failed(done.failed)
-        for failed in done.failed:
-            if failed.by:
-                now = self._clock()
-                self._on_noticed(await self._term.write_once(actions.make_way, failed.path, failed.by, now))
+        if blocked := [(failed.path, failed.by) for failed in done.failed if failed.by]:
+            self._on_noticed(await self._term.write_once(actions.make_way, blocked, self._clock()))
         if done.settled or done.kept:
             now = self._clock()
             noticed = await self._term.write(actions.settle, self.name, done.settled, done.kept, now)

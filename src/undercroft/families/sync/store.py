@@ -200,6 +200,17 @@ def paths_after(tx: Transaction, after: str, limit: int) -> list[str]:
     return [path for (path,) in tx.all(sql, after=after, most=limit)]
 
 
+def owned_after(tx: Transaction, after: str, limit: int) -> list[tuple[str, tuple[str, ...], str, bool]]:
+    """(path, owners, origin, whether it is not deleted) of files past this path."""
+    rows = tx.all(
+        "SELECT path, owners, origin, CASE WHEN hash IS NULL THEN 0 ELSE 1 END FROM sync_files WHERE path > :after"
+        " ORDER BY path LIMIT :most",
+        after=after,
+        most=limit,
+    )
+    return [(path, _owners(owners), origin, bool(is_here)) for path, owners, origin, is_here in rows]
+
+
 @functools.lru_cache(4_096)
 def _owners(text: str) -> tuple[str, ...]:
     """Most files have the same few."""

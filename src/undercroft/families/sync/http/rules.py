@@ -1,5 +1,7 @@
 """Operations on rules."""
 
+import asyncio
+
 import msgspec
 
 from undercroft.database import Database, Transaction
@@ -20,6 +22,7 @@ class Rules:
         self._database = database
         self._engine = engine
         self._door = door
+        self._previewing = asyncio.Lock()
 
     async def fetch(self, request: Request) -> Reply:
         await self._door.admit(request)
@@ -45,18 +48,22 @@ class Rules:
         return reply(shapes.Done() if is_done else shapes.Done("under way"))
 
     async def preview(self, request: Request) -> Reply:
-        """What these rules would change; nothing is changed."""
+        """What these rules would change; nothing is changed. It looks at every file, page by page: one request at a
+        time, and no further where nobody waits for it any more."""
         await self._door.admit(request)
         rules = decode(_rules, request.body).rules
         await self._database.read(_check, rules)
-        sharing = Sharing(rules)
-        count, files = 0, []
+        async with self._previewing:
+            return await self._preview(Sharing(rules), request)
+
+    async def _preview(self, sharing: Sharing, request: Request) -> Reply:
+        count, files = 0, list[shapes.PreviewedFile]()
         after: str | None = ""
-        while after is not None:
+        while after is not None and not (request.gone and request.gone.done()):
             found, after = await self._database.read(actions.preview_page, sharing, after)
             count += len(found)
-            files += [shapes.PreviewedFile(path, sorted(gains), sorted(loses)) for path, gains, loses in found]
-            files = files[:MOST_PREVIEWED]
+            shown = found[: MOST_PREVIEWED - len(files)]
+            files += [shapes.PreviewedFile(path, sorted(gains), sorted(loses)) for path, gains, loses in shown]
         return reply(shapes.Preview(count, files))
 
 
