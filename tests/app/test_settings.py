@@ -93,6 +93,7 @@ def test_every_setting_can_come_from_a_variable_and_from_a_file(tmp_path: Path) 
         "keep_delivered": "1d", "keep_dead": "2d", "database_pool": "3", "host_concurrency": "7", "node_name": "n-1",
         "public_signup": "yes", "login_expires": "1d", "max_sessions": "3", "apps_per_user": "5",
         "trusted_proxies": "10.0.0.0/8", "sync_origins": "https://files.example.com",
+        "sync_keep_bytes": "20GiB",
         "sync_rules": "[]", "sync_entries": "{}",
         "lock_default_ttl": "1h", "lock_maximum_ttl": "1d", "lock_timezone": "Asia/Manila", "lock_require_token": "yes",
         "smtp_url": "smtp://u:p@h", "mail_from": "a@b.c", "mail_from_allowed": "@b.c", "mail_wait": "1s",

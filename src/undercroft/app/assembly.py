@@ -91,7 +91,7 @@ def assemble(settings: Settings, database: Database, clock: Clock, node: str, ma
     duties = Duties(leases, node)
     post = mailing(settings, database, clock)
     supervisor = Supervisor(database, node, settings.data_dir / "logs", clock)
-    entries = sync.Engine(database, supervisor, settings.data_dir, clock)
+    entries = sync.Engine(database, supervisor, settings.data_dir, clock, settings.sync_keep_bytes)
     contents = sync.Contents(database, entries)
     declared = sync.Declared(settings.sync_entries.reveal(), settings.sync_rules)
     # On one node alone; where there can be no other, it does not wait for a lease of its own that it left when killed.

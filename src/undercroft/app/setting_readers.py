@@ -270,6 +270,7 @@ READERS: dict[str, Callable[[object], Any]] = {
     "sync_entries": _sync_entries,
     "sync_rules": _sync_rules,
     "sync_origins": _origins,
+    "sync_keep_bytes": _whole(0, 2**50, notation.size, notation.size_text),
     "public_signup": _switch,
     "login_expires": _duration(60, 3_650 * _DAY),
     "max_sessions": _whole(1, 10_000, _count, str),

@@ -72,6 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sync_entries: Secret = Secret()
     sync_rules: str = ""
     sync_origins: tuple[str, ...] = ()
+    sync_keep_bytes: int = 0
     public_signup: bool = False
     login_expires: float = 7 * 86_400.0
     max_sessions: int = 100

@@ -56,13 +56,15 @@ def test_wrong_entries_are_refused(example: Example, body: Any) -> None:
         ("webdav", {"root": "x"}, "webdav needs the option 'hostname'"),
         ("amazon_s3", {"bucket": "b", "aws_access_key": "k"}, "amazon_s3 needs the option 'aws_secret_key'"),
         ("local_storage", {"root": "/x", "rot": 1}, "local_storage has no option 'rot'; it has root, ignore, bandwidth,"
-         " chunk_size, delete_share, keep_versions"),
+         " chunk_size, delete_share, keep_versions, keep_bytes"),
         ("local_storage", {"root": 7}, "the option 'root' is a text"),
         ("local_storage", {"root": "/x", "bandwidth": "1"}, "the option 'bandwidth' is a whole number"),
         ("local_storage", {"root": "/x", "bandwidth": 1.5}, "the option 'bandwidth' is a whole number"),
         ("local_storage", {"root": "/x", "chunk_size": True}, "the option 'chunk_size' is a whole number"),
         ("local_storage", {"root": "/x", "delete_share": None}, "the option 'delete_share' is a number"),
         ("local_storage", {"root": "/x", "ignore": "*.tmp"}, "the option 'ignore' is a list of texts"),
+        ("local_storage", {"root": "/x", "keep_bytes": 0.5}, "the option 'keep_bytes' is a whole number"),
+        ("local_storage", {"root": "/x", "keep_bytes": 2**60}, f"the option 'keep_bytes' is 0 to {2**50}"),
         ("amazon_s3", {**BUCKET, "path_style": 1}, "the option 'path_style' is true or false"),
         ("sftp", {"hostname": "h", "username": "u", "port": 0}, "the option 'port' is 1 to 65535"),
         ("floppy", {}, "there is no driver 'floppy'; there are amazon_s3, dropbox, local_storage, sftp, webdav"),
@@ -150,6 +152,7 @@ def test_progress_and_what_is_left_alone(example: Example) -> None:
     progress = example.get("/entries/A/progress")
     assert list(progress) == [
         "name", "files", "behind", "held", "skipped_count", "skipped", "failed", "scanned_at", "away",
+        "kept_bytes", "drops_early",
     ]  # fmt: skip
     assert progress["skipped"][0][0] == "link"
     assert (progress["behind"], progress["held"], progress["failed"], progress["away"]) == (0, 0, {}, None)

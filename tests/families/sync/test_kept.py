@@ -190,8 +190,8 @@ def test_what_can_not_be_dropped_holds_up_nothing(tell: Callable[[Story], None])
         assert [moment_at(version.place) for version in page] == [NOW, NOW + 1]
         rest = await db.read(kept.expired, entry, late, (page[-1].replaced_at, page[-1].id), 2)
         assert [moment_at(version.place) for version in rest] == [NOW + 2]
-        await db.write(kept.forget, "A", [page[0].place])
-        await db.write(kept.forget, "B", [page[1].place])
+        await db.write(store_versions.forget, "A", [page[0].place])
+        await db.write(store_versions.forget, "B", [page[1].place])
         assert [one.place for one in await db.read(kept.expired, entry, late, kept.START, 2)] == [
             page[0].place,
             rest[0].place,
@@ -348,7 +348,7 @@ def test_only_what_is_gone_is_told_as_dropped(opened: Storage, tmp_path: Path) -
     there, gone = keep(tmp_path, place("f", NOW), b"x"), place("g", NOW)
     stays = place("h", NOW)
     (tmp_path / ".undercroft/versions" / stays).mkdir()
-    assert carrier.drop([there.name, gone, stays]) == [there.name, gone]
+    assert carrier.drop([there.name, gone, stays]).places == [there.name, gone]
     assert not there.exists()
 
 

@@ -107,10 +107,10 @@ def test_one_entrys_fault_keeps_no_versions_of_another(sqlite_url: str, tmp_path
         async with house(sqlite_url, tmp_path) as h:
             await h.add("A", "B")
             old = KeptVersion("v", "f", "B", "p", "", 1, 0, 0, "fid")
-            await h.database.write(store_versions.add, [old])
+            await h.database.write(store_versions.add, "B", [old])
             link = h.engine.link("A")
             assert link is not None
-            link.entry = link.entry._replace(options={"keep_versions": None})
+            link._dropping._entry = link.entry._replace(options={"keep_versions": None})
             await h.engine.keep(wall_clock() + 2 * MINUTE)
             async with asyncio.timeout(20):
                 while await h.database.read(store_versions.of_file, "fid"):  # noqa: ASYNC110 - another process does it

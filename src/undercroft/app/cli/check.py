@@ -97,7 +97,7 @@ def _shown(name: str, value: object) -> str:
     """As it would be written."""
     if isinstance(value, float):
         return duration_text(value)  # every one of them is a duration
-    if name in ("max_body", "mail_max_attachments") and isinstance(value, int):
+    if name in ("max_body", "mail_max_attachments", "sync_keep_bytes") and isinstance(value, int):
         return size_text(value)
     if isinstance(value, tuple):
         return ", ".join(duration_text(part) if isinstance(part, float | int) else str(part) for part in value)

@@ -28,9 +28,11 @@ COMMON = {
     "chunk_size": Option(int, default=2**20),
     "delete_share": Option(float, default=0.5, own=True),
     "keep_versions": Option(float, default=30.0, own=True),
+    "keep_bytes": Option(int, default=0, own=True),
 }
 """Of every driver: patterns of what is left alone; bytes per second (0: no limit); bytes at a time; the share of the
-files whose vanishing waits for a confirmation; days that replaced content is kept."""
+files whose vanishing waits for a confirmation; days that replaced content is kept, and how many bytes of it (0: as the
+settings say)."""
 
 LOCAL = "local_storage"
 

@@ -37,12 +37,12 @@ LONGEST_START = 5.0
 
 
 class Engine:
-    def __init__(self, database: Database, supervisor: Supervisor, folder: Path, clock: Clock) -> None:
-        """`folder`: for the socket to which workers connect; this user's alone."""
+    def __init__(self, database: Database, supervisor: Supervisor, folder: Path, clock: Clock, keep: int = 0) -> None:
+        """`folder`: for the socket to which workers connect; this user's alone; `keep`: `sync_keep_bytes`."""
         self._database = database
         self._folder = folder.absolute()
         self._clock = clock
-        self._board = Switchboard(database, self._folder, clock, self._noticed, self._stopped)
+        self._board = Switchboard(database, self._folder, clock, self._noticed, self._stopped, keep)
         self._processes = EntryProcesses(database, supervisor, self._board.socket)
         self._errands = Errands(self._noticed, lambda name: name in self._board.links, self._removed)
         self._happenings = Happenings()

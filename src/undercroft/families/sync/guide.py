@@ -30,7 +30,8 @@ GUIDE = Guide(
         "EntryIn": {
             "name": "of the entry; no colon and no slash",
             "driver": f"the kind of storage: {', '.join(DRIVERS)}",
-            "options": "of the driver; and of all: ignore, bandwidth, chunk_size, delete_share, keep_versions",
+            "options": "of the driver; and of all: ignore, bandwidth, chunk_size, delete_share, keep_versions,"
+            " keep_bytes",
         },
         "Rule": {"match": "path and mime that a file has to have", "sync": "the entries that hold it then"},
     },

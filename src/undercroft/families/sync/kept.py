@@ -5,29 +5,62 @@ places that the server does not know, and a place says whose it is.
 """
 
 from collections.abc import Collection
+from typing import NamedTuple
 
 from blake3 import blake3
 
 from undercroft.base.clock import DAY
 from undercroft.base.refusals import not_found
 from undercroft.database import Transaction
-from undercroft.families.sync import store, store_entries, store_versions
+from undercroft.families.sync import room, store, store_entries, store_versions
 from undercroft.families.sync.drivers import COMMON, LOCAL, option
 from undercroft.families.sync.names import fid_of
-from undercroft.families.sync.operations import Kept, LeftKept
+from undercroft.families.sync.operations import Kept, LeftKept, Room
 from undercroft.families.sync.places import fid_at, first_place, id_at, moment_at
 from undercroft.families.sync.store_entries import Entry
-from undercroft.families.sync.store_versions import KeptVersion
+from undercroft.families.sync.store_versions import KeptVersion, Place
 
 PAGE = 1_000
 # What was made earlier than the newest that was told may be told later: by as much as a clock may be set back.
 STRAGGLING = DAY
 RECOVERED = "recovered-"
 START = (0, "")
+FEW = 10
+
+
+class Limits(NamedTuple):
+    """What there is room for."""
+
+    usual: int = 0
+    """Bytes that entries keep which say nothing else; 0: by the room (`room.most`)."""
+    room: Room | None = None
+    is_settling: bool = False
+    """It was made just now, and may not be seen yet."""
+
+
+class After(NamedTuple):
+    """How far has been asked: what can't be dropped holds up nothing that comes after it."""
+
+    old: tuple[int, str] | None = START
+    """None: all of what is too old."""
+    early: Place = store_versions.FIRST
+
+
+class Going(NamedTuple):
+    """Kept versions that are to be dropped."""
+
+    places: list[str]
+    after: After
+    left: int | None = None
+    """So many bytes more may be kept, less than 0 of too many; None where that is not known."""
+    why: str = ""
+    """Some have to go before their time; "" where none have to."""
+    early: int = 0
+    """How many of these do."""
 
 
 def note(tx: Transaction, entry: str, kept: list[Kept], now: int) -> None:
-    store_versions.add(tx, [_version(entry, one, now, fid_of(one.path)) for one in kept])
+    store_versions.add(tx, entry, [_version(entry, one, now, fid_of(one.path)) for one in kept])
 
 
 def note_left(tx: Transaction, entry: str, left: list[LeftKept]) -> list[KeptVersion]:
@@ -45,7 +78,7 @@ def note_left(tx: Transaction, entry: str, left: list[LeftKept]) -> list[KeptVer
         path = paths.get(fid) or RECOVERED + id_at(one.place)
         if moment is not None and not (path in known and _was_arriving(known[path], entry, one.hash)):
             versions.append(_version(entry, Kept(path, *one), moment, fid or fid_of(path)))
-    store_versions.add(tx, versions)
+    store_versions.add(tx, entry, versions)
     return [version for version in versions if version.fid not in paths]
 
 
@@ -69,6 +102,48 @@ def expired(tx: Transaction, entry: Entry, now: int, after: tuple[int, str], mos
     return store_versions.replaced_before(tx, entry.name, max(0, now - keeping_of(entry)), after, most)
 
 
+def to_go(tx: Transaction, entry: Entry, now: int, limits: Limits, after: After, most: int) -> Going:
+    """The next page of what is to be dropped: what was to go already when its process ended; else what is too old,
+    and as much of the rest as there is no room for."""
+    if again := store_versions.going(tx, entry.name, most):
+        return Going(again, after)
+    old = [] if after.old is None else expired(tx, entry, now, after.old, most)
+    past = (old[-1].replaced_at, old[-1].id) if len(old) == most else None
+    bytes = store_versions.bytes_of(tx, entry.name) - sum(version.size for version in old)
+    allowed = room.most(entry.driver, entry.options, limits.usual, bytes, limits.room)
+    over = room.excess(bytes, allowed, None if limits.is_settling else limits.room)
+    early = _least_worth(tx, entry.name, now, over, after.early, most - len(old)) if over.bytes else []
+    places = [version.place for version in old] + [version.place for _, version in early]
+    left = None if allowed is None else allowed - bytes
+    return Going(places, After(past, early[-1][0] if early else store_versions.FIRST), left, over.why, len(early))
+
+
+def _least_worth(
+    tx: Transaction, entry: str, now: int, over: room.Excess, after: Place, most: int
+) -> list[tuple[Place, KeptVersion]]:
+    """As many as take so many bytes; few are looked at for few."""
+    found: list[tuple[Place, KeptVersion]] = []
+    before = now + (DAY if over.all else -room.LEAST_AGE)
+    bytes, page = 0, FEW
+    while bytes < over.bytes and len(found) < most:
+        page = min(4 * page, most - len(found))
+        more = store_versions.least_worth(tx, entry, before, after, page)
+        for place, version in more:
+            if bytes < over.bytes:
+                found.append((place, version))
+                bytes += version.size
+        if len(more) < page:
+            break
+        after = more[-1][0]
+    return found
+
+
+def note_dropped(tx: Transaction, entry: str, gone: Collection[str], asked: Collection[str]) -> None:
+    """The rest of what was to go could not be dropped: it is listed again."""
+    store_versions.forget(tx, entry, gone)
+    store_versions.keep_on(tx, entry, set(asked).difference(gone))
+
+
 def keeping_of(entry: Entry) -> int:
     """How long it keeps what was replaced (ms)."""
     return int(option(entry.driver, entry.options, "keep_versions") * DAY)
@@ -89,11 +164,6 @@ def require_version(tx: Transaction, fid: str, id: str) -> tuple[str, KeptVersio
     if version is None:
         raise not_found("version", f"version {id[:100]} not found")
     return path, version
-
-
-def forget(tx: Transaction, entry: str, places: Collection[str]) -> None:
-    """They are gone."""
-    store_versions.forget(tx, entry, places)
 
 
 def forget_conflicts(tx: Transaction, now: int) -> None:

@@ -129,6 +129,15 @@ class Link:
         if not self.away and not self._writer.is_closing():
             await self._dropping.ask(now)
 
+    def keep_at_most(self, bytes: int) -> None:
+        """Of kept versions, unless its options say otherwise; 0: as much as there is room for."""
+        self._dropping.usual = bytes
+
+    @property
+    def drops_early(self) -> str:
+        """Why kept versions go before their time; "" where they don't."""
+        return self._dropping.early(self._clock())
+
     def tell_storages(self, entries: list[Entry]) -> None:
         self._say(wire.Storages(_places(entries, self.name)))
 
@@ -204,8 +213,8 @@ class Link:
             case wire.Left(kept=left):
                 await self._note_left(left)
             case wire.Dropped():
-                if await self._dropping.note(message):
-                    await self.drop_old(self._clock())
+                if await self._dropping.note(message) and not self.away:
+                    await self._dropping.go_on(self._clock())
             case wire.Report():
                 await self._note(message)
             case wire.Restored(place=place, seen=seen):
@@ -269,6 +278,7 @@ class Link:
             self.giving.note_settled(done.settled)
             self._vanishings.note_back([one.seen.path for one in done.settled if one.seen.content is not None])
             self._on_noticed(noticed)
+        await self._dropping.weigh(done.kept, done.room, self._clock())
 
 
 def _places(entries: list[Entry], own: str) -> dict[str, tuple[str, dict[str, Any]]]:

@@ -57,6 +57,8 @@ class Sight(NamedTuple):
     """When it last had looked at everything (ms); None before, and where another node runs it."""
     failed: Some
     found: Found
+    drops_early: str
+    """Why kept versions go before their time; "" where they don't."""
 
 
 class Transfer(NamedTuple):
@@ -167,6 +169,7 @@ async def _see(database: Database, engine: Engine, entry: Entry) -> Sight:
         link.scanned_at if link else None,
         Some([Named(path, why, fid_of(path)) for path, why in itertools.islice(failed.items(), FIRST)], len(failed)),
         found,
+        link.drops_early if link else "",
     )
 
 

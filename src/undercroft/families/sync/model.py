@@ -25,6 +25,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "changes_timer": (0.5, 86_400),
     "chunk_size": (2**10, 2**28),
     "delete_share": (0, 1),
+    "keep_bytes": (0, 2**50),
     "keep_versions": (0, 36_500),
     "port": (1, 65_535),
 }

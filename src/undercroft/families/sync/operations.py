@@ -62,3 +62,10 @@ class LeftKept(NamedTuple):
     """"" where it was not read."""
     size: int
     mtime: int
+
+
+class Room(NamedTuple):
+    """Of the disk that a storage is on, in bytes: what is left of it, and how large it is."""
+
+    free: int
+    size: int

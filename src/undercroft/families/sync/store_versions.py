@@ -1,10 +1,13 @@
 """The table of kept versions."""
 
-from collections.abc import Collection
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
+from undercroft.base.refusals import not_found
 from undercroft.database import Transaction
+from undercroft.database.interface import Row
 from undercroft.families.sync.names import fid_of
+from undercroft.families.sync.room import worth
 
 _COLUMNS = "id, path, entry, place, hash, size, mtime, replaced_at, fid"
 
@@ -22,22 +25,73 @@ class KeptVersion(NamedTuple):
     fid: str
 
 
-def add(tx: Transaction, versions: list[KeptVersion]) -> None:
-    """Those whose places are known already are left as they are."""
-    tx.each(
-        f"INSERT INTO sync_versions ({_COLUMNS})"
-        " SELECT r.id, r.path, r.entry, r.place, r.hash, r.size, r.mtime, r.replaced_at, r.fid FROM {rows} WHERE true"
-        " ON CONFLICT DO NOTHING",
+Place = tuple[int, int, int, str]
+"""Of a version in the order in which they go: (1 for a file's newest, worth, `replaced_at`, `id`)."""
+FIRST: Place = (0, -1, 0, "")
+
+
+def add(tx: Transaction, entry: str, versions: Sequence[KeptVersion]) -> None:
+    """Of an entry. Those whose places are known already are left as they are. For whoever has the turn."""
+    rows = tx.each(
+        f"INSERT INTO sync_versions ({_COLUMNS}, worth, is_newest)"
+        " SELECT r.id, r.path, r.entry, r.place, r.hash, r.size, r.mtime, r.replaced_at, r.fid, r.worth, r.is_newest"
+        " FROM {rows} WHERE true ON CONFLICT DO NOTHING RETURNING size",
         "id TEXT, path TEXT, entry TEXT, place TEXT, hash TEXT, size BIGINT, mtime BIGINT, replaced_at BIGINT,"
-        " fid TEXT",
-        versions,
+        " fid TEXT, worth BIGINT, is_newest BIGINT",
+        _weighed(tx, entry, versions),
     )
+    _count(tx, entry, sum(size for (size,) in rows))
+
+
+def _weighed(tx: Transaction, entry: str, versions: Sequence[KeptVersion]) -> list[tuple[Any, ...]]:
+    """Rows with what they are worth. Those that were the newest of their files, and are not any more, are noted."""
+    found = tx.each(
+        "SELECT v.fid, v.replaced_at, v.id FROM {rows} JOIN sync_versions v"
+        " ON v.fid = r.fid AND v.entry = :entry AND v.is_newest = 1",
+        "fid TEXT",
+        [(fid,) for fid in {version.fid for version in versions}],
+        entry=entry,
+    )
+    newest: dict[str, tuple[int, str]] = {}
+    for fid, *when in sorted(found):
+        newest[fid] = (when[0], when[1])
+    before = {fid: moment for fid, (moment, _) in newest.items()}
+    worths = []
+    for version in sorted(versions, key=lambda one: (one.replaced_at, one.id)):
+        last = before.get(version.fid)
+        worths.append(
+            (version, worth(last if last is None or last <= version.replaced_at else None, version.replaced_at))
+        )
+        before[version.fid] = version.replaced_at
+        mine = (version.replaced_at, version.id)
+        newest[version.fid] = max(mine, newest.get(version.fid, mine))
+    outdone = [(id,) for fid, _, id in found if newest[fid][1] != id]
+    tx.each("UPDATE sync_versions SET is_newest = 0 WHERE id IN (SELECT id FROM {rows})", "id TEXT", outdone)
+    return [(*one, worth, int(newest[one.fid][1] == one.id)) for one, worth in worths]
+
+
+def _count(tx: Transaction, entry: str, change: int) -> None:
+    """So many bytes more, or fewer."""
+    if change:
+        tx.run(
+            "INSERT INTO sync_kept (entry, bytes) VALUES (:entry, :change)"
+            " ON CONFLICT (entry) DO UPDATE SET bytes = sync_kept.bytes + excluded.bytes",
+            entry=entry,
+            change=change,
+        )
+
+
+def bytes_of(tx: Transaction, entry: str) -> int:
+    """That an entry's versions take together."""
+    row = tx.one("SELECT bytes FROM sync_kept WHERE entry = :entry", entry=entry)
+    return int(row[0]) if row else 0
 
 
 def of_file(tx: Transaction, fid: str, offset: int = 0, limit: int = 1_000) -> list[KeptVersion]:
     """The last ones first."""
     rows = tx.all(
-        f"SELECT {_COLUMNS} FROM sync_versions WHERE fid = :fid ORDER BY replaced_at DESC, id LIMIT :most OFFSET :skip",
+        f"SELECT {_COLUMNS} FROM sync_versions WHERE fid = :fid AND going = 0"
+        " ORDER BY replaced_at DESC, id LIMIT :most OFFSET :skip",
         fid=fid,
         most=limit,
         skip=offset,
@@ -46,7 +100,7 @@ def of_file(tx: Transaction, fid: str, offset: int = 0, limit: int = 1_000) -> l
 
 
 def find(tx: Transaction, fid: str, id: str) -> KeptVersion | None:
-    row = tx.one(f"SELECT {_COLUMNS} FROM sync_versions WHERE id = :id AND fid = :fid", id=id, fid=fid)
+    row = tx.one(f"SELECT {_COLUMNS} FROM sync_versions WHERE id = :id AND fid = :fid AND going = 0", id=id, fid=fid)
     return None if row is None else KeptVersion._make(row)
 
 
@@ -79,7 +133,7 @@ def replaced_before(tx: Transaction, entry: str, before: int, after: tuple[int, 
     """The oldest first, past one (`replaced_at`, `id`)."""
     rows = tx.all(
         f"SELECT {_COLUMNS} FROM sync_versions WHERE entry = :entry AND replaced_at < :before"
-        " AND (replaced_at, id) > (:moment, :id) ORDER BY replaced_at, id LIMIT :most",
+        " AND asked_as IS NULL AND (replaced_at, id) > (:moment, :id) ORDER BY replaced_at, id LIMIT :most",
         entry=entry,
         before=before,
         moment=after[0],
@@ -89,9 +143,57 @@ def replaced_before(tx: Transaction, entry: str, before: int, after: tuple[int, 
     return [KeptVersion._make(row) for row in rows]
 
 
+def least_worth(tx: Transaction, entry: str, before: int, after: Place, limit: int) -> list[tuple[Place, KeptVersion]]:
+    """In the order in which they go, past this place: those that are no file's newest, by worth and age, then those
+    that are and were replaced before this moment."""
+    is_newest, worth, moment, id = after
+    found: list[Row] = []
+    if not is_newest:
+        found = tx.all(
+            f"SELECT 0, worth, {_COLUMNS} FROM sync_versions WHERE entry = :entry AND is_newest = 0"
+            " AND (worth, replaced_at, id) > (:worth, :moment, :id) AND asked_as IS NULL"
+            " ORDER BY worth, replaced_at, id LIMIT :most",
+            entry=entry, worth=worth, moment=moment, id=id, most=limit,
+        )  # fmt: skip
+        moment, id = 0, ""
+    if len(found) < limit:
+        found += tx.all(
+            f"SELECT 1, worth, {_COLUMNS} FROM sync_versions WHERE entry = :entry AND replaced_at < :before"
+            " AND (replaced_at, id) > (:moment, :id) AND is_newest = 1 AND asked_as IS NULL"
+            " ORDER BY replaced_at, id LIMIT :most",
+            entry=entry, before=before, moment=moment, id=id, most=limit - len(found),
+        )  # fmt: skip
+    versions = [(newest, worth, KeptVersion._make(row)) for newest, worth, *row in found]
+    return [((newest, worth, one.replaced_at, one.id), one) for newest, worth, one in versions]
+
+
+def let_go(tx: Transaction, entry: str, places: Collection[str]) -> list[str]:
+    """They are listed no more, and restored no more; but for those that somebody has asked for meanwhile. The rest."""
+    return [place for (place,) in tx.each(
+        "UPDATE sync_versions SET going = 1 WHERE entry = :entry AND place IN (SELECT place FROM {rows})"
+        " AND asked_as IS NULL RETURNING place",
+        "place TEXT",
+        [(place,) for place in places],
+        entry=entry,
+    )]  # fmt: skip
+
+
+def going(tx: Transaction, entry: str, limit: int) -> list[str]:
+    """Places of those that its process was asked to drop."""
+    sql = "SELECT place FROM sync_versions WHERE entry = :entry AND going = 1 LIMIT :most"
+    return [place for (place,) in tx.all(sql, entry=entry, most=limit)]
+
+
+def keep_on(tx: Transaction, entry: str, places: Collection[str]) -> None:
+    """They could not be dropped."""
+    sql = "UPDATE sync_versions SET going = 0 WHERE entry = :entry AND place IN (SELECT place FROM {rows})"
+    tx.each(sql, "place TEXT", [(place,) for place in places], entry=entry)
+
+
 def ask_for(tx: Transaction, id: str, path: str) -> None:
-    """It is to have this name again."""
-    tx.run("UPDATE sync_versions SET asked_as = :path WHERE id = :id", id=id, path=path)
+    """It is to have this name again. Raises Refusal(NOT_FOUND) where it is gone, or about to."""
+    if not tx.run("UPDATE sync_versions SET asked_as = :path WHERE id = :id AND going = 0", id=id, path=path):
+        raise not_found("version", f"version {id[:100]} not found")
 
 
 def asked_for(tx: Transaction, entry: str) -> list[tuple[str, str, int]]:
@@ -106,18 +208,22 @@ def answer(tx: Transaction, entry: str, place: str) -> None:
 
 
 def forget(tx: Transaction, entry: str, places: Collection[str]) -> None:
-    tx.each(
-        "DELETE FROM sync_versions WHERE entry = :entry AND place IN (SELECT place FROM {rows})",
+    """For whoever has the turn."""
+    rows = tx.each(
+        "DELETE FROM sync_versions WHERE entry = :entry AND place IN (SELECT place FROM {rows}) RETURNING size",
         "place TEXT",
         [(place,) for place in places],
         entry=entry,
     )
+    _count(tx, entry, -sum(size for (size,) in rows))
 
 
 def forget_some(tx: Transaction, entry: str, limit: int) -> bool:
     """Of a removed entry's; whether there were any."""
     places = places_after(tx, entry, "", limit)
     forget(tx, entry, places)
+    if not places:
+        tx.run("DELETE FROM sync_kept WHERE entry = :entry", entry=entry)
     return bool(places)
 
 

@@ -42,8 +42,10 @@ class Switchboard:
         clock: Clock,
         on_noticed: OnNoticed,
         on_stopped: Callable[[Entry, str], Awaitable[None]],
+        keep_bytes: int = 0,
     ) -> None:
-        """`folder`: this user's alone; `on_stopped`: an entry, as it was served, has stopped by itself, and why."""
+        """`folder`: this user's alone; `on_stopped`: an entry, as it was served, has stopped by itself, and why;
+        `keep_bytes`: the setting."""
         self.socket = folder / SOCKET
         self.links: dict[str, Link] = {}
         """By entry."""
@@ -54,6 +56,7 @@ class Switchboard:
         self._clock = clock
         self._on_noticed = on_noticed
         self._on_stopped = on_stopped
+        self._keep_bytes = keep_bytes
         self._server: asyncio.Server | None = None
         self._term: Term | None = None
         self._meetings: set[asyncio.Task[Any]] = set()
@@ -182,6 +185,7 @@ class Switchboard:
         vanishings = self.waves.of(entry)
         on_back = functools.partial(self._back, entry.name)
         link = Link(entry, reader, writer, term, self._clock, vanishings, self._on_noticed, on_back)
+        link.keep_at_most(self._keep_bytes)
         self.links[entry.name] = link
         self._met.set()
         self._met = asyncio.Event()

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from undercroft.base.clock import MINUTE
-from undercroft.families.sync.operations import Delete, Kept, LeftKept, Move, Put, Settled
+from undercroft.families.sync.operations import Delete, Kept, LeftKept, Move, Put, Room, Settled
 from undercroft.families.sync.reconcile import Seen
 
 LONGEST = 64 * 2**20
@@ -91,6 +91,8 @@ class Done(Message):
     settled: list[Settled]
     kept: list[Kept]
     failed: list[Failed]
+    room: Room | None = None
+    """What is left then, where something was kept or failed, and where the storage is a disk of this machine."""
 
 
 class Moving(Message):
@@ -105,6 +107,8 @@ class Dropped(Message):
     """These kept versions are gone. What can't be dropped now is not named; it is asked for again."""
 
     places: list[str]
+    room: Room | None = None
+    """What is left then, where the storage is a disk of this machine."""
 
 
 class Trouble(Message):
@@ -181,7 +185,7 @@ class Restore(Message):
 
 
 class Drop(Message):
-    """Kept versions whose time is over."""
+    """Kept versions that are to go: their time is over, or they take too much room. None: how much is left is asked."""
 
     places: list[str]
 

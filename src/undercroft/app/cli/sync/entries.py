@@ -200,7 +200,7 @@ def _state_of(server: Server, name: str) -> dict[str, Any]:
 def _row(state: dict[str, Any]) -> tuple[str, ...]:
     numbers = (str(state["files"]), str(state["behind"]), str(state["held"]), str(state["skipped_count"]))
     failed = next(iter(state["failed"].items()), None)
-    why = state.get("reason") or (f"{failed[0]}: {failed[1]}" if failed else "")
+    why = state.get("reason") or (f"{failed[0]}: {failed[1]}" if failed else state["drops_early"] or "")
     return (state["name"], state["status"], *numbers, why)
 
 

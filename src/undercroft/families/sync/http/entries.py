@@ -9,7 +9,7 @@ import msgspec
 from undercroft.base.clock import SECOND, wall_clock
 from undercroft.base.refusals import Refusal, invalid
 from undercroft.database import Database
-from undercroft.families.sync import actions, store, store_entries
+from undercroft.families.sync import actions, store, store_entries, store_versions
 from undercroft.families.sync.engine import Engine
 from undercroft.families.sync.http import shapes
 from undercroft.families.sync.http.reading import NAMESPACE, Door, check_limit, decode, reply
@@ -106,7 +106,11 @@ class Entries:
         failed = dict(islice(link.giving.failed.items(), MOST_SHOWN)) if link else {}
         scanned = link.scanned_at / SECOND if link and link.scanned_at else None
         away = self._engine.away(entry) or None
-        return reply(shapes.Progress(entry.name, files, behind, held, count, skipped, failed, scanned, away))
+        bytes = await self._database.read(store_versions.bytes_of, entry.name)
+        early = (link.drops_early if link else "") or None
+        return reply(
+            shapes.Progress(entry.name, files, behind, held, count, skipped, failed, scanned, away, bytes, early)
+        )
 
     async def confirm(self, request: Request) -> Reply:
         entry = await self._find(request)

@@ -135,6 +135,10 @@ class Progress(msgspec.Struct):
     """When its process last had looked at everything, in seconds since 1970; null before the first time."""
     away: str | None
     """Why it does nothing at this moment, though it runs; null where it does."""
+    kept_bytes: int
+    """What its kept versions take."""
+    drops_early: str | None
+    """Why some of them went before their time within the last hour; null where none did."""
 
 
 class ConfirmIn(msgspec.Struct, forbid_unknown_fields=True):

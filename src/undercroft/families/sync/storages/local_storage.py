@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from undercroft.families.sync.names import OWN_FOLDER, raw, shown
-from undercroft.families.sync.operations import Delete, Move, Put
+from undercroft.families.sync.operations import Delete, Move, Put, Room
 from undercroft.families.sync.places import new_place
 from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.storages import kernel
@@ -263,6 +263,12 @@ class LocalStorage(LocalLooking):
         if "/" not in place:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(place.encode(), dir_fd=self._versions)
+
+    def room(self) -> Room | None:
+        with contextlib.suppress(OSError, Vanished):
+            disk = os.fstatvfs(self._versions)
+            return Room(disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)
+        return None
 
     def forget_old_arrivals(self, older_than: float = 86_400) -> None:
         self._arrivals.forget_old(older_than)

@@ -17,7 +17,7 @@ from blake3 import blake3
 
 from undercroft.base.ids import sortable_id
 from undercroft.families.sync.names import is_text
-from undercroft.families.sync.operations import Delete, Move, Put
+from undercroft.families.sync.operations import Delete, Move, Put, Room
 from undercroft.families.sync.places import new_place
 from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.storages.drive import YOUNG, Drive, Stat
@@ -184,6 +184,9 @@ class RemoteStorage(RemoteLooking):
         about = self._drive.stat(name_of_place(place))
         if about is not None:
             self._drive.delete(name_of_place(place), about.revision)
+
+    def room(self) -> Room | None:
+        return None
 
     def forget_old_arrivals(self, older_than: float = LONGEST_ARRIVAL) -> None:
         self._spool.forget_old(older_than)

@@ -8,7 +8,7 @@ import io
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
-from undercroft.families.sync.operations import Delete, Move, Put
+from undercroft.families.sync.operations import Delete, Move, Put, Room
 from undercroft.families.sync.reconcile import Seen
 
 Source = io.RawIOBase
@@ -143,6 +143,9 @@ class Storage(Protocol):
 
     def drop(self, place: str) -> None:
         """A kept version whose time is over; that it is gone already is no fault. Raises Changed, OSError, Vanished."""
+
+    def room(self) -> Room | None:
+        """Of the disk; None where it is none of this machine's, or does not say."""
 
     def forget_old_arrivals(self, older_than: float = LONGEST_ARRIVAL) -> None:
         """What began to arrive and was never finished, in seconds."""

@@ -13,7 +13,8 @@ from undercroft.families.sync.operations import Delete, Kept, Move, Operation, P
 from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.storages.errors import Changed, InTheWay, SourceChanged, SourceLost, Vanished
 from undercroft.families.sync.storages.storage import Replaced, Storage
-from undercroft.families.sync.wire import Done, Failed
+from undercroft.families.sync.wire import Done, Dropped, Failed
+from undercroft.families.sync.worker import keeping
 from undercroft.families.sync.worker.index import Index
 
 # Small files share rounds, as many as the storage makes durable together; each larger one has its own.
@@ -96,6 +97,7 @@ class Carrier:
         self._put_all([operation for operation in operations if isinstance(operation, Put)], done)
         self._name_what_is_in_the_way()
         self._make_names_durable(done)
+        done.room = self._own.room() if done.kept or done.failed else None
         return done
 
     def _make_names_durable(self, done: Done) -> None:
@@ -128,15 +130,9 @@ class Carrier:
             failed.expected = False
         return done, seen
 
-    def drop(self, places: list[str]) -> list[str]:
-        """Those that are gone then."""
-        gone = []
-        for place in places:
-            with contextlib.suppress(Changed, OSError, Vanished):
-                self._pace.require_heard()
-                self._own.drop(place)
-                gone.append(place)
-        return gone
+    def drop(self, places: list[str]) -> Dropped:
+        """Those that are gone then; and what room there is."""
+        return Dropped(keeping.drop(self._own, places, self._pace.require_heard), self._own.room())
 
     def forget_arrivals(self, asked: float) -> None:
         """Nothing was on its way by then (`time.time()`): what had arrived in part will not be gone on with."""

@@ -3,13 +3,13 @@
 import contextlib
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from undercroft.base.clock import DAY
 from undercroft.families.sync.operations import LeftKept
 from undercroft.families.sync.places import moment_at
-from undercroft.families.sync.storages.errors import Changed
+from undercroft.families.sync.storages.errors import Changed, Vanished
 from undercroft.families.sync.storages.storage import InVersions, Pace, Storage, freely
 from undercroft.families.sync.wire import Left
 from undercroft.families.sync.worker.observing import Tell
@@ -49,6 +49,17 @@ def tell_kept(storage: Storage, known: Known, keeping: float, tell: Tell, pace: 
         pace(0)
         with contextlib.suppress(Changed, OSError):
             storage.drop(place)
+
+
+def drop(storage: Storage, places: list[str], require_heard: Callable[[], None]) -> list[str]:
+    """Those that are gone then. `require_heard` raises an OSError where nobody waits for the answer."""
+    gone = []
+    for place in places:
+        with contextlib.suppress(Changed, OSError, Vanished):
+            require_heard()
+            storage.drop(place)
+            gone.append(place)
+    return gone
 
 
 def _tell_in_pages(left: Iterator[LeftKept], known: Known, tell: Tell) -> None:

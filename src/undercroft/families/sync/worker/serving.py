@@ -197,7 +197,7 @@ class Worker:
             case wire.Restore():
                 await self._restore(message)
             case wire.Drop():
-                self._send(wire.Dropped(await lane.call(lane.carrier.drop, message.places)))
+                self._send(await lane.call(lane.carrier.drop, message.places))
 
     async def _restore(self, restore: wire.Restore) -> None:
         lane = self._lanes.fit_for(restore.size)
