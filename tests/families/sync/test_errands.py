@@ -10,11 +10,11 @@ import pytest
 
 from tests.families.sync.parts import House, house, until, write
 from tests.families.sync.test_index import NOW, Story, file, tell
-from tests.families.sync.test_listing import check, shown, stir
+from tests.families.sync.test_listing import check, count_anew, shown, stir
 from tests.families.sync.test_starting import Breaking
 from undercroft.base.refusals import Refusal
 from undercroft.database import Database, Transaction
-from undercroft.families.sync import actions, errands, store, store_entries, store_versions, tallies, walks
+from undercroft.families.sync import actions, errands, store, store_entries, store_versions, walks
 from undercroft.families.sync.http.entries import Entries as HttpEntries
 from undercroft.families.sync.http.reading import Door
 from undercroft.families.sync.http.rules import Rules as HttpRules
@@ -63,7 +63,7 @@ class AsTheyAre(Exception):
 
 def _compare_with_a_count(tx: Transaction) -> None:
     kept = shown(tx)
-    tallies.count_anew(tx)
+    count_anew(tx)
     assert shown(tx) == kept
     raise AsTheyAre
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.families.sync.test_index import NOW, Story, file, tell
 from undercroft.database import Database, Transaction
-from undercroft.families.sync import actions, listing, store, tallies, walks
+from undercroft.families.sync import actions, listing, store, store_entries, tallies, walks
 from undercroft.families.sync.listing import Wanted
 from undercroft.families.sync.names import fid_of
 from undercroft.families.sync.operations import Delete, Settled
@@ -79,15 +79,18 @@ def shown(tx: Transaction) -> list[tuple[str, int, str, str]]:
     return [row for row in rows if set(row[3]) != {"0", " "}]
 
 
+def count_anew(tx: Transaction) -> None:
+    _empty(tx)
+    while tallies.count_some(tx):
+        pass
+
+
 def test_tallies_are_what_a_count_finds(tell: Callable[[Story], None]) -> None:
     async def story(db: Database) -> None:
         await stir(db, seed=3)
         kept = await db.read(shown)
         assert kept
-        await db.write(tallies.count_anew)
-        assert await db.read(shown) == kept
-        await db.write(_empty)
-        await db.write(tallies.count_first)
+        await db.write(count_anew)
         assert await db.read(shown) == kept
         await db.write(actions.put_rules, ())
         await db.write(actions.apply_rules)
@@ -96,9 +99,33 @@ def test_tallies_are_what_a_count_finds(tell: Callable[[Story], None]) -> None:
             pass
         kept = await db.read(shown)
         assert {entry for entry, *_ in kept} == {"", "A"}
-        await db.write(tallies.count_anew)
+        await db.write(count_anew)
         assert await db.read(shown) == kept
         await check(db)
+
+    tell(story)
+
+
+def test_files_are_counted_in_steps_and_others_change_them_in_between(
+    tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a kill cuts short is gone on with: how far it is stands in the database."""
+
+    async def story(db: Database) -> None:
+        await stir(db, seed=5)
+        await db.write(_empty)
+        monkeypatch.setattr(tallies, "PAGE", 3)
+        steps = 0
+        while await db.write(tallies.count_some):
+            steps += 1
+            if steps == 2:
+                await stir(db, seed=6)
+        assert steps > 5
+        assert not await db.write(tallies.count_some)
+        kept = await db.read(shown)
+        monkeypatch.undo()
+        await db.write(count_anew)
+        assert await db.read(shown) == kept
 
     tell(story)
 
@@ -121,4 +148,6 @@ def test_a_far_page_of_many_is_found_without_counting(tell: Callable[[Story], No
 
 
 def _empty(tx: Transaction) -> None:
+    """As after an upgrade from before they were kept."""
     tx.run("DELETE FROM sync_tallies")
+    store_entries.note_counted(tx, 0)

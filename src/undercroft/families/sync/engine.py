@@ -60,9 +60,9 @@ class Engine:
         leaves nothing behind: the next begins anew."""
         if self._board.is_open or self._is_closed:
             return False
-        await self._database.write(tallies.count_first)
-        while await self._database.write(kept.name_files):
-            pass
+        for step in (tallies.count_some, kept.name_files):
+            while await self._database.write(step):
+                pass
         try:
             term = self._term = await Term.begin(self._database)
             await self._board.open(term)

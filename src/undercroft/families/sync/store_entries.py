@@ -155,6 +155,15 @@ def note_given(tx: Transaction, path: str | None) -> None:
     tx.run("UPDATE sync_rules SET given_to = :path WHERE id = 1", path=path)
 
 
+def counted(tx: Transaction) -> int:
+    """Of how many shelves (`tallies`) files are counted."""
+    return _number(tx.one("SELECT counted FROM sync_rules WHERE id = 1"))
+
+
+def note_counted(tx: Transaction, shelves: int) -> None:
+    tx.run("UPDATE sync_rules SET counted = :shelves WHERE id = 1", shelves=shelves)
+
+
 def note_conflict(tx: Transaction, now: int, path: str, kept_as: str, entry: str) -> None:
     tx.run(
         "INSERT INTO sync_conflicts (at, path, kept_as, entry) VALUES (:now, :path, :kept_as, :entry)",

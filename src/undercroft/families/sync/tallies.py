@@ -9,10 +9,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 from undercroft.database import Transaction
+from undercroft.families.sync import store_entries
 
+SHELVES = 256
+# So many files are counted before somebody else has his turn, and the rest of a shelf.
+PAGE = 2_000
 ALL = ""
 _DIGITS = "0123456789abcdef"
-_LATE = "CASE WHEN f.path IN (SELECT path FROM sync_copies WHERE behind = 1) THEN 1 ELSE 0 END"
 
 Standing = tuple[str, int, frozenset[str]]
 """Where a file stands: (first two letters of the id, 1 where some copy is behind, whoever holds or should hold it)."""
@@ -83,26 +86,45 @@ def forget(tx: Transaction, entry: str) -> None:
     tx.run("DELETE FROM sync_tallies WHERE entry = :entry", entry=entry)
 
 
-def count_first(tx: Transaction) -> None:
-    """In a database from before they were kept."""
-    if tx.one("SELECT 1 FROM sync_tallies LIMIT 1") is None:
-        count_anew(tx)
+def count_some(tx: Transaction) -> bool:
+    """A page of what is not counted yet, in a database from before it was; whether there may be more.
+
+    What changes meanwhile is counted where its shelf was, and anew with its shelf where it was not.
+    """
+    store_entries.take_turn(tx)
+    first = shelf = store_entries.counted(tx)
+    files = 0
+    while shelf < SHELVES and files < PAGE:
+        files += _count_shelf(tx, shelf)
+        shelf += 1
+    if shelf > first:
+        store_entries.note_counted(tx, shelf)
+    return shelf < SHELVES
 
 
-def count_anew(tx: Transaction) -> None:
-    """All of them: for what changes files otherwise than one by one."""
-    tx.run("DELETE FROM sync_tallies")
-    found = tx.all(
-        "SELECT '', s.late, s.letters, count(*)"
-        f" FROM (SELECT {_LATE} AS late, substr(f.fid, 1, 2) AS letters FROM sync_files f"
-        " WHERE f.hash IS NOT NULL) s GROUP BY s.late, s.letters"
-    ) + tx.all(
-        "SELECT s.entry, s.late, s.letters, count(*)"
-        f" FROM (SELECT c.entry, {_LATE} AS late, substr(f.fid, 1, 2) AS letters"
-        " FROM sync_files f JOIN sync_copies c ON c.path = f.path"
-        " WHERE f.hash IS NOT NULL AND (c.hash IS NOT NULL OR c.behind = 1)) s GROUP BY s.entry, s.late, s.letters"
+def _count_shelf(tx: Transaction, shelf: int) -> int:
+    """How many files are on it."""
+    rows = tx.all(
+        "SELECT f.path, c.entry, CASE WHEN c.hash IS NOT NULL OR c.behind = 1 THEN 1 ELSE 0 END, c.behind"
+        " FROM sync_files f LEFT JOIN sync_copies c ON c.path = f.path"
+        " WHERE f.hash IS NOT NULL AND f.fid >= :first AND f.fid < :last",
+        first=f"{shelf:02x}",
+        last=f"{shelf + 1:02x}" if shelf + 1 < SHELVES else "g",
     )
-    counts: dict[_Row, list[int]] = defaultdict(_none)
-    for entry, late, letters, files in found:
-        counts[entry, late, letters[0]][int(letters[1], 16)] = files
+    late = {path for path, _, _, behind in rows if behind}
+    files = {path for path, *_ in rows}
+    found = Counter([(ALL, int(path in late)) for path in files])
+    found.update((entry, int(path in late)) for path, entry, holds, _ in rows if holds)
+    _put_shelf(tx, shelf, found)
+    return len(files)
+
+
+def _put_shelf(tx: Transaction, shelf: int, found: Mapping[tuple[str, int], int]) -> None:
+    """By (entry, 1 where some copy is behind); none of all others."""
+    letter, place = _DIGITS[shelf // len(_DIGITS)], shelf % len(_DIGITS)
+    sql = "SELECT entry, behind, files FROM sync_tallies WHERE letter = :letter"
+    before = {(entry, late): _counts(files) for entry, late, files in tx.all(sql, letter=letter)}
+    counts = {(*row, letter): before.get(row) or _none() for row in before.keys() | found.keys()}
+    for (entry, late, _), files in counts.items():
+        files[place] = found.get((entry, late), 0)
     _put(tx, counts)
