@@ -9,7 +9,7 @@ import pytest
 
 from tests.app.dashboard.asking import ADMIN, NOW, SAME_ORIGIN, House, header, in_house, page
 from undercroft.app.notation import DatabaseUrl
-from undercroft.families.sync import MOST_COUNTED, actions, looking, store_entries
+from undercroft.families.sync import MOST_COUNTED, actions, looking, store_entries, switchboard
 from undercroft.families.sync.model import Match, Rule
 from undercroft.families.sync.names import fid_of, shown
 from undercroft.families.sync.operations import Kept
@@ -208,7 +208,10 @@ async def do(house: House, cookie: str, entry: str, deed: str) -> Reply:
     return await house.ask(f"{URL}/entries", form=form, cookie=cookie, headers=SAME_ORIGIN)
 
 
-def test_what_can_not_be_is_refused(tmp_path: Path, database_url: str) -> None:
+def test_what_can_not_be_is_refused(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A is to run and has no process here: that is waited for."""
+    monkeypatch.setattr(switchboard, "MET_WITHIN", 0.01)
+
     async def test(house: House) -> None:
         await furnish(house, "a.txt")
         await keep(house, "a.txt", NOW - 1)
@@ -216,7 +219,7 @@ def test_what_can_not_be_is_refused(tmp_path: Path, database_url: str) -> None:
         await house.parts.entries.start()
         try:
             for name, deed, status in (("C", "start", 404), ("", "stop", 404), ("A", "", 400), ("A", "remove", 400),
-                                       ("A", "start", 409), ("A", "rescan", 409), ("A\x00", "stop", 400),
+                                       ("A", "start", 409), ("A", "rescan", 503), ("A\x00", "stop", 400),
                                        ("x" * 3_000, "stop", 404), ("\u202e\n", "stop", 404)):  # fmt: skip
                 reply = await do(house, cookie, name, deed)
                 assert reply.status == status and reply.content_type.startswith(b"text/html"), (name, deed)
@@ -227,7 +230,7 @@ def test_what_can_not_be_is_refused(tmp_path: Path, database_url: str) -> None:
             [version] = re.findall('name="version" value="([^"]+)"', page(await house.ask(one, cookie=cookie)))
             form = {"version": version}
             reply = await house.ask(f"{one}/restore", form=form, cookie=cookie, headers=SAME_ORIGIN)
-            assert reply.status == 409 and "not running" in page(reply), "nobody could put it back"
+            assert reply.status == 503 and "being started" in page(reply), "nobody could put it back"
             other = f"{URL}/{fid_of('b.txt')}"
             assert (await house.ask(f"{other}/restore", form=form, cookie=cookie, headers=SAME_ORIGIN)).status == 404
         finally:
