@@ -57,6 +57,9 @@ def test_how_much_may_be_kept_is_said_or_the_half_of_what_there_is_room_for() ->
     assert room.most("local_storage", {}, 70, 40, disk) == room.most("sftp", {}, 70, 40, None) == 70
     assert room.most("local_storage", {"keep_bytes": 7}, 70, 40, disk) == 7
     assert room.most("sftp", {"keep_bytes": 0}, 0, 40, None) == 100 * GIB
+    mute = Room(0, 0)
+    assert room.most("local_storage", {}, 0, 40, mute) == 100 * GIB, "a disk that does not say is not a full one"
+    assert room.excess(40, 100 * GIB, mute) == room.Excess(0, "")
 
 
 def test_a_disk_that_is_short_of_room_counts_more_than_what_may_be_kept() -> None:

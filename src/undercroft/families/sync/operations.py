@@ -65,7 +65,7 @@ class LeftKept(NamedTuple):
 
 
 class Room(NamedTuple):
-    """Of the disk that a storage is on, in bytes: what is left of it, and how large it is."""
+    """Of the disk that a storage is on, in bytes: what is left of it, and how large it is; 0 where it does not say."""
 
     free: int
     size: int

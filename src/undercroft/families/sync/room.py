@@ -8,7 +8,7 @@ from undercroft.families.sync.operations import Room
 
 # A file's newest kept version is what a deletion is undone with: so long (ms) it stays, whatever room it takes.
 LEAST_AGE = DAY
-# Bytes, unless somebody has said how many; a storage elsewhere does not say how much room it has.
+# Bytes, unless somebody has said how many; a storage elsewhere does not say how much room it has, nor do some disks.
 MOST_FAR = 100 * 2**30
 # Bytes of a disk that are left to what is newer than kept versions; of a small disk its share.
 FLOOR = 2**30
@@ -44,7 +44,7 @@ def most(driver: str, options: dict[str, Any], usual: int, kept: int, room: Room
     `usual`: for entries that say nothing, 0 for the half of what room would be there without them.
     """
     said = int(option(driver, options, "keep_bytes")) or usual
-    if said or driver != LOCAL:
+    if said or driver != LOCAL or (room is not None and not room.size):
         return said or MOST_FAR
     return None if room is None else (room.free + kept) // 2
 
