@@ -227,12 +227,14 @@ class Asked:
     def __init__(self, database: Database, **options: object) -> None:
         self.database = database
         self.said: list[list[str]] = []
+        self.heard: asyncio.Queue[list[str]] = asyncio.Queue()
         entry = Entry("B", "local_storage", {"root": "/B", **options}, True, None)
         self.dropping = Dropping(entry, database, self._hear)  # type: ignore[arg-type]
 
     def _hear(self, message: wire.Message) -> None:
         assert isinstance(message, wire.Drop)
         self.said.append(message.places)
+        self.heard.put_nowait(message.places)
 
     async def answer(self, now: int, room: Room | None = None, gone: list[str] | None = None) -> None:
         if await self.dropping.note(wire.Dropped(self.said[-1] if gone is None else gone, room)):
@@ -327,6 +329,31 @@ def test_room_is_asked_for_and_made_on_a_disk_that_is_short_of_it(furnished: Fur
         assert worker.said[3:] == [[]]
         assert worker.dropping.early(now + MINUTE) == room.SHORT
         assert len(await worker.deeds()) == 1
+
+    furnished(story)
+
+
+def test_what_is_listed_is_there_though_a_worker_answers_while_it_is_told_of(furnished: Furnished) -> None:
+    """It is asked one thing at a time: its answers don't say to what they are."""
+
+    async def story(db: Database) -> None:
+        moments, now = range(NOW, NOW + 9), NOW + MINUTE
+        there = {place("f", moment) for moment in moments}
+        await keep(db, "B", "f", *moments)
+        worker = Asked(db, keep_bytes=25)
+        worker.dropping._most = 2
+
+        async def work() -> None:
+            while len(there) > 2 or not worker.heard.empty():
+                places = await worker.heard.get()
+                there.difference_update(places)
+                await worker.answer(now, gone=places)
+
+        working = asyncio.create_task(work())
+        await worker.dropping.ask(now)
+        await working
+        assert {one.place for one in await db.read(store_versions.of_file, fid_of("f"))} == there
+        assert [len(places) for places in worker.said] == [2, 2, 2, 1]
 
     furnished(story)
 

@@ -56,7 +56,7 @@ class Dropping:
         if self._after.old is None:
             self._after = self._after._replace(old=kept.START)
         await self.go_on(now)
-        if not self._asked and self._entry.driver == LOCAL:
+        if not self._is_asked and self._entry.driver == LOCAL:  # it may have answered already, and have been asked anew
             self._is_asked = True
             self._say(wire.Drop([]))
 
