@@ -13,7 +13,7 @@ from undercroft.base.clock import DAY, HOUR, MINUTE, SECOND, wall_clock
 from undercroft.base.ids import earliest_id
 from undercroft.base.refusals import Refusal
 from undercroft.database import Database, Transaction, migrations_in, open_database
-from undercroft.families.sync import actions, kept, room, store_versions, walks, wire
+from undercroft.families.sync import actions, kept, listing, room, store_versions, walks, wire
 from undercroft.families.sync.dropping import Dropping
 from undercroft.families.sync.names import fid_of
 from undercroft.families.sync.operations import Kept, LeftKept, Room
@@ -179,6 +179,16 @@ def test_what_is_asked_back_is_not_dropped_nor_the_other_way_round(tell: Callabl
         await db.write(kept.note_dropped, "B", [], [first.place])
         assert first in await db.read(store_versions.of_file, fid_of("f")), "it could not be dropped"
         assert await going(db, NOW, 1) == [first.place]
+
+    tell(story)
+
+
+def test_a_deleted_file_of_which_nothing_stays_is_listed_no_more(tell: Callable[[Story], None]) -> None:
+    async def story(db: Database) -> None:
+        await keep(db, "B", "f", NOW, NOW + 1)
+        for number, listed in ((0, [(fid_of("f"), "f")]), (1, [])):
+            await db.write(store_versions.let_go, "B", [place("f", NOW + number)])
+            assert await db.read(listing.deleted, "", 10, listing.Wanted()) == (listed, None)
 
     tell(story)
 

@@ -76,7 +76,7 @@ def deleted(tx: Transaction, after: str, limit: int, wanted: Wanted) -> tuple[li
         conditions += " AND lower(v.path) LIKE :text ESCAPE '!'"
         given["text"] = _pattern(wanted.text)
     rows = tx.all(
-        f"SELECT DISTINCT v.fid FROM sync_versions v WHERE v.fid > :after{conditions} AND NOT EXISTS"
+        f"SELECT DISTINCT v.fid FROM sync_versions v WHERE v.fid > :after AND v.going = 0{conditions} AND NOT EXISTS"
         " (SELECT 1 FROM sync_files f WHERE f.fid = v.fid AND f.hash IS NOT NULL) ORDER BY v.fid LIMIT :most",
         most=limit + 1,
         **given,
