@@ -20,7 +20,7 @@ from undercroft.families.sync import actions, giving, kept, store, store_entries
 from undercroft.families.sync.failing import Failing
 from undercroft.families.sync.links import Link
 from undercroft.families.sync.names import fid_of
-from undercroft.families.sync.operations import Put, Settled
+from undercroft.families.sync.operations import Kept, Put, Settled
 from undercroft.families.sync.places import new_place
 from undercroft.families.sync.reconcile import Content, Seen
 from undercroft.families.sync.waves import Vanishings
@@ -341,6 +341,35 @@ def test_all_that_is_in_the_way_of_one_round_makes_way_in_one_transaction(
         worker.say(wire.Done([], [], [wire.Failed(name, 1, "in the way", False, "d") for name in names]))
         await until(lambda: bool(calls), "it to be written")
         assert calls == [[(name, "d") for name in names]]
+
+    tell(story)
+
+
+def test_room_is_looked_at_where_something_was_kept_or_failed_and_not_for_each_file_that_came(
+    tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    really = kept.to_go
+
+    def counted(tx: Any, entry: Any, *rest: Any) -> kept.Going:
+        looks.append(entry.name)
+        return really(tx, entry, *rest)
+
+    async def story(database: Database, worker: Worker) -> None:
+        monkeypatch.setattr(kept, "to_go", counted)
+        replaced = Kept("f", new_place("f"), "x", 10, 1)
+        for number, (done, after) in enumerate(
+            [
+                (wire.Done([], [], []), 0),
+                (wire.Done([], [], [wire.Failed("f", 1, "no room", True)]), 1),
+                (wire.Done([], [replaced], []), 2),
+            ]
+        ):
+            worker.link._dropping._left = -1
+            worker.say(done)
+            worker.say(wire.Moving(str(number), 1, 2))
+            await until(lambda number=number: str(number) in worker.link.transfers, "both to be taken")
+            assert len(looks) == after
 
     tell(story)
 

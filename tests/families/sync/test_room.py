@@ -167,7 +167,7 @@ def test_what_is_told_late_is_no_newer(tell: Callable[[Story], None]) -> None:
 def test_what_is_asked_back_is_not_dropped_nor_the_other_way_round(tell: Callable[[Story], None]) -> None:
     async def story(db: Database) -> None:
         await keep(db, "B", "f", NOW - 9, NOW - 5, NOW)
-        [_, second, first] = await db.read(store_versions.of_file, fid_of("f"))
+        [last, second, first] = await db.read(store_versions.of_file, fid_of("f"))
         assert await db.write(store_versions.let_go, "B", [first.place]) == [first.place]
         assert first not in await db.read(store_versions.of_file, fid_of("f"))
         with pytest.raises(Refusal, match="not found"):
@@ -176,9 +176,10 @@ def test_what_is_asked_back_is_not_dropped_nor_the_other_way_round(tell: Callabl
             await db.write(store_versions.ask_for, first.id, "f")
         await db.write(store_versions.ask_for, second.id, "f")
         assert await db.write(store_versions.let_go, "B", [second.place]) == []
+        await db.write(store_versions.ask_for, last.id, "f")
         await db.write(kept.note_dropped, "B", [], [first.place])
         assert first in await db.read(store_versions.of_file, fid_of("f")), "it could not be dropped"
-        assert await going(db, NOW, 1) == [first.place]
+        assert await going(db, NOW, 1, room=Room(0, 10**6)) == [first.place]
 
     tell(story)
 

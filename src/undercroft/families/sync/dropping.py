@@ -56,9 +56,7 @@ class Dropping:
         if self._after.old is None:
             self._after = self._after._replace(old=kept.START)
         await self.go_on(now)
-        if not self._is_asked and self._entry.driver == LOCAL:  # it may have answered already, and have been asked anew
-            self._is_asked = True
-            self._say(wire.Drop([]))
+        self._ask_for_room()
 
     async def weigh(self, more: Sequence[Kept], left: Room | None, now: int) -> None:
         """These are kept now, and so much room is left: what is too much goes at once."""
@@ -99,6 +97,12 @@ class Dropping:
             await self._tell(going.why, now)
 
     # Parts
+
+    def _ask_for_room(self) -> None:
+        """Where it has nothing to answer: it may have answered already, and have been asked anew."""
+        if not self._is_asked and self._entry.driver == LOCAL:
+            self._is_asked = True
+            self._say(wire.Drop([]))
 
     def _note_room(self, left: Room | None) -> None:
         if left is not None:

@@ -278,7 +278,8 @@ class Link:
             self.giving.note_settled(done.settled)
             self._vanishings.note_back([one.seen.path for one in done.settled if one.seen.content is not None])
             self._on_noticed(noticed)
-        await self._dropping.weigh(done.kept, done.room, self._clock())
+        if done.kept or done.failed:
+            await self._dropping.weigh(done.kept, done.room, self._clock())
 
 
 def _places(entries: list[Entry], own: str) -> dict[str, tuple[str, dict[str, Any]]]:
