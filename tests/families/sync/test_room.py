@@ -129,6 +129,28 @@ def test_deleted_files_stay_for_a_day_whatever_they_take(tell: Callable[[Story],
     tell(story)
 
 
+def test_what_is_too_old_goes_first_and_makes_room_itself(tell: Callable[[Story], None]) -> None:
+    async def story(db: Database) -> None:
+        long_ago, today = NOW - 3 * DAY, NOW - 2 * HOUR
+        await keep(db, "B", "f", *range(long_ago, long_ago + 3))
+        await keep(db, "B", "g", *range(today, today + 3))
+
+        async def going(keep_bytes: int, most: int, disk: Room | None = None) -> list[str]:
+            options = {"root": "/", "keep_bytes": keep_bytes, "keep_versions": 1.0}
+            about = Entry("B", "local_storage", options, True, None)
+            return (await db.read(kept.to_go, about, NOW, kept.Limits(room=disk), kept.After(), most)).places
+
+        old = [place("f", long_ago + number) for number in range(3)]
+        assert await going(30, 10) == old
+        assert await going(10, 10) == [*old, place("g", today + 1), place("g", today)]
+        assert await going(10, 4) == [*old, place("g", today + 1)]
+        assert await going(10**6, 10, Room(970, 20_000)) == old
+        assert await going(10**6, 10, Room(969, 20_000)) == [*old, place("g", today + 1)]
+        assert await going(0, 10, Room(0, 0)) == old
+
+    tell(story)
+
+
 def test_bytes_are_counted_as_versions_come_and_go(tell: Callable[[Story], None]) -> None:
     async def story(db: Database) -> None:
         await keep(db, "B", "f", NOW, NOW + 1)

@@ -109,19 +109,23 @@ def to_go(tx: Transaction, entry: Entry, now: int, limits: Limits, after: After,
         return Going(again, after)
     old = [] if after.old is None else expired(tx, entry, now, after.old, most)
     past = (old[-1].replaced_at, old[-1].id) if len(old) == most else None
-    bytes = store_versions.bytes_of(tx, entry.name) - sum(version.size for version in old)
-    allowed = room.most(entry.driver, entry.options, limits.usual, bytes, limits.room)
-    over = room.excess(bytes, allowed, None if limits.is_settling else limits.room)
-    early = _least_worth(tx, entry.name, now, over, after.early, most - len(old)) if over.bytes else []
-    places = [version.place for version in old] + [version.place for _, version in early]
+    freed = sum(version.size for version in old)
+    bytes = store_versions.bytes_of(tx, entry.name) - freed
+    disk = limits.room and limits.room._replace(free=limits.room.free + freed)
+    allowed = room.most(entry.driver, entry.options, limits.usual, bytes, disk)
+    over = room.excess(bytes, allowed, None if limits.is_settling else disk)
+    places = [version.place for version in old]
+    early = _least_worth(tx, entry.name, now, over, after.early, most - len(old), places) if over.bytes else []
+    places += [version.place for _, version in early]
     left = None if allowed is None else allowed - bytes
     return Going(places, After(past, early[-1][0] if early else store_versions.FIRST), left, over.why, len(early))
 
 
 def _least_worth(
-    tx: Transaction, entry: str, now: int, over: room.Excess, after: Place, most: int
+    tx: Transaction, entry: str, now: int, over: room.Excess, after: Place, most: int, gone: list[str]
 ) -> list[tuple[Place, KeptVersion]]:
-    """As many as take so many bytes; few are looked at for few."""
+    """As many as take so many bytes, but for these; few are looked at for few."""
+    going = set(gone)
     found: list[tuple[Place, KeptVersion]] = []
     before = now + (DAY if over.all else -room.LEAST_AGE)
     bytes, page = 0, FEW
@@ -129,7 +133,7 @@ def _least_worth(
         page = min(4 * page, most - len(found))
         more = store_versions.least_worth(tx, entry, before, after, page)
         for place, version in more:
-            if bytes < over.bytes:
+            if bytes < over.bytes and version.place not in going:
                 found.append((place, version))
                 bytes += version.size
         if len(more) < page:
