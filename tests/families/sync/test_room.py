@@ -13,7 +13,7 @@ from undercroft.base.clock import DAY, HOUR, MINUTE, SECOND, wall_clock
 from undercroft.base.ids import earliest_id
 from undercroft.base.refusals import Refusal
 from undercroft.database import Database, Transaction, migrations_in, open_database
-from undercroft.families.sync import actions, kept, listing, room, store_versions, walks, wire
+from undercroft.families.sync import actions, dropping, kept, listing, room, store_versions, walks, wire
 from undercroft.families.sync.dropping import Dropping
 from undercroft.families.sync.names import fid_of
 from undercroft.families.sync.operations import Kept, LeftKept, Room
@@ -257,11 +257,11 @@ def test_what_was_kept_before_is_counted_and_weighed(database_url: str) -> None:
 class Asked:
     """A worker that is asked to drop, and its answers."""
 
-    def __init__(self, database: Database, **options: object) -> None:
+    def __init__(self, database: Database, driver: str = "local_storage", **options: object) -> None:
         self.database = database
         self.said: list[list[str]] = []
         self.heard: asyncio.Queue[list[str]] = asyncio.Queue()
-        entry = Entry("B", "local_storage", {"root": "/B", **options}, True, None)
+        entry = Entry("B", driver, {"root": "/B", **options}, True, None)
         self.dropping = Dropping(entry, database, self._hear)  # type: ignore[arg-type]
 
     def _hear(self, message: wire.Message) -> None:
@@ -316,6 +316,11 @@ def test_what_is_too_much_goes_at_once_and_is_told_once(furnished: Furnished) ->
         assert [deed[:2] for deed in await worker.deeds()] == [("drop kept versions early", "B")]
         assert "25 bytes" in worker.dropping.early(NOW + 5)
         assert worker.dropping.early(NOW + 2 * HOUR) == ""
+        for now, told in ((NOW + DAY + 1, 1), (NOW + DAY + 2, 2)):
+            await db.write(kept.note, "B", replaced(now), now)
+            await worker.dropping.weigh(replaced(now), None, now)
+            await worker.answer(now)
+            assert len(await worker.deeds()) == told, "once a day"
 
     furnished(story)
 
@@ -362,6 +367,53 @@ def test_room_is_asked_for_and_made_on_a_disk_that_is_short_of_it(furnished: Fur
         assert worker.said[3:] == [[]]
         assert worker.dropping.early(now + MINUTE) == room.SHORT
         assert len(await worker.deeds()) == 1
+
+    furnished(story)
+
+
+def test_who_asks_while_it_is_looked_up_asks_nothing_twice(furnished: Furnished) -> None:
+    async def story(db: Database) -> None:
+        await keep(db, "B", "f", *range(NOW, NOW + 6))
+        worker = Asked(db, keep_bytes=25)
+        await asyncio.gather(worker.dropping.ask(NOW + 9), worker.dropping.weigh([], None, NOW + 9))
+        assert len(worker.said) == 1
+
+    furnished(story)
+
+
+def test_what_room_there_is_holds_until_it_is_told_anew(furnished: Furnished) -> None:
+    """The half of what there would be without what is kept may be."""
+
+    async def story(db: Database) -> None:
+        worker = Asked(db)
+        await worker.dropping.ask(NOW)
+        await worker.answer(NOW, Room(2_000, 20_000))
+        more = replaced(*range(NOW, NOW + 10), size=300)
+        await db.write(kept.note, "B", more, NOW)
+        await worker.dropping.weigh(more[:3], None, NOW)
+        assert worker.said == [[]], "900 of 1,000"
+        await worker.dropping.weigh(more[3:], None, NOW)
+        assert [len(places) for places in worker.said] == [0, 2], "3,000 of 2,500"
+        await worker.answer(NOW, Room(1_000, 20_000))
+        assert [len(places) for places in worker.said] == [0, 2, 3], "2,400 of 1,700"
+
+    furnished(story)
+
+
+def test_a_storage_elsewhere_is_asked_for_less_at_once_and_for_no_room(
+    furnished: Furnished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dropping, "PAGE_FAR", 2)
+
+    async def story(db: Database) -> None:
+        await keep(db, "B", "f", *range(NOW, NOW + 5))
+        worker = Asked(db, "webdav", keep_bytes=25)
+        await worker.dropping.ask(NOW + 9)
+        await worker.answer(NOW + 9)
+        assert [len(places) for places in worker.said] == [2, 1]
+        await worker.answer(NOW + 9)
+        await worker.dropping.ask(NOW + MINUTE)
+        assert len(worker.said) == 2
 
     furnished(story)
 
