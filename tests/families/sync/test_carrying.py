@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from blake3 import blake3
 
-from undercroft.families.sync.operations import Put
+from undercroft.families.sync.operations import Delete, Put, Room
 from undercroft.families.sync.reconcile import Content
 from undercroft.families.sync.storages import Storage, open_storage
 from undercroft.families.sync.storages.errors import SourceChanged, SourceLost
@@ -140,6 +140,21 @@ def test_what_begins_to_arrive_while_remains_are_swept_stays(three: Three) -> No
     (incoming / "meanwhile").write_bytes(b"part")
     three.carrier.forget_arrivals(asked)
     assert [path.name for path in incoming.iterdir()] == ["meanwhile"]
+
+
+def test_what_room_is_left_is_told_where_something_was_kept_or_failed(
+    three: Three, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = SimpleNamespace(f_frsize=4_096, f_blocks=10, f_bfree=9, f_bavail=3)
+    monkeypatch.setattr(os, "fstatvfs", lambda _: disk)
+    (three.folder / "A" / "f").write_bytes(b"1")
+    came = three.get(b"1")
+    assert came.settled and came.room is None
+    failed = three.get(b"another")
+    kept = three.carrier.carry_out([Delete("f", 2, came.settled[0].seen.revision)])
+    assert failed.failed and kept.kept
+    dropped = three.carrier.drop([kept.kept[0].place])
+    assert [told.room for told in (failed, kept, dropped)] == [Room(3 * 4_096, 10 * 4_096)] * 3
 
 
 def test_what_is_restored_is_a_file(three: Three) -> None:

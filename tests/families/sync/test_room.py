@@ -1,6 +1,7 @@
 """Kept versions take no more room than they may, and what is worth least goes first."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import pytest
 
 from tests.families.sync.index import NOW, index
 from tests.families.sync.parts import ROOMS, house, until, write
+from undercroft.app.assembly import all_migrations, assemble
+from undercroft.app.settings import Settings
 from undercroft.base.clock import DAY, HOUR, MINUTE, SECOND, wall_clock
 from undercroft.base.ids import earliest_id
 from undercroft.base.refusals import Refusal
@@ -18,6 +21,8 @@ from undercroft.families.sync.dropping import Dropping
 from undercroft.families.sync.names import fid_of
 from undercroft.families.sync.operations import Kept, LeftKept, Room
 from undercroft.families.sync.store_entries import Entry
+from undercroft.families.sync.switchboard import SOCKET
+from undercroft.families.sync.terms import Term
 
 Story = Callable[[Database], Awaitable[None]]
 GIB = 2**30
@@ -441,6 +446,28 @@ def test_what_is_listed_is_there_though_a_worker_answers_while_it_is_told_of(fur
         assert [len(places) for places in worker.said] == [2, 2, 2, 1]
 
     furnished(story)
+
+
+def test_the_setting_counts_where_an_entry_says_nothing(sqlite_url: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        database = await open_database(sqlite_url, all_migrations(), wall_clock, pool=1)
+        try:
+            settings = Settings(data_dir=tmp_path, sync_keep_bytes=25)
+            board = assemble(settings, database, wall_clock, "one", "mark").entries._board
+            await database.write(actions.add_entry, "A", "local_storage", {"root": "/A"}, NOW)
+            await board.open(await Term.begin(database))
+            folder = os.open(tmp_path, os.O_RDONLY)  # the path of a socket may have 107 bytes only
+            _, writer = await asyncio.open_unix_connection(f"/proc/self/fd/{folder}/{SOCKET}")
+            os.close(folder)
+            writer.write(wire.packed(wire.Hello("A")))
+            await until(lambda: "A" in board.links, "it to be met")
+            assert board.links["A"]._dropping.usual == 25
+            writer.close()
+            await board.close()
+        finally:
+            await database.close()
+
+    asyncio.run(story())
 
 
 # What comes of it

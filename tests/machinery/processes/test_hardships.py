@@ -148,6 +148,28 @@ def test_of_one_that_another_node_took_over_nothing_is_left(database_url: str, t
     asyncio.run(story())
 
 
+def test_one_in_whose_row_another_stands_is_ended(sqlite_url: str, tmp_path: Path) -> None:
+    """Another node had it, and it came back with what that one has started."""
+
+    async def story() -> None:
+        async with house(sqlite_url, tmp_path) as (supervisor, database):
+            await supervisor.want("one", SLEEPS, up=True)
+            assert await supervisor.settled("one")
+            first = pid_of(supervisor)
+            process = subprocess.Popen(SLEEPS.argv, start_new_session=True, stdout=subprocess.DEVNULL)  # noqa: ASYNC220 - at once
+            created = children.created_at(process.pid)
+            assert created is not None
+            await database.write(store.note_started, "one", "node", Child(process.pid, 1, wall_clock()), created)
+            await supervisor.tend(wall_clock())
+            await until(lambda: children.created_at(first) is None, "its end")
+            assert children.is_alive(process.pid, created)
+            assert pid_of(supervisor) == process.pid
+            await supervisor.forget("one")
+            process.wait()
+
+    asyncio.run(story())
+
+
 def test_a_dead_child_that_this_server_did_not_start_is_reaped_too(sqlite_url: str, tmp_path: Path) -> None:
     """It became another program (exec), and its children are still its own. Here the test has started it."""
 
