@@ -234,7 +234,7 @@ def test_what_was_to_go_when_a_process_ended_goes_first(tell: Callable[[Story], 
 @pytest.mark.parametrize("is_furnished", [False])
 def test_what_was_kept_before_is_counted_and_weighed(database_url: str) -> None:
     migrations = migrations_in("undercroft.families.sync")
-    moments = [MIDNIGHT, MIDNIGHT + 1, MIDNIGHT + MINUTE, MIDNIGHT + HOUR, MIDNIGHT + DAY, MIDNIGHT + DAY + 1]
+    moments = [MIDNIGHT + first + later for first in (0, MINUTE, HOUR, DAY) for later in (0, 1)]
 
     def fill(tx: Transaction) -> None:
         for number, moment in enumerate(moments):
@@ -248,8 +248,8 @@ def test_what_was_kept_before_is_counted_and_weighed(database_url: str) -> None:
         await database.close()
         database = await open_database(database_url, migrations, wall_clock, pool=1)
         try:
-            assert await database.read(store_versions.bytes_of, "B") == 60
-            assert await going(database, MIDNIGHT + 3 * DAY, 1) == ["1", "2", "3", "0", "4", "5"]
+            assert await database.read(store_versions.bytes_of, "B") == 80
+            assert await going(database, MIDNIGHT + 3 * DAY, 1) == ["1", "3", "5", "2", "4", "0", "6", "7"]
         finally:
             await database.close()
 

@@ -91,6 +91,7 @@ async def test_there_are_so_many_that_hang(monkeypatch: pytest.MonkeyPatch) -> N
     hanging, given = Hanging(), Threads(most=1)
     held = [given.ask(name, hanging(name)) for name in "abcd"]
     await until(lambda: len(given._hanging) == 3, "as many as may be")
+    assert given._busy.total() == 3, "the fourth waits"
     await until(lambda: len(hanging.begun) >= 3, "each to have its thread")
     assert sorted(hanging.begun) == ["a", "b", "c"]
     hanging.let_go.set()
