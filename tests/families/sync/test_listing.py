@@ -143,6 +143,11 @@ def test_a_far_page_of_many_is_found_without_counting(tell: Callable[[Story], No
                 assert [one.fid for one in found] == ids[at : at + 20]
         assert max(files for _, files in await db.read(tallies.of, None, None)) < 40
         assert await db.read(listing.page, 0, 20, Wanted(behind=False)) == []
+        counted = await db.read(tallies.of, None, None)
+        await db.write(_empty)
+        while await db.write(tallies.count_some):
+            pass
+        assert await db.read(tallies.of, None, None) == counted, "the last shelf, too"
 
     tell(story)
 

@@ -21,6 +21,7 @@ from undercroft.families.sync.worker.index import Index
 from undercroft.families.sync.worker.noticing import Noticing
 from undercroft.families.sync.worker.observing import Observer
 from undercroft.families.sync.worker.pages import BATCH
+from undercroft.families.sync.worker.skips import Skips
 from undercroft.families.sync.worker.watching import UNWATCHED
 
 
@@ -224,6 +225,16 @@ def test_what_is_skipped_is_told_anew_at_first_whatever_was_looked_at_until_then
     [(pages, anew)] = skipped(told)
     assert dict(pages).keys() == {"link", "/"}
     assert anew
+
+
+def test_what_was_told_is_told_again_where_all_is() -> None:
+    skips = Skips()
+    skips["a"] = "one"
+    assert list(skips.untold()) == [Skipped([("a", "one")], anew=False)]
+    skips["b"] = "other"
+    skips.tell_all()
+    assert list(skips.untold()) == [Skipped([("a", "one"), ("b", "other")], anew=True)]
+    assert list(skips.untold()) == []
 
 
 def test_a_folder_that_can_t_be_watched_is_read_and_that_is_said(tmp_path: Path) -> None:
