@@ -112,6 +112,7 @@ def test_files_are_counted_in_steps_and_others_change_them_in_between(
     """What a kill cuts short is gone on with: how far it is stands in the database."""
 
     async def story(db: Database) -> None:
+        assert await db.read(store_entries.counted) == tallies.SHELVES, "nothing of a new database is to be counted"
         await stir(db, seed=5)
         await db.write(_empty)
         monkeypatch.setattr(tallies, "PAGE", 3)

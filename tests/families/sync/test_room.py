@@ -16,7 +16,7 @@ from undercroft.base.clock import DAY, HOUR, MINUTE, SECOND, wall_clock
 from undercroft.base.ids import earliest_id
 from undercroft.base.refusals import Refusal
 from undercroft.database import Database, Transaction, migrations_in, open_database
-from undercroft.families.sync import actions, dropping, kept, listing, room, store_versions, walks, wire
+from undercroft.families.sync import actions, dropping, kept, listing, room, store_entries, store_versions, walks, wire
 from undercroft.families.sync.dropping import Dropping
 from undercroft.families.sync.names import fid_of
 from undercroft.families.sync.operations import Kept, LeftKept, Room
@@ -237,6 +237,8 @@ def test_what_was_kept_before_is_counted_and_weighed(database_url: str) -> None:
     moments = [MIDNIGHT + first + later for first in (0, MINUTE, HOUR, DAY) for later in (0, 1)]
 
     def fill(tx: Transaction) -> None:
+        tx.run("INSERT INTO sync_files (path, fid, version, hash, size, mtime, mode, owners, origin)"
+               " VALUES ('f', 'F', 1, 'x', 10, 1, 420, 'B', 'B')")  # fmt: skip
         for number, moment in enumerate(moments):
             tx.run("INSERT INTO sync_versions (id, path, entry, place, hash, size, mtime, replaced_at, fid)"
                    " VALUES (:id, 'f', 'B', :id, 'x', 10, 1, :at, 'F')", id=str(number), at=moment)  # fmt: skip
@@ -249,6 +251,7 @@ def test_what_was_kept_before_is_counted_and_weighed(database_url: str) -> None:
         database = await open_database(database_url, migrations, wall_clock, pool=1)
         try:
             assert await database.read(store_versions.bytes_of, "B") == 80
+            assert await database.read(store_entries.counted) == 0, "files are counted from the beginning"
             assert await going(database, MIDNIGHT + 3 * DAY, 1) == ["1", "3", "5", "2", "4", "0", "6", "7"]
         finally:
             await database.close()
