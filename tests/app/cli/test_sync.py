@@ -203,6 +203,13 @@ def test_what_has_arrived_has_no_bar_any_more(server: Server, home: Path) -> Non
     assert shown.rindex(b"first") < shown.index(b"75%")
 
 
+def test_a_long_name_leaves_the_bars_their_room(server: Server, home: Path) -> None:
+    names = ("short", "n" * 240)
+    shown = _watched(server, [{"entry": "laptop", "filename": name, "done": 1, "size": 4} for name in names])
+    assert shown.count(b"25%") >= 2
+    assert "n… ".encode() in shown
+
+
 def _watched(server: Server, *steps: list[dict[str, Any]]) -> bytes:
     """What is shown until all have come, on a terminal of its own: a bar is drawn on nothing else."""
     server.answers("/api/v1.0/transfers", *({"transfers": step} for step in (*steps, [])))

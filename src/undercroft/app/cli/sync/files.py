@@ -135,10 +135,12 @@ def transfers(
 
 def _watch(server: Server) -> None:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
-    # A file's name is no markup.
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     out = console()
+    # A file's name is no markup; a long one leaves no bar any room, neither its own nor others'.
+    name = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, max_width=out.width // 2))
+    columns = (name, BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     bars = Progress(*columns, console=out, transient=True, disable=not out.is_terminal)
     with bars, contextlib.suppress(KeyboardInterrupt):
         shown: dict[tuple[str, str], Any] = {}
