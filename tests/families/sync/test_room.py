@@ -177,6 +177,22 @@ def test_bytes_are_counted_as_versions_come_and_go(tell: Callable[[Story], None]
     tell(story)
 
 
+def test_sizes_that_are_none_have_a_sum_all_the_same(tell: Callable[[Story], None]) -> None:
+    """Sparse files, and what another server says."""
+
+    async def story(db: Database) -> None:
+        await keep(db, "B", "f", NOW)
+        moments = range(NOW + 1, NOW + 10)
+        await keep(db, "B", "huge", *moments, size=2**63 - 1)
+        assert await db.read(store_versions.bytes_of, "B") == 10 + 9 * 2**44
+        huge = [place("huge", moment) for moment in moments]
+        assert await going(db, NOW + 10, 3 * 2**44) == huge[1:-1]
+        await db.write(store_versions.forget, "B", huge)
+        assert await db.read(store_versions.bytes_of, "B") == 10
+
+    tell(story)
+
+
 def test_what_is_told_late_is_no_newer(tell: Callable[[Story], None]) -> None:
     """A killed worker's versions come in pages, the last ones first."""
 
@@ -242,6 +258,9 @@ def test_what_was_kept_before_is_counted_and_weighed(database_url: str) -> None:
         for number, moment in enumerate(moments):
             tx.run("INSERT INTO sync_versions (id, path, entry, place, hash, size, mtime, replaced_at, fid)"
                    " VALUES (:id, 'f', 'B', :id, 'x', 10, 1, :at, 'F')", id=str(number), at=moment)  # fmt: skip
+        for id in ("8", "9"):
+            tx.run("INSERT INTO sync_versions (id, path, entry, place, hash, size, mtime, replaced_at, fid)"
+                   " VALUES (:id, 'f', 'A', :id, '', :size, 1, 1, 'F')", id=id, size=2**63 - 1)  # fmt: skip
 
     async def story() -> None:
         before = [migration for migration in migrations if migration.number < 12]
@@ -251,6 +270,7 @@ def test_what_was_kept_before_is_counted_and_weighed(database_url: str) -> None:
         database = await open_database(database_url, migrations, wall_clock, pool=1)
         try:
             assert await database.read(store_versions.bytes_of, "B") == 80
+            assert await database.read(store_versions.bytes_of, "A") == 2 * 2**44, "a sum of what is none"
             assert await database.read(store_entries.counted) == 0, "files are counted from the beginning"
             assert await going(database, MIDNIGHT + 3 * DAY, 1) == ["1", "3", "5", "2", "4", "0", "6", "7"]
         finally:

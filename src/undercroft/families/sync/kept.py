@@ -109,7 +109,7 @@ def to_go(tx: Transaction, entry: Entry, now: int, limits: Limits, after: After,
         return Going(again, after)
     old = [] if after.old is None else expired(tx, entry, now, after.old, most)
     past = (old[-1].replaced_at, old[-1].id) if len(old) == most else None
-    freed = sum(version.size for version in old)
+    freed = sum(version.counted for version in old)
     bytes = store_versions.bytes_of(tx, entry.name) - freed
     disk = limits.room and limits.room._replace(free=limits.room.free + freed)
     allowed = room.most(entry.driver, entry.options, limits.usual, bytes, disk)
@@ -135,7 +135,7 @@ def _least_worth(
         for place, version in more:
             if bytes < over.bytes and version.place not in going:
                 found.append((place, version))
-                bytes += version.size
+                bytes += version.counted
         if len(more) < page:
             break
         after = more[-1][0]

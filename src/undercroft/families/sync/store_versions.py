@@ -9,6 +9,8 @@ from undercroft.database.interface import Row
 from undercroft.families.sync.names import fid_of
 from undercroft.families.sync.room import worth
 
+# So many bytes of one are counted at the most: a size is what a disk or a server says, and a database has to hold sums.
+_MOST_COUNTED = 2**44
 _COLUMNS = "id, path, entry, place, hash, size, mtime, replaced_at, fid"
 
 
@@ -23,6 +25,11 @@ class KeptVersion(NamedTuple):
     mtime: int
     replaced_at: int
     fid: str
+
+    @property
+    def counted(self) -> int:
+        """Bytes of it, as `bytes_of` has them."""
+        return min(self.size, _MOST_COUNTED)
 
 
 Place = tuple[int, int, int, str]
@@ -40,7 +47,7 @@ def add(tx: Transaction, entry: str, versions: Sequence[KeptVersion]) -> None:
         " fid TEXT, worth BIGINT, is_newest BIGINT",
         _weighed(tx, entry, versions),
     )
-    _count(tx, entry, sum(size for (size,) in rows))
+    _count(tx, entry, rows)
 
 
 def _weighed(tx: Transaction, entry: str, versions: Sequence[KeptVersion]) -> list[tuple[Any, ...]]:
@@ -70,9 +77,9 @@ def _weighed(tx: Transaction, entry: str, versions: Sequence[KeptVersion]) -> li
     return [(*one, worth, int(newest[one.fid][1] == one.id)) for one, worth in worths]
 
 
-def _count(tx: Transaction, entry: str, change: int) -> None:
-    """So many bytes more, or fewer."""
-    if change:
+def _count(tx: Transaction, entry: str, sizes: Sequence[Row], sign: int = 1) -> None:
+    """Versions of these sizes (`_MOST_COUNTED`) more, or fewer."""
+    if change := sign * sum(min(size, _MOST_COUNTED) for (size,) in sizes):
         tx.run(
             "INSERT INTO sync_kept (entry, bytes) VALUES (:entry, :change)"
             " ON CONFLICT (entry) DO UPDATE SET bytes = sync_kept.bytes + excluded.bytes",
@@ -215,7 +222,7 @@ def forget(tx: Transaction, entry: str, places: Collection[str]) -> None:
         [(place,) for place in places],
         entry=entry,
     )
-    _count(tx, entry, -sum(size for (size,) in rows))
+    _count(tx, entry, rows, -1)
 
 
 def forget_some(tx: Transaction, entry: str, limit: int) -> bool:

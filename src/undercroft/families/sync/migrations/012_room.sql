@@ -16,12 +16,13 @@ UPDATE sync_versions SET is_newest = CASE WHEN s.after IS NULL THEN 1 ELSE 0 END
 CREATE INDEX sync_versions_older ON sync_versions (entry, worth, replaced_at, id) WHERE is_newest = 0;
 CREATE INDEX sync_versions_newest ON sync_versions (fid, entry) WHERE is_newest = 1;
 CREATE INDEX sync_versions_going ON sync_versions (entry) WHERE going = 1;
--- How many bytes they take together.
+-- How many bytes they take together, 16 TiB of one at the most: a size may be told wrongly.
 CREATE TABLE sync_kept (
     entry TEXT PRIMARY KEY,
     bytes BIGINT NOT NULL
 );
-INSERT INTO sync_kept (entry, bytes) SELECT entry, sum(size) FROM sync_versions GROUP BY entry;
+INSERT INTO sync_kept (entry, bytes) SELECT entry, sum(CASE WHEN size < 17592186044416 THEN size ELSE 17592186044416 END)
+    FROM sync_versions GROUP BY entry;
 -- Of how many shelves files are counted: a database from before they were is counted step by step at the next start.
 ALTER TABLE sync_rules ADD COLUMN counted BIGINT NOT NULL DEFAULT 0;
 UPDATE sync_rules SET counted = 256
