@@ -353,6 +353,20 @@ def test_what_is_too_much_goes_at_once_and_is_told_once(furnished: Furnished) ->
     furnished(story)
 
 
+def test_a_clock_that_was_set_back_neither_keeps_it_said_nor_untold(furnished: Furnished) -> None:
+    async def story(db: Database) -> None:
+        worker = Asked(db, keep_bytes=25)
+        for now in (NOW, NOW - 2 * DAY):
+            await db.write(kept.note, "B", replaced(*range(now, now + 4)), now)
+            await worker.dropping.weigh(replaced(now), None, now)
+            await worker.answer(now)
+            assert len(await worker.deeds()) == (1 if now == NOW else 2)
+            assert worker.dropping.early(now - 2 * DAY) == ""
+            assert worker.dropping.early(now - SECOND), "by as little it is set now and then"
+
+    furnished(story)
+
+
 def test_what_can_not_be_dropped_is_listed_and_holds_up_nothing(furnished: Furnished) -> None:
     async def story(db: Database) -> None:
         await keep(db, "B", "f", *range(NOW, NOW + 6))

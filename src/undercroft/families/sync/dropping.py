@@ -21,7 +21,8 @@ log = structlog.get_logger()
 
 # Where each is a request or two, fewer go at once: what is new waits behind them.
 PAGE_FAR = 100
-# That it is so is told as often, for as long as it is; and so long after the last that went it is said to be so (ms).
+# That it is so is told as often, for as long as it is; and so long after the last that went it is said to be so (ms),
+# or before, where the clock was set back.
 TOLD_EVERY, SAID_FOR = DAY, HOUR
 # Some file systems give room back a while (ms) after what had it is gone: more would be dropped than is needed.
 SETTLING = 10 * SECOND
@@ -46,7 +47,7 @@ class Dropping:
 
     def early(self, now: int) -> str:
         """Why kept versions go before their time; "" where they don't."""
-        return self._why if now - self._went_at < SAID_FOR else ""
+        return self._why if abs(now - self._went_at) < SAID_FOR else ""
 
     async def ask(self, now: int) -> None:
         """A page, unless the last was not answered yet; and how much room there is, where that can be told. What can't
@@ -112,7 +113,7 @@ class Dropping:
         return 0 <= now - self._short_at < SETTLING
 
     async def _tell(self, why: str, now: int) -> None:
-        is_told = why == self._why and now - self._told_at < TOLD_EVERY
+        is_told = why == self._why and abs(now - self._told_at) < TOLD_EVERY
         self._why, self._went_at = why, now
         if why == room.SHORT:
             self._short_at = now
