@@ -387,6 +387,31 @@ def test_what_can_not_be_dropped_is_listed_and_holds_up_nothing(furnished: Furni
     furnished(story)
 
 
+def test_what_is_answered_while_it_is_told_is_no_answer_to_what_is_asked_next(furnished: Furnished) -> None:
+    """Else what is gone would be taken for what could not be dropped, and listed again."""
+
+    async def story(db: Database) -> None:
+        await keep(db, "B", "f", *range(NOW, NOW + 8), size=100)
+        worker = Asked(db, keep_bytes=750)
+        going_on: list[asyncio.Task[None]] = []
+
+        async def tell(_why: str, now: int) -> None:
+            if not going_on:
+                assert await worker.dropping.note(wire.Dropped(worker.said[0], Room(850, 20_000)))
+                going_on.append(asyncio.create_task(worker.dropping.go_on(now)))
+                await asyncio.sleep(0)  # it is in the middle
+
+        worker.dropping._tell = tell  # type: ignore[method-assign]
+        await worker.dropping.ask(NOW + MINUTE)
+        await going_on[0]
+        assert worker.said == [[place("f", NOW + 1)], [place("f", NOW + 2), place("f", NOW + 3)]]
+        await worker.dropping.note(wire.Dropped([]))
+        await worker.dropping.note(wire.Dropped(worker.said[1]))
+        assert len(await db.read(store_versions.of_file, fid_of("f"))) == 5, "what is gone, whenever that is said"
+
+    furnished(story)
+
+
 def test_room_is_asked_for_and_made_on_a_disk_that_is_short_of_it(furnished: Furnished) -> None:
     """As much as is lacking, and then not at once again: some file systems give it back later."""
 

@@ -70,7 +70,7 @@ class Dropping:
         """The worker's answer; whether to go on at once: some went, or only the room was asked for."""
         asked, self._asked = self._asked, []
         self._note_room(dropped.room)
-        if asked:
+        if asked or dropped.places:  # what is gone is listed no more, whoever asked for it
             await self._term.write(kept.note_dropped, self._entry.name, dropped.places, asked)
         if set(dropped.places).issuperset(asked):
             self._after = self._after._replace(early=store_versions.FIRST)
@@ -100,7 +100,8 @@ class Dropping:
     # Parts
 
     def _ask_for_room(self) -> None:
-        """Where it has nothing to answer: it may have answered already, and have been asked anew."""
+        """Where it has nothing to answer: while a page was told of it may have answered, and what comes next be asked
+        already, or looked up at this moment."""
         if not self._is_asked and self._entry.driver == LOCAL:
             self._is_asked = True
             self._say(wire.Drop([]))
