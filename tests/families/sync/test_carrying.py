@@ -177,6 +177,21 @@ def test_a_restore_says_of_how_many_bytes(three: Three, monkeypatch: pytest.Monk
     assert three.moved == [("f", 4, 4)]
 
 
+def test_a_restore_that_kept_something_or_failed_says_how_much_room_is_left(three: Three) -> None:
+    versions = three.folder / "C/.undercroft/versions"
+    versions.mkdir()
+    (versions / "place").write_bytes(b"kept")
+    done, _ = three.carrier.restore("f", "place")
+    assert done.room is None, "nothing was kept"
+    done, _ = three.carrier.restore("f", "place")
+    assert done.kept
+    assert done.room is not None
+    done, seen = three.carrier.restore("f", "no place")
+    assert done.failed
+    assert seen is None
+    assert done.room is not None
+
+
 def test_a_folder_that_was_opened_before_its_disk_was_mounted_is_opened_again(three: Three) -> None:
     """The disk is another folder that takes the name."""
     [failed] = three.get(b"content").failed

@@ -97,8 +97,12 @@ class Carrier:
         self._put_all([operation for operation in operations if isinstance(operation, Put)], done)
         self._name_what_is_in_the_way()
         self._make_names_durable(done)
-        done.room = self._own.room() if done.kept or done.failed else None
+        self._look_at_room(done)
         return done
+
+    def _look_at_room(self, done: Done) -> None:
+        if done.kept or done.failed:
+            done.room = self._own.room()
 
     def _make_names_durable(self, done: Done) -> None:
         """What can't be is looked at again, and told as what it is then."""
@@ -128,6 +132,7 @@ class Carrier:
         for failed in done.failed:
             failed.reason = f"it could not be restored: {failed.reason}"
             failed.expected = False
+        self._look_at_room(done)
         return done, seen
 
     def drop(self, places: list[str]) -> Dropped:
