@@ -26,6 +26,7 @@ class Meeting:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._is_held = threading.Event()
         self._done = threading.Event()
 
     async def while_open(self, action: Callable[[Transaction], Any], other: Callable[[], Any]) -> Any:
@@ -33,10 +34,11 @@ class Meeting:
 
         def held(tx: Transaction) -> None:
             action(tx)
+            self._is_held.set()
             assert self._done.wait(20), "nobody came"
 
         first = asyncio.create_task(self._node.database.write(held))
-        await self._until("state = 'idle in transaction'")
+        await asyncio.to_thread(self._is_held.wait, 20)  # all of it: between two statements it would hold less
         second = asyncio.create_task(other())
         await self._until("wait_event_type = 'Lock'")
         self._done.set()

@@ -8,13 +8,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from tests.services.croft import Croft, new_token
 from tests.services.proxy import Proxy
 from tests.services.waiting import wait_until
+from undercroft.app.cli.locks.running import _run_holding
+from undercroft.client import Lock
 
 PROGRAM = Path(sys.executable).with_name("croft")
 _numbers = itertools.count(1)
@@ -164,6 +167,26 @@ def test_a_killed_or_stopped_croft_takes_its_command_along(lock: Croftly, name: 
     all_end(commands)
     running.kill()
     running.wait(20)
+
+
+def test_a_croft_that_is_gone_as_its_command_starts_takes_it_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From its first moment the command is known to what ends it."""
+    popen, begun = subprocess.Popen, []
+
+    def gone(command: list[str], **how: Any) -> "subprocess.Popen[Any]":
+        process = popen(command, **how)
+        if command[0] == "sh":
+            begun.append(process)
+            raise KeyboardInterrupt
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", gone)
+    lock = SimpleNamespace(name="n", fence=1, remaining=lambda: 60.0)
+    with pytest.raises(KeyboardInterrupt):
+        _run_holding(cast(Lock, lock), ["sh", "-c", "sleep 60"], None)
+    assert begun[0].wait(20) == -signal.SIGKILL
 
 
 def test_what_can_t_be_run(lock: Croftly, name: str) -> None:

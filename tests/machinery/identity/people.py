@@ -76,6 +76,7 @@ class Meeting:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._is_held = threading.Event()
         self._go_on = threading.Event()
 
     async def both(
@@ -88,11 +89,12 @@ class Meeting:
 
         def held(tx: Transaction) -> Any:
             result = first(tx)
+            self._is_held.set()
             assert self._go_on.wait(20), "nobody came"
             return then(tx) if then else result
 
         one = asyncio.create_task(self._database.write(held))
-        await self._until("state = 'idle in transaction'")
+        await asyncio.to_thread(self._is_held.wait, 20)  # all of it: between two statements it would hold less
         other = asyncio.create_task(self._database.write(second))
         await self._until("wait_event_type = 'Lock'")
         self._go_on.set()

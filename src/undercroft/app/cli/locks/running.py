@@ -98,12 +98,25 @@ def _run_holding(lock: "Lock", command: list[str], output: IO[str] | None) -> in
     """The command's exit code. Its process group ends with the lock at the latest. `output`: instead of our stdout."""
     environment = {**os.environ, "CROFT_LOCK": lock.name, "CROFT_LOCK_FENCE": str(lock.fence)}
     with _guard() as tell:
+        remaining = lock.remaining()
+
+        def begin() -> None:
+            """In the child, before it becomes the command: from its first moment the guard knows of it, whatever
+            becomes of us. Nothing here waits for another thread."""
+            tell(f"{os.getpid()}\n{remaining}")
+
         try:
-            process = subprocess.Popen(command, env=environment, process_group=0, stdout=output)
+            process = subprocess.Popen(
+                command,
+                env=environment,
+                process_group=0,
+                stdout=output,
+                preexec_fn=begin,  # noqa: PLW1509
+            )
         except OSError as error:
+            tell("done")
             note(f"croft: {command[0]} can't be run: {error.strerror}")
             return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
-        tell(f"{process.pid}\n{lock.remaining()}")
         lock.on_renewed = lambda: tell(str(lock.remaining()))
         lock.on_lost = lambda: tell("0")
         if lock.lost.is_set():
