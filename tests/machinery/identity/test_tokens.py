@@ -1,4 +1,4 @@
-"""Tokens that are not made by hand: of apps, for users, and how they end. And a password with each request."""
+"""Tokens that are not made by hand: of apps, for users, and how they end."""
 
 import asyncio
 from collections.abc import Callable
@@ -178,6 +178,3 @@ async def test_a_token_that_is_made_while_its_maker_is_revoked_ends_too(crowd: P
     )
 
     assert await crowd.database.read(store.tokens_of, ANN) == []
-
-
-# HTTP Basic
